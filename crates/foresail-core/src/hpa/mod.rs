@@ -1,0 +1,1 @@
+//! The Kubernetes HorizontalPodAutoscaler at v1.37, exactly.

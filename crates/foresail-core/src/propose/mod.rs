@@ -1,0 +1,3 @@
+//! What is wished.
+
+pub mod plan;

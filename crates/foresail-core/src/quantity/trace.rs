@@ -1,0 +1,1 @@
+//! Traces: demand of many items over equal bins of time, and what is known of each item.
