@@ -1,1 +1,10 @@
-//! Foresail.
+//! Proposers, forecasters, and the registry that builds an engine.
+//!
+//! Pure given a seed: no clock, no I/O, no order of a hash map. A new proposer is one file in
+//! `propose` and one line in [`registry::PROPOSERS`].
+
+pub mod forecast;
+pub mod knobs;
+pub mod propose;
+pub mod registry;
+pub mod rng;

@@ -1,3 +1,237 @@
-//! What is wished.
+//! What is wished: proposals, and the trait of what makes them.
 
+pub mod advice;
 pub mod plan;
+
+use serde::{Deserialize, Serialize};
+
+use crate::act::Settled;
+use crate::history::View;
+use crate::quantity::time::{Span, Timestamp};
+use crate::quantity::units::{Quantity, Replicas};
+use plan::{Plan, Setting, TargetId};
+
+/// Calibrated trust in one proposal, in whole percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Confidence(u8);
+
+impl Confidence {
+    /// No doubt at all: the proposal is a rule, not a guess.
+    pub const FULL: Self = Self(100);
+
+    /// `percent`, at most 100.
+    #[must_use]
+    pub const fn percent(percent: u8) -> Self {
+        if percent > 100 { Self::FULL } else { Self(percent) }
+    }
+
+    /// Whole percent, 0 to 100.
+    #[must_use]
+    pub const fn as_percent(self) -> u8 {
+        self.0
+    }
+}
+
+/// A forecast as the gate judges it.
+///
+/// Units: `q10`, `q50`, `q90`, `q50_now`, `observed` and `capacity` in the same unit of demand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outlook {
+    /// Which forecaster made it.
+    pub forecaster: &'static str,
+    /// Quantiles of demand at the horizon.
+    pub q10: f64,
+    /// Median of demand at the horizon.
+    pub q50: f64,
+    /// Upper quantile of demand at the horizon.
+    pub q90: f64,
+    /// What the same forecaster says of this instant.
+    pub q50_now: f64,
+    /// Demand as last measured.
+    pub observed: Option<f64>,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// How far ahead it looks.
+    pub horizon: Span,
+    /// Share of the last points that fell inside the 80 % band, in percent; `None` while too few.
+    pub coverage_percent: Option<u8>,
+    /// The quantile that sized the wish, in percent.
+    pub level_percent: u8,
+    /// Demand that one replica serves.
+    pub capacity: f64,
+}
+
+/// Where a proposal's number comes from, as data; texts are made when it is shown.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Basis {
+    /// A number that was given.
+    Fixed,
+    /// The Kubernetes formula: which of the target's metrics won, and its ratio in thousandths.
+    Hpa {
+        /// Index into the target's metrics.
+        metric: usize,
+        /// Usage over target value, in thousandths.
+        ratio_milli: i64,
+    },
+    /// A forecast of demand over the capacity of one replica.
+    Forecast(Box<Outlook>),
+    /// Knative's windows: mean concurrency of the stable and of the panic window.
+    Concurrency {
+        /// Mean over the stable window.
+        stable: f64,
+        /// Mean over the panic window.
+        panic: f64,
+        /// Target value per replica.
+        target_value: f64,
+        /// `true` while in panic.
+        panicking: bool,
+        /// Excess burst capacity in requests; below zero requests go through the activator.
+        burst: i64,
+    },
+    /// A rule of a schedule, by its index.
+    Schedule {
+        /// Index into the schedule's rules.
+        rule: usize,
+    },
+    /// Advice from outside, with its reasoning.
+    Advice {
+        /// The adviser's words.
+        text: String,
+    },
+    /// A tuner's trial.
+    Trial {
+        /// Its number.
+        number: u64,
+        /// What it costs, in thousandths of the currency.
+        spend_milli: u64,
+        /// When it was asked for.
+        since: Timestamp,
+    },
+    /// No wish, and why.
+    Absent(Absence),
+}
+
+/// Why a proposer has no wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Absence {
+    /// No metric could be read.
+    NoMetric,
+    /// Not enough history yet.
+    NoHistory,
+    /// Nothing was advised, or the advice is too old.
+    NoAdvice,
+    /// No rule is in force.
+    NotNow,
+    /// Scaling is off for this target at present.
+    Disabled,
+    /// The proposer broke down; its state is the last one saved.
+    Failed,
+}
+
+/// One proposer's wish, not yet limited.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proposal {
+    /// Wished settings; a target that is not listed has no wish.
+    pub plan: Plan,
+    /// Replicas between which the proposer is sure to be right at its nominal level.
+    pub interval: Option<(Replicas, Replicas)>,
+    /// Calibrated trust.
+    pub confidence: Confidence,
+    /// Usage over target value in thousandths, where the wish has such a ratio.
+    pub ratio_milli: Option<i64>,
+    /// Where the number comes from.
+    pub basis: Basis,
+}
+
+impl Proposal {
+    /// No wish, for this reason.
+    #[must_use]
+    pub fn absent(why: Absence) -> Self {
+        let (plan, interval, ratio_milli) = (Plan::new(), None, None);
+        Self { plan, interval, confidence: Confidence::FULL, ratio_milli, basis: Basis::Absent(why) }
+    }
+
+    /// A wish of `replicas` for one target, of which there is no doubt.
+    #[must_use]
+    pub fn replicas(target: &TargetId, replicas: Replicas, basis: Basis) -> Self {
+        let plan = vec![(target.clone(), Setting::replicas(replicas))];
+        Self { plan, interval: None, confidence: Confidence::FULL, ratio_milli: None, basis }
+    }
+
+    /// What is wished for one target.
+    #[must_use]
+    pub fn wish(&self, target: &TargetId) -> Option<&Setting> {
+        self.plan.iter().find(|(id, _)| id == target).map(|(_, setting)| setting)
+    }
+}
+
+/// The reactive floor of one target: the exact HPA's raw proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reactive {
+    /// What the formula asks for; `None` where no metric is valid.
+    pub replicas: Option<Replicas>,
+    /// Index of the metric that won.
+    pub metric: usize,
+    /// Its ratio in thousandths.
+    pub ratio_milli: i64,
+}
+
+/// What a proposer may know besides the view.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The reactive floor, one per target in the order of the spec.
+    pub reactive: &'a [Reactive],
+    /// What the proposers before this one wish.
+    pub earlier: &'a [Proposal],
+    /// The time of this tick.
+    pub now: Timestamp,
+}
+
+/// Why saved state could not be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the saved state of proposer `{proposer}` is not readable: {why}; start without a snapshot")]
+pub struct RestoreError {
+    /// Whose state it is.
+    pub proposer: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Turns what is known into a wish; knows neither bounds nor rates.
+///
+/// Pure: no clock, no I/O, no chance but its own seeded stream.
+pub trait Proposer: Send + std::fmt::Debug {
+    /// The wish of this tick.
+    fn propose(&mut self, view: &View<'_>, context: &Context<'_>) -> Proposal;
+
+    /// Learns what was really executed for an earlier tick.
+    fn settled(&mut self, _settled: &Settled) {}
+
+    /// Takes in an artifact that was installed; returns `true` where it was meant for this one.
+    fn install(&mut self, _artifact: &[u8]) -> bool {
+        false
+    }
+
+    /// The state as bytes; empty where there is none.
+    fn save(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Takes back what [`Proposer::save`] gave.
+    ///
+    /// # Errors
+    /// [`RestoreError`] where the bytes are of another form.
+    fn restore(&mut self, _state: &[u8]) -> Result<(), RestoreError> {
+        Ok(())
+    }
+}
+
+/// A quantity of demand for an explanation, in requests per second.
+#[must_use]
+pub fn demand_quantity(value: f64) -> Quantity {
+    Quantity::from_f64(value, crate::quantity::units::Unit::PerSecond)
+}

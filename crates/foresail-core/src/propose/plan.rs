@@ -35,6 +35,13 @@ impl TargetId {
     }
 }
 
+impl Default for TargetId {
+    /// The nameless target of a spec that has just one.
+    fn default() -> Self {
+        Self::new("")
+    }
+}
+
 impl fmt::Display for TargetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -87,9 +94,8 @@ impl Resources {
     }
 }
 
-/// One field of a [`Setting`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// One field of a [`Setting`]; written `replicas`, `pool`, `keepAlive` or `perPod.cpu`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Axis {
     /// Number of pods.
     Replicas,
@@ -99,6 +105,32 @@ pub enum Axis {
     KeepAlive,
     /// The request of one resource per pod.
     PerPod(String),
+}
+
+impl Axis {
+    /// The axis that is written like this.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "replicas" => Some(Self::Replicas),
+            "pool" => Some(Self::Pool),
+            "keepAlive" => Some(Self::KeepAlive),
+            _ => text.strip_prefix("perPod.").map(|resource| Self::PerPod(resource.to_owned())),
+        }
+    }
+}
+
+impl Serialize for Axis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Axis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("no axis `{text}`")))
+    }
 }
 
 impl fmt::Display for Axis {

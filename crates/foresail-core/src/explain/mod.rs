@@ -1,0 +1,397 @@
+//! What is told: the whole story of one tick for one target, made only when it is read.
+
+pub mod row;
+pub mod why;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::act::Outcome;
+use crate::admit::Decision;
+use crate::combine::gate::Gate;
+use crate::combine::{Chosen, Judged};
+use crate::engine::{Hash, Tick, TargetTick};
+use crate::guard::{GuardName, Limit};
+use crate::observe::Health;
+use crate::propose::plan::{Axis, Setting, TargetId};
+use crate::propose::{Absence, Basis, demand_quantity};
+use crate::quantity::time::Timestamp;
+use crate::quantity::units::{Quantity, Replicas, Unit};
+use crate::spec::{Mode, ValidSpec, ValidTarget};
+
+/// A setting as it is told: each axis with its quantity.
+pub type Told = BTreeMap<String, Quantity>;
+
+fn told(setting: &Setting) -> Told {
+    setting.axes().filter_map(|axis| Some((axis.to_string(), setting.get(&axis)?))).collect()
+}
+
+/// Who decides: the object, its generation, and the life of the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The object's unique name.
+    pub uid: String,
+    /// The generation of its spec.
+    pub generation: u64,
+    /// The life of the process that decides.
+    pub epoch: u64,
+}
+
+/// The whole story of one tick for one target.
+///
+/// One type for the status, the log line, the event, the simulator's row, `explain` and the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Explanation {
+    /// Version of this form.
+    pub v: u8,
+    /// `uid/generation/epoch/seq`.
+    pub id: String,
+    /// Hash of the inputs since the tick before, where they were recorded.
+    pub inputs: Option<String>,
+    /// Time of the tick.
+    pub at: Timestamp,
+    /// Which target.
+    pub target: TargetId,
+    /// What the user allows.
+    pub mode: Mode,
+    /// What the controller allows itself.
+    pub health: Health,
+    /// Age of the newest sample in whole seconds.
+    pub sample_age_seconds: Option<i64>,
+    /// What was asked for before.
+    pub current: Told,
+    /// Pods that were ready.
+    pub ready: Replicas,
+    /// What a live HPA asked for.
+    pub incumbent: Option<Replicas>,
+    /// Every proposal.
+    pub proposals: Vec<ProposalTold>,
+    /// Whose number was wanted: a proposer's name, or `floor`.
+    pub chosen_by: Option<String>,
+    /// The reactive floor.
+    pub reactive: Option<Replicas>,
+    /// What was wanted.
+    pub wanted: Told,
+    /// Every limit from wanted to decided.
+    pub limits: Vec<Limit>,
+    /// What is decided.
+    pub decided: Told,
+    /// What came of it; `null` where nothing was to be written or it is not known yet.
+    pub outcome: Option<Outcome>,
+}
+
+/// One proposal as it is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProposalTold {
+    /// Whose.
+    pub by: String,
+    /// What was wished for this target.
+    pub wish: Told,
+    /// What the wish owed to itself.
+    pub shape: Vec<Limit>,
+    /// Replicas between which the proposer is sure.
+    pub interval: Option<(Replicas, Replicas)>,
+    /// Trust in whole percent.
+    pub confidence_percent: u8,
+    /// Why it was dropped.
+    pub gate: Option<Gate>,
+    /// Where the number comes from.
+    pub basis: BasisTold,
+}
+
+/// Where a number comes from, as it is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum BasisTold {
+    /// A forecast over the capacity of a replica.
+    Forecast {
+        /// Which forecaster.
+        forecaster: String,
+        /// Demand at the horizon at the level.
+        demand: Quantity,
+        /// The quantile, in percent.
+        level_percent: u8,
+        /// How far ahead.
+        horizon_seconds: i64,
+        /// Demand that one replica serves.
+        capacity: Quantity,
+        /// Coverage of the 80 % band, in percent.
+        coverage_percent: Option<u8>,
+    },
+    /// The Kubernetes formula.
+    Hpa {
+        /// The metric that won.
+        metric: String,
+        /// Usage over target value.
+        ratio: Quantity,
+    },
+    /// Knative's windows.
+    Concurrency {
+        /// Mean of the stable window.
+        stable: Quantity,
+        /// Mean of the panic window.
+        panic: Quantity,
+        /// Target value per replica.
+        target_value: Quantity,
+        /// In panic or not.
+        panicking: bool,
+        /// Excess burst capacity in requests.
+        burst: i64,
+    },
+    /// A rule of the schedule.
+    Schedule {
+        /// Its place in the list.
+        rule: usize,
+    },
+    /// A tuner's trial.
+    Trial {
+        /// Its number.
+        trial: u64,
+        /// What it costs.
+        spend: Quantity,
+    },
+    /// Advice.
+    Advice {
+        /// The adviser's words.
+        text: String,
+    },
+    /// No wish.
+    Absent {
+        /// Why.
+        absent: Absence,
+    },
+    /// A number that was given.
+    Fixed {
+        /// Always `true`.
+        fixed: bool,
+    },
+}
+
+impl BasisTold {
+    fn of(basis: &Basis, target: &ValidTarget) -> Self {
+        let count = |value: f64| Quantity::from_f64(value, Unit::Count);
+        match basis {
+            Basis::Fixed => Self::Fixed { fixed: true },
+            Basis::Hpa { metric, ratio_milli } => Self::Hpa {
+                metric: target.metric_names.get(*metric).cloned().unwrap_or_default(),
+                ratio: Quantity::from_milli(*ratio_milli, Unit::Count),
+            },
+            Basis::Forecast(outlook) => Self::Forecast {
+                forecaster: outlook.forecaster.to_owned(),
+                demand: demand_quantity(match outlook.level_percent {
+                    90.. => outlook.q90,
+                    50..90 => outlook.q50,
+                    _ => outlook.q10,
+                }),
+                level_percent: outlook.level_percent,
+                horizon_seconds: outlook.horizon.whole_seconds(),
+                capacity: demand_quantity(outlook.capacity),
+                coverage_percent: outlook.coverage_percent,
+            },
+            Basis::Concurrency { stable, panic, target_value, panicking, burst } => Self::Concurrency {
+                stable: count(*stable),
+                panic: count(*panic),
+                target_value: count(*target_value),
+                panicking: *panicking,
+                burst: *burst,
+            },
+            Basis::Schedule { rule } => Self::Schedule { rule: *rule },
+            Basis::Advice { text } => Self::Advice { text: text.clone() },
+            Basis::Trial { number, spend_milli, .. } => {
+                let milli = i64::try_from(*spend_milli).unwrap_or(i64::MAX);
+                Self::Trial { trial: *number, spend: Quantity::from_milli(milli, Unit::Count) }
+            }
+            Basis::Absent(why) => Self::Absent { absent: *why },
+        }
+    }
+
+    /// One clause: the number's derivation without the number.
+    fn clause(&self) -> String {
+        match self {
+            Self::Forecast { demand, level_percent, capacity, .. } => {
+                let per = capacity.to_string();
+                format!("p{level_percent} = {demand} ÷ {}", per.trim_end_matches(" req/s"))
+            }
+            Self::Hpa { metric, ratio } => format!("{metric} at {} of target", percent(*ratio)),
+            Self::Concurrency { stable, panic, target_value, panicking, .. } => {
+                let (name, mean) = if *panicking { ("panic", panic) } else { ("stable", stable) };
+                format!("{name} {} in flight ÷ {}", decimal(*mean), decimal(*target_value))
+            }
+            Self::Schedule { rule } => format!("rule {rule}"),
+            Self::Trial { trial, .. } => format!("trial {trial}"),
+            Self::Advice { .. } => "advice".to_owned(),
+            Self::Absent { absent } => format!("no wish ({absent:?})"),
+            Self::Fixed { .. } => "fixed".to_owned(),
+        }
+    }
+}
+
+fn percent(ratio: Quantity) -> String {
+    format!("{} %", (ratio.milli() + 5) / 10)
+}
+
+fn decimal(quantity: Quantity) -> String {
+    let tenths = (quantity.milli() + 50) / 100;
+    if tenths % 10 == 0 { format!("{}", tenths / 10) } else { format!("{}.{}", tenths / 10, tenths % 10) }
+}
+
+impl Explanation {
+    /// The story of one target of a tick, with the arbiter's decision where there is one.
+    ///
+    /// `None` where the tick has no such target.
+    #[must_use]
+    pub fn new(
+        tick: &Tick,
+        index: usize,
+        spec: &ValidSpec,
+        identity: &Identity,
+        decision: Option<&Decision>,
+    ) -> Option<Self> {
+        let (decided, target) = (tick.targets.get(index)?, spec.targets().get(index)?);
+        let Identity { uid, generation, epoch } = identity;
+        let mut limits = decided.limits.clone();
+        limits.extend(decision.into_iter().flat_map(|d| d.limits.iter().cloned()));
+        let names = spec.written().proposers.iter().map(|p| p.name.as_str());
+        let told_of = |(name, judged): (&str, &Judged)| proposal_told(name, judged, target);
+        Some(Self {
+            v: 1,
+            id: format!("{uid}/{generation}/{epoch}/{}", tick.seq.0),
+            inputs: None,
+            at: tick.at,
+            target: target.id.clone(),
+            mode: tick.mode,
+            health: tick.health,
+            sample_age_seconds: decided.sample_age.map(crate::quantity::time::Span::whole_seconds),
+            current: told(&decided.current),
+            ready: decided.ready,
+            incumbent: decided.incumbent,
+            proposals: names.zip(&tick.judged).map(told_of).collect(),
+            chosen_by: tick.chosen_by(index, spec).map(str::to_owned),
+            reactive: decided.wanted.reactive.replicas,
+            wanted: told(&decided.wanted.setting),
+            limits,
+            decided: told(decision.map_or(&decided.decided, |d| &d.setting)),
+            outcome: None,
+        })
+    }
+
+    /// The same story with the hash of the inputs that led to it.
+    #[must_use]
+    pub fn with_inputs(mut self, inputs: &Hash) -> Self {
+        self.inputs = Some(format!("b3:{}", inputs.as_str()));
+        self
+    }
+
+    /// The same story with what came of it.
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: Option<Outcome>) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// The last guard that moved the value on any axis.
+    #[must_use]
+    pub fn binding(&self) -> Option<GuardName> {
+        self.limits.last().map(|l| l.by)
+    }
+
+    /// Laws that this explanation breaks; empty for every honest one.
+    ///
+    /// Limits chain without a gap from wanted to decided on each axis, none moves nothing, and the
+    /// decided replicas lie within `bounds` unless something holds everything still.
+    #[must_use]
+    pub fn broken_laws(&self, bounds: (Replicas, Replicas)) -> Vec<String> {
+        let mut broken = Vec::new();
+        let mut values = self.wanted.clone();
+        for limit in &self.limits {
+            let axis = limit.axis.to_string();
+            if values.get(&axis) != Some(&limit.from) {
+                broken.push(format!("{} starts at {}, not at {:?}", limit.by, limit.from, values.get(&axis)));
+            }
+            if limit.from == limit.to {
+                broken.push(format!("{} moves nothing", limit.by));
+            }
+            values.insert(axis, limit.to);
+        }
+        if values != self.decided {
+            broken.push(format!("the chain ends at {values:?}, decided is {:?}", self.decided));
+        }
+        let axis = Axis::Replicas.to_string();
+        let held = [GuardName::Paused, GuardName::Admission, GuardName::Budget];
+        let still = self.limits.iter().any(|l| held.contains(&l.by)) || self.decided == self.current;
+        if let Some(replicas) = self.decided.get(&axis).map(|q| q.replicas()).filter(|_| !still)
+            && !(bounds.0..=bounds.1).contains(&replicas)
+        {
+            broken.push(format!("{replicas} is outside {}..{}", bounds.0, bounds.1));
+        }
+        broken
+    }
+}
+
+fn proposal_told(name: &str, judged: &Judged, target: &ValidTarget) -> ProposalTold {
+    let of_target = |l: &&Limit| l.target == target.id;
+    ProposalTold {
+        by: name.to_owned(),
+        wish: judged.proposal.wish(&target.id).map(told).unwrap_or_default(),
+        shape: judged.shape.iter().filter(of_target).cloned().collect(),
+        interval: judged.proposal.interval,
+        confidence_percent: judged.proposal.confidence.as_percent(),
+        gate: judged.gate,
+        basis: BasisTold::of(&judged.proposal.basis, target),
+    }
+}
+
+/// `true` where the tick's number is the floor's and not a proposer's.
+#[must_use]
+pub fn is_floor(tick: &TargetTick) -> bool {
+    tick.wanted.chosen == Some(Chosen::Floor)
+}
+
+impl fmt::Display for Explanation {
+    /// One line: `web 4→7: predictive p90 = 884 req/s ÷ 100 = 9 (hpa 5); Rate 9→7, at most +3 per 60 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let replicas = |told: &Told| told.get("replicas").map_or("?".to_owned(), ToString::to_string);
+        f.write_str(self.target.short())?;
+        let (current, decided) = (replicas(&self.current), replicas(&self.decided));
+        if current == decided { write!(f, " {current}")? } else { write!(f, " {current}→{decided}")? }
+        self.fmt_wish(f)?;
+        for limit in &self.limits {
+            let axis = if limit.axis == Axis::Replicas { String::new() } else { format!("{} ", limit.axis) };
+            let name = limit.by.to_string().to_lowercase();
+            write!(f, "; {name} {axis}{}→{}, {}", limit.from, limit.to, limit.why)?;
+        }
+        Ok(())
+    }
+}
+
+impl Explanation {
+    fn fmt_wish(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wish = |p: &ProposalTold| {
+            let joined: Vec<_> = p.wish.values().map(ToString::to_string).collect();
+            if joined.is_empty() { "none".to_owned() } else { joined.join(" ") }
+        };
+        let chosen = self.chosen_by.as_deref();
+        match (chosen, self.proposals.iter().find(|p| Some(p.by.as_str()) == chosen)) {
+            (Some(name), Some(proposal)) => {
+                write!(f, ": {name} {} = {}", proposal.basis.clause(), wish(proposal))?;
+            }
+            (Some(_), None) => {
+                let floor = self.reactive.map_or_else(|| "?".to_owned(), |r| r.to_string());
+                write!(f, ": reactive floor = {floor}")?;
+            }
+            _ => f.write_str(": no wish")?,
+        }
+        let others = self.proposals.iter().filter(|p| Some(p.by.as_str()) != chosen);
+        let others: Vec<_> = others
+            .map(|p| match p.gate {
+                Some(gate) => format!("{} {} dropped: {gate:?}", p.by, wish(p)),
+                None => format!("{} {}", p.by, wish(p)),
+            })
+            .collect();
+        if others.is_empty() { Ok(()) } else { write!(f, " ({})", others.join(", ")) }
+    }
+}

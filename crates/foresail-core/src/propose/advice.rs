@@ -1,0 +1,90 @@
+//! What comes from outside as advice: an agent's answer, a tuner's trial, an oracle's plan.
+//!
+//! Advice is an input like any other: it is recorded, replayed, and what a proposer makes of it
+//! passes the same gate and the same guards.
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Plan, TargetId};
+use crate::quantity::time::Timestamp;
+
+/// The most bytes of reasoning that are kept of one piece of advice.
+pub const TEXT_BYTES_MAX: usize = 1024;
+
+/// One piece of advice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Advice {
+    /// Who gives it; a proposer of this name reads it.
+    pub by: String,
+    /// When it was given.
+    pub at: Timestamp,
+    /// Until when it may be used.
+    pub until: Timestamp,
+    /// What is advised.
+    pub says: Says,
+    /// How sure the adviser is, in percent; not calibrated.
+    #[serde(default)]
+    pub confidence_percent: Option<u8>,
+    /// The adviser's reasoning; longer texts are cut at [`TEXT_BYTES_MAX`] bytes.
+    #[serde(default)]
+    pub text: String,
+}
+
+/// What is advised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Says {
+    /// Settings for some targets.
+    Plan(Plan),
+    /// A change of replicas on top of the reactive baseline, as a language model gives it.
+    Delta(Vec<(TargetId, i32)>),
+    /// An experiment that a tuner asks for.
+    Trial(Trial),
+    /// The trial of this number is over or called off.
+    TrialEnded(u64),
+}
+
+/// One expensive experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Trial {
+    /// Its number, unique within one tuner.
+    pub number: u64,
+    /// What is tried.
+    pub plan: Plan,
+    /// What it costs, in thousandths of the currency.
+    pub spend_milli: u64,
+}
+
+/// What a trial came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Measurement {
+    /// The value of the objective, where one could be measured.
+    pub objective: Option<f64>,
+    /// `false` where the SLO broke while it ran.
+    pub slo_met: bool,
+}
+
+/// Sequential experiments: ask for trials, tell what they came to.
+///
+/// A trial never acts by itself: it enters an engine as [`Advice`], passes the gate (spend cap and
+/// SLO) and the guards, and is in the flight record.
+pub trait Tuner {
+    /// The trials to run next; empty when the tuner is done.
+    fn ask(&mut self) -> Vec<Trial>;
+    /// Takes in what a trial came to.
+    fn tell(&mut self, trial: &Trial, measurement: &Measurement);
+}
+
+/// Cuts a text to [`TEXT_BYTES_MAX`] bytes at a character's edge.
+pub(crate) fn cut_text(text: &mut String) {
+    if text.len() > TEXT_BYTES_MAX {
+        let mut end = TEXT_BYTES_MAX;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+}

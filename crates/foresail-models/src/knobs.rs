@@ -1,0 +1,117 @@
+//! Knobs of a proposer: one list says their names, ranges and meaning; parsing and help follow it.
+
+use std::collections::BTreeMap;
+
+use foresail_core::spec::SpecProblem;
+use serde_json::Value;
+
+/// One knob as the registry documents it.
+#[derive(Clone, Copy, Debug)]
+pub struct Knob {
+    /// Its name in a spec, with its unit at the end.
+    pub name: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+/// What a knob may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A number within a range.
+    Number {
+        /// Where none is given.
+        default: f64,
+        /// The least.
+        min: f64,
+        /// The most.
+        max: f64,
+    },
+    /// One of some words.
+    Word {
+        /// Where none is given.
+        default: &'static str,
+        /// Those known.
+        known: &'static [&'static str],
+    },
+    /// A list that the proposer reads itself.
+    List,
+}
+
+/// Checked knobs of one proposer.
+#[derive(Clone, Debug, Default)]
+pub struct Knobs {
+    numbers: BTreeMap<&'static str, f64>,
+    words: BTreeMap<&'static str, String>,
+    lists: BTreeMap<&'static str, Vec<Value>>,
+}
+
+impl Knobs {
+    /// Reads the knobs of a spec.
+    ///
+    /// # Errors
+    /// Every unknown name, wrong kind and number out of range, each with its path below `path`.
+    pub fn read(
+        known: &'static [Knob],
+        given: &BTreeMap<String, Value>,
+        path: &str,
+    ) -> Result<Self, Vec<SpecProblem>> {
+        let mut problems = Vec::new();
+        let names: Vec<&str> = known.iter().map(|k| k.name).collect();
+        for name in given.keys().filter(|name| !names.contains(&name.as_str())) {
+            problems.push(SpecProblem::unknown(format!("{path}.{name}"), "knob", name, &names));
+        }
+        let mut knobs = Self::default();
+        for knob in known {
+            if let Err(message) = knobs.take(knob, given.get(knob.name)) {
+                problems.push(SpecProblem::new(format!("{path}.{}", knob.name), message));
+            }
+        }
+        if problems.is_empty() { Ok(knobs) } else { Err(problems) }
+    }
+
+    fn take(&mut self, knob: &Knob, given: Option<&Value>) -> Result<(), String> {
+        match knob.kind {
+            Kind::Number { default, min, max } => {
+                let number = given.map_or(Some(default), Value::as_f64);
+                let number = number.filter(|n| (min..=max).contains(n)).ok_or_else(|| {
+                    let text = given.map_or_else(String::new, ToString::to_string);
+                    format!("{text}: must be a number from {min} to {max}")
+                })?;
+                self.numbers.insert(knob.name, number);
+            }
+            Kind::Word { default, known } => {
+                let word = given.map_or(Some(default), Value::as_str);
+                let word = word.filter(|w| known.contains(w)).ok_or_else(|| {
+                    let text = given.map_or_else(String::new, ToString::to_string);
+                    format!("{text}: must be one of {}", known.join(", "))
+                })?;
+                self.words.insert(knob.name, word.to_owned());
+            }
+            Kind::List => {
+                let list = given.map_or_else(|| Some(Vec::new()), |v| v.as_array().cloned());
+                self.lists.insert(knob.name, list.ok_or("must be a list")?);
+            }
+        }
+        Ok(())
+    }
+
+    /// A number of the list; zero for a name that is not on it.
+    #[must_use]
+    pub fn number(&self, name: &str) -> f64 {
+        self.numbers.get(name).copied().unwrap_or_default()
+    }
+
+    /// A word of the list; empty for a name that is not on it.
+    #[must_use]
+    pub fn word(&self, name: &str) -> &str {
+        self.words.get(name).map_or("", String::as_str)
+    }
+
+    /// A list of the list; empty for a name that is not on it.
+    #[must_use]
+    pub fn list(&self, name: &str) -> &[Value] {
+        self.lists.get(name).map_or(&[], Vec::as_slice)
+    }
+}

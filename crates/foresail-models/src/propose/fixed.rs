@@ -1,0 +1,48 @@
+//! `static`: always the same number.
+
+use foresail_core::history::View;
+use foresail_core::propose::plan::Setting;
+use foresail_core::propose::{Basis, Confidence, Context, Proposal, Proposer};
+use foresail_core::quantity::units::Replicas;
+
+use crate::knobs::{Kind, Knob};
+use crate::registry::{Built, Entry};
+
+/// The registry's entry.
+pub const ENTRY: Entry = Entry {
+    name: "static",
+    summary: "always the same number of replicas",
+    knobs: &[Knob {
+        name: "replicas",
+        kind: Kind::Number { default: 1.0, min: 0.0, max: 1e6 },
+        doc: "the number",
+    }],
+    build: |build| {
+        let replicas = Replicas::saturating(build.knobs.number("replicas").round() as i64);
+        built(Static { replicas })
+    },
+};
+
+fn built(proposer: Static) -> Built {
+    Ok(Box::new(proposer))
+}
+
+/// Wishes the same for every target at every tick.
+#[derive(Debug)]
+struct Static {
+    replicas: Replicas,
+}
+
+impl Proposer for Static {
+    fn propose(&mut self, view: &View<'_>, _context: &Context<'_>) -> Proposal {
+        let targets = view.spec.targets().iter();
+        Proposal {
+            plan: targets.map(|t| (t.id.clone(), Setting::replicas(self.replicas))).collect(),
+            interval: None,
+            confidence: Confidence::FULL,
+            ratio_milli: None,
+            basis: Basis::Fixed,
+        }
+    }
+}
+

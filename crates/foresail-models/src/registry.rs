@@ -1,0 +1,88 @@
+//! Every proposer by name, and the one constructor of an engine.
+//!
+//! The simulator, the controller, replay, the command line and the tests all call
+//! [`build_engine`]; help texts, reference pages and contract tests loop over [`PROPOSERS`].
+
+use foresail_core::engine::Engine;
+use foresail_core::propose::Proposer;
+use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
+
+use crate::knobs::{Knob, Knobs};
+use crate::propose::{fixed, hpa, kpa, predictive_hpa, schedule};
+use crate::rng::Seed;
+
+/// What a proposer is built from.
+#[derive(Debug)]
+pub struct Build<'a> {
+    /// Its checked knobs.
+    pub knobs: &'a Knobs,
+    /// The scope that it serves.
+    pub spec: &'a ValidSpec,
+    /// The only source of chance.
+    pub seed: Seed,
+    /// Where its knobs stand in the spec.
+    pub path: &'a str,
+}
+
+/// A proposer ready to be asked, or what is wrong with its knobs.
+pub type Built = Result<Box<dyn Proposer>, Vec<SpecProblem>>;
+
+/// One proposer of the registry.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name, in kebab case.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// Its knobs.
+    pub knobs: &'static [Knob],
+    /// Its constructor.
+    pub build: fn(&Build<'_>) -> Built,
+}
+
+/// Every proposer.
+pub static PROPOSERS: [Entry; 5] =
+    [fixed::ENTRY, hpa::ENTRY, kpa::ENTRY, predictive_hpa::ENTRY, schedule::ENTRY];
+
+/// The names of every proposer.
+#[must_use]
+pub fn proposer_names() -> Vec<&'static str> {
+    PROPOSERS.iter().map(|e| e.name).collect()
+}
+
+fn build_proposer(place: usize, written: &ProposerSpec, spec: &ValidSpec, seed: Seed) -> Built {
+    let path = format!("proposers[{place}]");
+    let Some(entry) = PROPOSERS.iter().find(|e| e.name == written.name) else {
+        let names = proposer_names();
+        let problem = SpecProblem::unknown(format!("{path}.name"), "proposer", &written.name, &names);
+        return Err(vec![problem]);
+    };
+    let path = format!("{path}.knobs");
+    let knobs = Knobs::read(entry.knobs, &written.knobs, &path)?;
+    (entry.build)(&Build { knobs: &knobs, spec, seed, path: &path })
+}
+
+/// Builds the engine of a spec; the same spec and seed give the same engine.
+///
+/// # Errors
+/// Every problem of the proposers' names and knobs, each with its path and the mend.
+pub fn build_engine(spec: &ValidSpec, seed: Seed) -> Result<Engine, Vec<SpecProblem>> {
+    let mut proposers = Vec::new();
+    let mut problems = Vec::new();
+    for (place, written) in spec.written().proposers.iter().enumerate() {
+        match build_proposer(place, written, spec, seed) {
+            Ok(proposer) => proposers.push(proposer),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(Engine::new(spec.clone(), proposers)) } else { Err(problems) }
+}
+
+/// Checks a spec whole, proposers included, and builds its engine.
+///
+/// # Errors
+/// Every problem found, each with its path and the mend.
+pub fn engine_of(spec: Spec, seed: Seed) -> Result<Engine, Vec<SpecProblem>> {
+    let valid = ValidSpec::new(spec)?;
+    build_engine(&valid, seed)
+}
