@@ -411,3 +411,65 @@ fn ready_running(pods: &[Pod]) -> Option<usize> {
     let counted = |p: &&Pod| p.phase == Phase::Running && p.ready == Ready::True;
     (!pods.is_empty()).then(|| pods.iter().filter(counted).count())
 }
+
+/// What one metric reads in all, as the HPA's status tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MetricStatus {
+    /// Thousandths per pod.
+    pub average_value: Option<i64>,
+    /// Percent of the request.
+    pub average_utilization: Option<i32>,
+    /// Thousandths in all.
+    pub value: Option<i64>,
+}
+
+/// The status of every metric in order; `None` for one that could not be used.
+///
+/// Made only when it is shown. The values are those of the first pass, without stand-ins.
+#[must_use]
+pub fn statuses(rules: &Rules, seen: &Observed<'_>, now: Timestamp) -> Vec<Option<MetricStatus>> {
+    let pairs = rules.metrics().iter().enumerate();
+    pairs.map(|(i, rule)| status_of(rules, rule, seen.readings.get(i)?, seen, now)).collect()
+}
+
+fn status_of(
+    rules: &Rules,
+    rule: &MetricRule,
+    reading: &Reading,
+    seen: &Observed<'_>,
+    now: Timestamp,
+) -> Option<MetricStatus> {
+    match reading {
+        Reading::Failed => None,
+        Reading::Pods(readings) => {
+            let pass = PodsPass { rules, rule, readings, seen, now };
+            let (sums, _) = first_pass(&pass)?;
+            let by_utilization = pass.by_utilization().is_some();
+            let count = if by_utilization { sums.matched } else { sums.samples };
+            Some(MetricStatus {
+                average_value: Some(saturate_i64(sums.usage / i128::from(count.max(1)))),
+                average_utilization: by_utilization.then(|| pass.utilization_percent(&sums)),
+                value: None,
+            })
+        }
+        Reading::Total(values) => {
+            let total = saturate_i64(values.iter().map(|v| i128::from(*v)).sum());
+            let average = (total as f64 / f64::from(seen.status_replicas)).ceil();
+            let per_pod = matches!(rule.target, Target::AverageValue(_));
+            Some(MetricStatus {
+                average_value: per_pod.then(|| to_i64(rules, average)),
+                average_utilization: None,
+                value: (!per_pod).then_some(total),
+            })
+        }
+    }
+}
+
+/// `int64(x)` as Go does it on amd64, or saturating.
+fn to_i64(rules: &Rules, value: f64) -> i64 {
+    let fits = value.abs() < 9.2e18;
+    match rules.controller.overflow {
+        Overflow::BugCompatible if !fits => i64::MIN,
+        _ => value as i64,
+    }
+}

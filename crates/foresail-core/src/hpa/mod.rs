@@ -15,7 +15,7 @@ mod rules;
 mod spec;
 pub mod status;
 
-pub use metrics::{Failure, MetricsProposal, Observed, proposal};
+pub use metrics::{Failure, MetricStatus, MetricsProposal, Observed, proposal, statuses};
 pub use normalize::{RateLimited, Shortcut, Stabilized, bound, rate_limit, shortcut, stabilize};
 pub use pods::{Phase, Pod, PodReading, PodSample, Reading, Ready, Selector};
 pub use records::{Record, Records, ScaleEvent, record_recommendation, record_scale};

@@ -1,0 +1,42 @@
+//! Exit codes, one meaning each.
+
+use std::process::ExitCode;
+
+/// What a command came to. Source of the numbers: kubectl's and diff's habits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Done.
+    Done = 0,
+    /// The answer is no: a difference, a failed gate.
+    No = 1,
+    /// Wrong usage, configuration or input.
+    Usage = 2,
+    /// Not enough data.
+    TooLittleData = 4,
+    /// Not found.
+    NotFound = 5,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// An error that carries its exit code; every other error means [`Code::Usage`].
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Coded {
+    /// The exit code.
+    pub code: Code,
+    /// What went wrong and what to do.
+    pub message: String,
+}
+
+/// The exit code of an error.
+#[must_use]
+pub fn code_of(error: &anyhow::Error) -> Code {
+    error.chain().find_map(|e| e.downcast_ref::<Coded>()).map_or(Code::Usage, |c| c.code)
+}

@@ -1,0 +1,5 @@
+//! Foresail's command line as a library, so that tests can call what the binary runs.
+
+pub mod cli;
+pub mod conformance;
+pub mod exit;
