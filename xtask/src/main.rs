@@ -1,1 +1,61 @@
-fn main() {}
+//! The project's own tooling: `cargo xtask test`, and what it is made of.
+
+mod mask;
+mod steps;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// One command: its name, what it does, and its function; the answer says whether all is well.
+type Command = (&'static str, &'static str, fn(&[String]) -> Result<bool>);
+
+const COMMANDS: [Command; 6] = [
+    (
+        "test",
+        "style, build, every test; --quick for style and core alone",
+        steps::test,
+    ),
+    (
+        "tidy",
+        "arrows, purity, words, file heads; prints hints on sizes",
+        tidy::run,
+    ),
+    ("measure", "the worst ten of each size", tidy::measure),
+    (
+        "golden",
+        "compare pinned outputs; --bless rewrites them",
+        steps::golden,
+    ),
+    (
+        "soak",
+        "random specs and knobs over many seeds: --seeds N",
+        steps::soak,
+    ),
+    (
+        "bench",
+        "every benchmark, printed; never fails on a figure",
+        steps::bench,
+    ),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let name = args.first().map_or("", String::as_str);
+    let Some((_, _, run)) = COMMANDS.iter().find(|(known, ..)| *known == name) else {
+        eprintln!("usage: cargo xtask COMMAND");
+        for (known, about, _) in COMMANDS {
+            eprintln!("  {known:<8} {about}");
+        }
+        return ExitCode::from(2);
+    };
+    match run(&args[1..]) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

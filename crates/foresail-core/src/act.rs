@@ -6,7 +6,9 @@ use crate::propose::plan::Plan;
 use crate::quantity::time::Timestamp;
 
 /// The number of a tick, counted from 1 within one engine's life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Seq(pub u64);
 

@@ -55,7 +55,11 @@ impl Budgets {
     /// Source: specs/reliability.md 1.1 S10b.
     #[must_use]
     pub fn of_fleet() -> Self {
-        Self { removals_min: Some(10), removals_percent: 10, warm_memory: None }
+        Self {
+            removals_min: Some(10),
+            removals_percent: 10,
+            warm_memory: None,
+        }
     }
 }
 
@@ -75,13 +79,20 @@ impl Admission {
     /// An arbiter with these budgets.
     #[must_use]
     pub fn new(budgets: Budgets) -> Self {
-        Self { budgets, removals: VecDeque::new() }
+        Self {
+            budgets,
+            removals: VecDeque::new(),
+        }
     }
 
     /// Replicas that may still be removed at `now`; `None` without a limit.
     fn removals_left(&mut self, now: Timestamp, replicas: u64) -> Option<(u32, u32)> {
         let least = self.budgets.removals_min?;
-        while self.removals.front().is_some_and(|(at, _)| *at <= now - PERIOD) {
+        while self
+            .removals
+            .front()
+            .is_some_and(|(at, _)| *at <= now - PERIOD)
+        {
             self.removals.pop_front();
         }
         let share = (replicas * u64::from(self.budgets.removals_percent)).div_ceil(100);
@@ -97,25 +108,35 @@ impl Admission {
         if to >= from {
             return;
         }
-        let Some((allowed, left)) = self.removals_left(now, replicas) else { return };
+        let Some((allowed, left)) = self.removals_left(now, replicas) else {
+            return;
+        };
         let least = Replicas::saturating(from.as_i64() - i64::from(left));
         let kept = to.max(least);
         if kept != to {
-            let why = Why::FleetRemovals { allowed, per: PERIOD };
+            let why = Why::FleetRemovals {
+                allowed,
+                per: PERIOD,
+            };
             decision.cut(Axis::Replicas, to.into(), kept.into(), why);
         }
         self.removals.push_back((now, from.get() - kept.get()));
     }
 
     fn cut_memory(&self, specs: &[&ValidSpec], decisions: &mut [Decision]) {
-        let Some(budget) = self.budgets.warm_memory else { return };
+        let Some(budget) = self.budgets.warm_memory else {
+            return;
+        };
         let mut left = budget.milli();
         for decision in decisions {
             let pool = specs.iter().find_map(|s| {
-                s.index_of(&decision.target).and_then(|i| s.targets()[i].pool.as_ref())
+                s.index_of(&decision.target)
+                    .and_then(|i| s.targets()[i].pool.as_ref())
             });
             let per = pool.and_then(|p| p.memory).map_or(0, Quantity::milli);
-            let Some(wanted) = decision.setting.pool.filter(|_| per > 0) else { continue };
+            let Some(wanted) = decision.setting.pool.filter(|_| per > 0) else {
+                continue;
+            };
             let fits = Replicas::saturating(left / per).min(wanted);
             if fits != wanted {
                 let why = Why::WarmMemory(Quantity::from_milli(budget.milli(), Unit::Bytes));
@@ -130,7 +151,14 @@ impl Decision {
     fn cut(&mut self, axis: Axis, from: Quantity, to: Quantity, why: Why) {
         self.setting.set(&axis, to);
         let target = self.target.clone();
-        self.limits.push(Limit { by: GuardName::Admission, target, axis, from, to, why });
+        self.limits.push(Limit {
+            by: GuardName::Admission,
+            target,
+            axis,
+            from,
+            to,
+            why,
+        });
     }
 
     /// `true` where the setting is another one than before.
@@ -145,12 +173,20 @@ impl Arbiter for Admission {
     fn admit(&mut self, ticks: &[(&ValidSpec, &Tick)]) -> Vec<Decision> {
         let of_targets = |(spec, tick): &(&ValidSpec, &Tick)| {
             let pairs = spec.targets().iter().zip(&tick.targets);
-            let one = |(target, decided): (&crate::spec::ValidTarget, &crate::engine::TargetTick)| {
-                let (current, setting) = (decided.current.clone(), decided.decided.clone());
-                let (seq, target) = (tick.seq, target.id.clone());
-                let to_write = tick.mode == Mode::Auto;
-                Decision { seq, target, current, setting, limits: Vec::new(), to_write }
-            };
+            let one =
+                |(target, decided): (&crate::spec::ValidTarget, &crate::engine::TargetTick)| {
+                    let (current, setting) = (decided.current.clone(), decided.decided.clone());
+                    let (seq, target) = (tick.seq, target.id.clone());
+                    let to_write = tick.mode == Mode::Auto;
+                    Decision {
+                        seq,
+                        target,
+                        current,
+                        setting,
+                        limits: Vec::new(),
+                        to_write,
+                    }
+                };
             pairs.map(one).collect::<Vec<_>>()
         };
         let mut decisions: Vec<Decision> = ticks.iter().flat_map(of_targets).collect();

@@ -166,11 +166,22 @@ impl Engine {
         let names = spec.written().proposers.iter().map(|p| p.name.clone());
         let seats = names
             .zip(proposers)
-            .map(|(name, proposer)| Seat { name, saved: proposer.save(), proposer })
+            .map(|(name, proposer)| Seat {
+                name,
+                saved: proposer.save(),
+                proposer,
+            })
             .collect();
         let history = History::new(&spec);
         let needs_floor = floor::is_needed(&spec);
-        Self { spec, seats, history, artifacts: BTreeMap::new(), without: None, needs_floor }
+        Self {
+            spec,
+            seats,
+            history,
+            artifacts: BTreeMap::new(),
+            without: None,
+            needs_floor,
+        }
     }
 
     /// What the user wants.
@@ -193,7 +204,10 @@ impl Engine {
 
     /// Records of one target, to start from what another controller already knows.
     pub fn records_mut(&mut self, index: usize) -> Option<&mut hpa::Records> {
-        self.history.targets.get_mut(index).map(|(_, target)| &mut target.records)
+        self.history
+            .targets
+            .get_mut(index)
+            .map(|(_, target)| &mut target.records)
     }
 
     /// Leaves one guard out, to see what it changed.
@@ -219,7 +233,11 @@ impl Engine {
             Input::Samples(samples) => self.history.absorb(samples),
             Input::Advice(advice) => self.history.advise(advice),
             Input::Installed { artifact } => self.install(&artifact),
-            Input::Settled { seq, outcome, executed } => self.settle(seq, outcome, executed),
+            Input::Settled {
+                seq,
+                outcome,
+                executed,
+            } => self.settle(seq, outcome, executed),
             Input::Tick { now } => return Some(self.tick(now)),
         }
         None
@@ -236,14 +254,23 @@ impl Engine {
     }
 
     fn settle(&mut self, seq: Seq, outcome: Outcome, executed: Plan) {
-        let Some(place) = self.history.pending.iter().position(|p| p.seq == seq) else { return };
-        let Some(pending) = self.history.pending.remove(place) else { return };
+        let Some(place) = self.history.pending.iter().position(|p| p.seq == seq) else {
+            return;
+        };
+        let Some(pending) = self.history.pending.remove(place) else {
+            return;
+        };
         if outcome == Outcome::Applied {
             for (target, setting) in &executed {
                 self.remember_executed(&pending, target, setting);
             }
         }
-        let settled = Settled { seq, at: pending.at, outcome, executed };
+        let settled = Settled {
+            seq,
+            at: pending.at,
+            outcome,
+            executed,
+        };
         for seat in &mut self.seats {
             seat.proposer.settled(&settled);
             seat.saved = seat.proposer.save();
@@ -256,16 +283,31 @@ impl Engine {
         target: &crate::propose::plan::TargetId,
         setting: &Setting,
     ) {
-        let from = pending.from.iter().find(|(id, _)| id == target).and_then(|(_, s)| s.replicas);
-        let (Some(index), Some(from), Some(to)) = (self.spec.index_of(target), from, setting.replicas)
+        let from = pending
+            .from
+            .iter()
+            .find(|(id, _)| id == target)
+            .and_then(|(_, s)| s.replicas);
+        let (Some(index), Some(from), Some(to)) =
+            (self.spec.index_of(target), from, setting.replicas)
         else {
             return;
         };
         let rules = &self.spec.targets()[index].rules;
         let history = &mut self.history.targets[index].1;
         if from != to {
-            hpa::record_scale(rules, &mut history.records, from.as_i32(), to.as_i32(), pending.at);
-            history.remember_change(Change { at: pending.at, from, to });
+            hpa::record_scale(
+                rules,
+                &mut history.records,
+                from.as_i32(),
+                to.as_i32(),
+                pending.at,
+            );
+            history.remember_change(Change {
+                at: pending.at,
+                from,
+                to,
+            });
         }
     }
 
@@ -273,7 +315,12 @@ impl Engine {
         self.history.seq.0 += 1;
         self.seed_records(now);
         let (reactive, passes) = self.reactive_all(now);
-        let proposals = propose_all(&mut self.seats, &self.history.view(&self.spec, now), &reactive, now);
+        let proposals = propose_all(
+            &mut self.seats,
+            &self.history.view(&self.spec, now),
+            &reactive,
+            now,
+        );
         let judged = self.judge_all(proposals, now);
         let mut targets = Vec::with_capacity(self.spec.targets().len());
         for (index, pass) in passes.into_iter().enumerate() {
@@ -281,7 +328,14 @@ impl Engine {
         }
         let seq = self.history.seq;
         self.await_outcome(seq, now, &targets);
-        Tick { seq, at: now, mode: self.spec.mode(), health: self.history.health, judged, targets }
+        Tick {
+            seq,
+            at: now,
+            mode: self.spec.mode(),
+            health: self.history.health,
+            judged,
+            targets,
+        }
     }
 
     /// A fresh memory begins with the current number as a raw value, as Kubernetes' does, so that
@@ -289,13 +343,19 @@ impl Engine {
     fn seed_records(&mut self, now: Timestamp) {
         for (_, target) in &mut self.history.targets {
             if let Some(state) = &target.state {
-                target.records.seed_if_empty(state.current_replicas().as_i32(), now);
+                target
+                    .records
+                    .seed_if_empty(state.current_replicas().as_i32(), now);
             }
         }
     }
 
     fn reactive_all(&self, now: Timestamp) -> (Vec<Reactive>, Vec<Option<MetricsProposal>>) {
-        let none = Reactive { replicas: None, metric: 0, ratio_milli: 0 };
+        let none = Reactive {
+            replicas: None,
+            metric: 0,
+            ratio_milli: 0,
+        };
         let mut reactive = Vec::with_capacity(self.spec.targets().len());
         let mut passes = Vec::with_capacity(self.spec.targets().len());
         for (target, (_, history)) in self.spec.targets().iter().zip(&self.history.targets) {
@@ -303,7 +363,13 @@ impl Engine {
             let readable =
                 state.filter(|s| floor::shortcut(&self.spec, target, s) == Shortcut::Metrics);
             let pass = readable.map(|s| {
-                floor::metrics_pass(&self.spec, target, s, &crate::propose::plan::Resources::NONE, now)
+                floor::metrics_pass(
+                    &self.spec,
+                    target,
+                    s,
+                    &crate::propose::plan::Resources::NONE,
+                    now,
+                )
             });
             reactive.push(pass.as_ref().map_or(none, floor::reactive_of));
             passes.push(pass);
@@ -312,11 +378,22 @@ impl Engine {
     }
 
     fn judge_all(&mut self, proposals: Vec<Proposal>, now: Timestamp) -> Vec<Judged> {
-        let states = || self.history.targets.iter().filter_map(|(_, t)| t.state.as_ref());
+        let states = || {
+            self.history
+                .targets
+                .iter()
+                .filter_map(|(_, t)| t.state.as_ref())
+        };
         let scene = GateScene {
             spec: &self.spec.written().combine.gate,
             interval: self.spec.written().interval,
-            startup: self.spec.targets().iter().filter_map(|t| t.startup).max().unwrap_or(Span::ZERO),
+            startup: self
+                .spec
+                .targets()
+                .iter()
+                .filter_map(|t| t.startup)
+                .max()
+                .unwrap_or(Span::ZERO),
             slo_broken: states().any(|s| s.slo_broken),
             health: self.history.health,
             now,
@@ -325,7 +402,11 @@ impl Engine {
         let mut judged = Vec::with_capacity(proposals.len());
         for (place, (proposal, gate)) in proposals.into_iter().zip(gates).enumerate() {
             let shape = self.shape(place, &proposal, now);
-            judged.push(Judged { proposal, shape, gate });
+            judged.push(Judged {
+                proposal,
+                shape,
+                gate,
+            });
         }
         judged
     }
@@ -334,12 +415,23 @@ impl Engine {
         let spec = &self.spec.written().proposers[place].shape;
         let mut limits = Vec::new();
         for (target, setting) in &proposal.plan {
-            let Some(index) = self.spec.index_of(target) else { continue };
+            let Some(index) = self.spec.index_of(target) else {
+                continue;
+            };
             let history = &mut self.history.targets[index].1;
-            let (Some(state), Some(wished)) = (&history.state, setting.replicas) else { continue };
+            let (Some(state), Some(wished)) = (&history.state, setting.replicas) else {
+                continue;
+            };
             let episode = history.panics.get(place).copied().flatten();
             let ratio_milli = proposal.ratio_milli;
-            let wish = shape::Wish { spec, state, history, episode, ratio_milli, now };
+            let wish = shape::Wish {
+                spec,
+                state,
+                history,
+                episode,
+                ratio_milli,
+                now,
+            };
             let shaped = shape::run(target, wished, wish);
             limits.extend(shaped.limits);
             if let Some(slot) = history.panics.get_mut(place) {
@@ -359,7 +451,9 @@ impl Engine {
     ) -> TargetTick {
         let target = &self.spec.targets()[index];
         let history = &self.history.targets[index].1;
-        let Some(state) = &history.state else { return unseen(reactive) };
+        let Some(state) = &history.state else {
+            return unseen(reactive);
+        };
         let shortcut = floor::shortcut(&self.spec, target, state);
         let floor_at = |setting: &Setting| self.floor_at(index, state, setting, reactive, now);
         let combined = &self.spec.written().combine;
@@ -408,7 +502,13 @@ impl Engine {
         if setting.per_pod.is_empty() || !self.needs_floor || !readable {
             return reactive;
         }
-        floor::reactive_of(&floor::metrics_pass(&self.spec, target, state, &setting.per_pod, now))
+        floor::reactive_of(&floor::metrics_pass(
+            &self.spec,
+            target,
+            state,
+            &setting.per_pod,
+            now,
+        ))
     }
 
     /// Remembers what was wanted, before any limit, as the HPA's windows need it.
@@ -432,8 +532,16 @@ impl Engine {
     /// The state as data.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let proposers = self.seats.iter().map(|s| (s.name.clone(), hex(&s.saved))).collect();
-        Snapshot { v: 1, history: self.history.clone(), proposers }
+        let proposers = self
+            .seats
+            .iter()
+            .map(|s| (s.name.clone(), hex(&s.saved)))
+            .collect();
+        Snapshot {
+            v: 1,
+            history: self.history.clone(),
+            proposers,
+        }
     }
 
     /// Takes back a snapshot, also one of another spec: what belongs to no target or proposer of
@@ -444,8 +552,16 @@ impl Engine {
     /// its history.
     pub fn restore(&mut self, snapshot: Snapshot) -> Result<(), RestoreError> {
         for (place, seat) in self.seats.iter_mut().enumerate() {
-            let same_place = snapshot.proposers.get(place).filter(|(name, _)| *name == seat.name);
-            let by_name = || snapshot.proposers.iter().find(|(name, _)| *name == seat.name);
+            let same_place = snapshot
+                .proposers
+                .get(place)
+                .filter(|(name, _)| *name == seat.name);
+            let by_name = || {
+                snapshot
+                    .proposers
+                    .iter()
+                    .find(|(name, _)| *name == seat.name)
+            };
             if let Some((name, state)) = same_place.or_else(by_name) {
                 let state = unhex(state).ok_or_else(|| RestoreError {
                     proposer: name.clone(),
@@ -470,7 +586,11 @@ fn unseen(reactive: Reactive) -> TargetTick {
         sample_age: None,
         shortcut: Shortcut::Disabled,
         pass: None,
-        wanted: Wanted { setting: Setting::default(), chosen: None, reactive },
+        wanted: Wanted {
+            setting: Setting::default(),
+            chosen: None,
+            reactive,
+        },
         limits: Vec::new(),
         decided: Setting::default(),
     }
@@ -486,7 +606,11 @@ fn propose_all(
 ) -> Vec<Proposal> {
     let mut proposals: Vec<Proposal> = Vec::with_capacity(seats.len());
     for seat in seats {
-        let context = Context { reactive, earlier: &proposals, now };
+        let context = Context {
+            reactive,
+            earlier: &proposals,
+            now,
+        };
         let asked = catch_unwind(AssertUnwindSafe(|| {
             let proposal = seat.proposer.propose(view, &context);
             (proposal, seat.proposer.save())
@@ -497,8 +621,12 @@ fn propose_all(
                 proposal
             }
             Err(_) => {
-                let restored = catch_unwind(AssertUnwindSafe(|| seat.proposer.restore(&seat.saved)));
-                debug_assert!(restored.is_ok(), "a proposer cannot take back what it saved");
+                let restored =
+                    catch_unwind(AssertUnwindSafe(|| seat.proposer.restore(&seat.saved)));
+                debug_assert!(
+                    restored.is_ok(),
+                    "a proposer cannot take back what it saved"
+                );
                 Proposal::absent(Absence::Failed)
             }
         };
@@ -513,7 +641,9 @@ fn hex(bytes: &[u8]) -> String {
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
-    pairs.map(|p| u8::from_str_radix(std::str::from_utf8(p).ok()?, 16).ok()).collect()
+    pairs
+        .map(|p| u8::from_str_radix(std::str::from_utf8(p).ok()?, 16).ok())
+        .collect()
 }
 
 impl Tick {

@@ -101,8 +101,14 @@ impl TargetHistory {
     #[must_use]
     pub fn sample_age(&self, now: Timestamp) -> Option<Span> {
         let reading = self.state.as_ref().and_then(TargetState::newest_reading);
-        let points = Metric::ALL.iter().filter_map(|m| self.points(*m).back().map(|p| p.at));
-        points.chain(reading).filter(|at| *at <= now + crate::observe::FUTURE_MAX).max().map(|at| now - at)
+        let points = Metric::ALL
+            .iter()
+            .filter_map(|m| self.points(*m).back().map(|p| p.at));
+        points
+            .chain(reading)
+            .filter(|at| *at <= now + crate::observe::FUTURE_MAX)
+            .max()
+            .map(|at| now - at)
     }
 
     /// Takes in one point; what is implausible or out of order is as if it had never come.
@@ -114,7 +120,10 @@ impl TargetHistory {
             if points.len() >= sample.metric.points_max() {
                 points.pop_front();
             }
-            points.push_back(Point { at: sample.at, value });
+            points.push_back(Point {
+                at: sample.at,
+                value,
+            });
         }
     }
 
@@ -142,8 +151,16 @@ impl History {
     /// An empty history for the targets of a spec.
     #[must_use]
     pub fn new(spec: &ValidSpec) -> Self {
-        let targets = spec.targets().iter().map(|t| (t.id.clone(), TargetHistory::default())).collect();
-        let mut history = Self { targets, leading: true, ..Self::default() };
+        let targets = spec
+            .targets()
+            .iter()
+            .map(|t| (t.id.clone(), TargetHistory::default()))
+            .collect();
+        let mut history = Self {
+            targets,
+            leading: true,
+            ..Self::default()
+        };
         history.fit_to(spec);
         history
     }
@@ -177,7 +194,10 @@ impl History {
     }
 
     fn target_mut(&mut self, id: &TargetId) -> Option<&mut TargetHistory> {
-        self.targets.iter_mut().find(|(known, _)| known == id).map(|(_, target)| target)
+        self.targets
+            .iter_mut()
+            .find(|(known, _)| known == id)
+            .map(|(_, target)| target)
     }
 
     /// Takes in advice; a trial's end takes that trial away.
@@ -204,7 +224,11 @@ impl History {
     /// What may be read at `now`.
     #[must_use]
     pub fn view<'a>(&'a self, spec: &'a ValidSpec, now: Timestamp) -> View<'a> {
-        View { spec, history: self, now }
+        View {
+            spec,
+            history: self,
+            now,
+        }
     }
 }
 

@@ -19,3 +19,4 @@ pub mod propose;
 pub mod quantity;
 mod shape;
 pub mod spec;
+pub mod value;

@@ -60,7 +60,12 @@ impl Knobs {
         let mut problems = Vec::new();
         let names: Vec<&str> = known.iter().map(|k| k.name).collect();
         for name in given.keys().filter(|name| !names.contains(&name.as_str())) {
-            problems.push(SpecProblem::unknown(format!("{path}.{name}"), "knob", name, &names));
+            problems.push(SpecProblem::unknown(
+                format!("{path}.{name}"),
+                "knob",
+                name,
+                &names,
+            ));
         }
         let mut knobs = Self::default();
         for knob in known {
@@ -68,7 +73,11 @@ impl Knobs {
                 problems.push(SpecProblem::new(format!("{path}.{}", knob.name), message));
             }
         }
-        if problems.is_empty() { Ok(knobs) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(knobs)
+        } else {
+            Err(problems)
+        }
     }
 
     fn take(&mut self, knob: &Knob, given: Option<&Value>) -> Result<(), String> {

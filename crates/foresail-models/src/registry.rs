@@ -41,8 +41,13 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 5] =
-    [fixed::ENTRY, hpa::ENTRY, kpa::ENTRY, predictive_hpa::ENTRY, schedule::ENTRY];
+pub static PROPOSERS: [Entry; 5] = [
+    fixed::ENTRY,
+    hpa::ENTRY,
+    kpa::ENTRY,
+    predictive_hpa::ENTRY,
+    schedule::ENTRY,
+];
 
 /// The names of every proposer.
 #[must_use]
@@ -54,12 +59,18 @@ fn build_proposer(place: usize, written: &ProposerSpec, spec: &ValidSpec, seed: 
     let path = format!("proposers[{place}]");
     let Some(entry) = PROPOSERS.iter().find(|e| e.name == written.name) else {
         let names = proposer_names();
-        let problem = SpecProblem::unknown(format!("{path}.name"), "proposer", &written.name, &names);
+        let problem =
+            SpecProblem::unknown(format!("{path}.name"), "proposer", &written.name, &names);
         return Err(vec![problem]);
     };
     let path = format!("{path}.knobs");
     let knobs = Knobs::read(entry.knobs, &written.knobs, &path)?;
-    (entry.build)(&Build { knobs: &knobs, spec, seed, path: &path })
+    (entry.build)(&Build {
+        knobs: &knobs,
+        spec,
+        seed,
+        path: &path,
+    })
 }
 
 /// Builds the engine of a spec; the same spec and seed give the same engine.
@@ -75,7 +86,11 @@ pub fn build_engine(spec: &ValidSpec, seed: Seed) -> Result<Engine, Vec<SpecProb
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() { Ok(Engine::new(spec.clone(), proposers)) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(Engine::new(spec.clone(), proposers))
+    } else {
+        Err(problems)
+    }
 }
 
 /// Checks a spec whole, proposers included, and builds its engine.

@@ -1,1 +1,13 @@
-//! Foresail.
+//! Event-driven simulator: requests, pods, a metrics pipeline as it is, and the same engine that a
+//! controller runs.
+//!
+//! Pure given a seed; rayon runs whole experiments side by side, with results in item order.
+
+mod cluster;
+pub mod config;
+pub mod driver;
+mod event;
+pub mod metrics;
+pub mod rng;
+pub mod simulation;
+pub mod workload;

@@ -38,5 +38,8 @@ pub struct Coded {
 /// The exit code of an error.
 #[must_use]
 pub fn code_of(error: &anyhow::Error) -> Code {
-    error.chain().find_map(|e| e.downcast_ref::<Coded>()).map_or(Code::Usage, |c| c.code)
+    error
+        .chain()
+        .find_map(|e| e.downcast_ref::<Coded>())
+        .map_or(Code::Usage, |c| c.code)
 }

@@ -11,7 +11,12 @@ use crate::spec::{Floor, ValidSpec, ValidTarget};
 /// `true` where the spec asks for the reactive floor at all.
 pub(crate) fn is_needed(spec: &ValidSpec) -> bool {
     let written = spec.written();
-    let off = matches!(written.combine.floor, Floor::Relaxed { min_share_percent: 0 });
+    let off = matches!(
+        written.combine.floor,
+        Floor::Relaxed {
+            min_share_percent: 0
+        }
+    );
     !off || written.proposers.iter().any(|p| p.name == "hpa")
 }
 

@@ -56,7 +56,10 @@ pub struct GateScene<'a> {
 /// Source: specs/reliability.md 1.1 S4 (`fc_nan`, `fc_order`, `fc_stale`, `fc_cover`, `fc_ratio`).
 #[must_use]
 pub fn judge(proposal: &Proposal, scene: &GateScene<'_>) -> Option<Gate> {
-    let reactive = matches!(proposal.basis, Basis::Hpa { .. } | Basis::Fixed | Basis::Absent(_));
+    let reactive = matches!(
+        proposal.basis,
+        Basis::Hpa { .. } | Basis::Fixed | Basis::Absent(_)
+    );
     if scene.health >= Health::Guarded && !reactive {
         return Some(Gate::Guarded);
     }
@@ -66,7 +69,11 @@ pub fn judge(proposal: &Proposal, scene: &GateScene<'_>) -> Option<Gate> {
     match &proposal.basis {
         Basis::Forecast(outlook) => judge_outlook(outlook, scene),
         Basis::Trial { spend_milli, .. } => {
-            if scene.spec.spend_milli_max.is_some_and(|most| *spend_milli > most) {
+            if scene
+                .spec
+                .spend_milli_max
+                .is_some_and(|most| *spend_milli > most)
+            {
                 Some(Gate::Spend)
             } else {
                 scene.slo_broken.then_some(Gate::SloBroken)
@@ -92,13 +99,15 @@ fn judge_outlook(outlook: &Outlook, scene: &GateScene<'_>) -> Option<Gate> {
         return Some(Gate::Short);
     }
     let honest = scene.spec.coverage_percent_min..=scene.spec.coverage_percent_max;
-    if outlook.coverage_percent.is_some_and(|c| !honest.contains(&c)) {
+    if outlook
+        .coverage_percent
+        .is_some_and(|c| !honest.contains(&c))
+    {
         return Some(Gate::Coverage);
     }
     let factor = scene.spec.observed_factor_max;
     // One unit of slack: at a demand near zero a ratio says nothing.
-    let far = |seen: f64| {
-        outlook.q50_now > factor * seen + 1.0 || outlook.q50_now < seen / factor - 1.0
-    };
+    let far =
+        |seen: f64| outlook.q50_now > factor * seen + 1.0 || outlook.q50_now < seen / factor - 1.0;
     outlook.observed.is_some_and(far).then_some(Gate::Ratio)
 }

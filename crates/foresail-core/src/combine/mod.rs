@@ -27,7 +27,10 @@ impl Judged {
     /// What is left of the wish for one target, where it was not dropped.
     #[must_use]
     pub fn wish(&self, target: &TargetId) -> Option<Setting> {
-        let mut setting = self.gate.is_none().then(|| self.proposal.wish(target).cloned())??;
+        let mut setting = self
+            .gate
+            .is_none()
+            .then(|| self.proposal.wish(target).cloned())??;
         for limit in self.shape.iter().filter(|l| l.target == *target) {
             setting.set(&limit.axis, limit.to);
         }
@@ -74,10 +77,17 @@ pub(crate) fn combine(
     let wished = setting.replicas;
     let fallback = if chosen.is_none() { under } else { None };
     let below = under.filter(|floor| wished.is_some_and(|w| w < *floor));
-    match below.or(fallback).filter(|floor| *floor > Replicas::ZERO || chosen.is_none()) {
+    match below
+        .or(fallback)
+        .filter(|floor| *floor > Replicas::ZERO || chosen.is_none())
+    {
         Some(floor) if wished != Some(floor) => {
             setting.replicas = Some(floor);
-            Wanted { setting, chosen: Some(Chosen::Floor), reactive }
+            Wanted {
+                setting,
+                chosen: Some(Chosen::Floor),
+                reactive,
+            }
         }
         _ => {
             // A wish about other axes alone still must not leave the floor: the current number
@@ -85,7 +95,11 @@ pub(crate) fn combine(
             if setting.replicas.is_none() {
                 setting.replicas = lifted(current.replicas, under);
             }
-            Wanted { setting, chosen, reactive }
+            Wanted {
+                setting,
+                chosen,
+                reactive,
+            }
         }
     }
 }
@@ -108,7 +122,10 @@ fn share(floor: Floor, reactive: Replicas) -> Replicas {
 
 /// The wish that the rule takes, with its place in the spec.
 fn pick(rule: CombineRule, target: &TargetId, judged: &[Judged]) -> Option<(usize, Setting)> {
-    let mut wishes = judged.iter().enumerate().filter_map(|(i, j)| Some((i, j.wish(target)?)));
+    let mut wishes = judged
+        .iter()
+        .enumerate()
+        .filter_map(|(i, j)| Some((i, j.wish(target)?)));
     match rule {
         CombineRule::First => wishes.next(),
         CombineRule::Largest => {

@@ -12,7 +12,7 @@ use crate::act::Outcome;
 use crate::admit::Decision;
 use crate::combine::gate::Gate;
 use crate::combine::{Chosen, Judged};
-use crate::engine::{Hash, Tick, TargetTick};
+use crate::engine::{Hash, TargetTick, Tick};
 use crate::guard::{GuardName, Limit};
 use crate::observe::Health;
 use crate::propose::plan::{Axis, Setting, TargetId};
@@ -25,7 +25,10 @@ use crate::spec::{Mode, ValidSpec, ValidTarget};
 pub type Told = BTreeMap<String, Quantity>;
 
 fn told(setting: &Setting) -> Told {
-    setting.axes().filter_map(|axis| Some((axis.to_string(), setting.get(&axis)?))).collect()
+    setting
+        .axes()
+        .filter_map(|axis| Some((axis.to_string(), setting.get(&axis)?)))
+        .collect()
 }
 
 /// Who decides: the object, its generation, and the life of the process.
@@ -176,8 +179,15 @@ impl BasisTold {
         let count = |value: f64| Quantity::from_f64(value, Unit::Count);
         match basis {
             Basis::Fixed => Self::Fixed { fixed: true },
-            Basis::Hpa { metric, ratio_milli } => Self::Hpa {
-                metric: target.metric_names.get(*metric).cloned().unwrap_or_default(),
+            Basis::Hpa {
+                metric,
+                ratio_milli,
+            } => Self::Hpa {
+                metric: target
+                    .metric_names
+                    .get(*metric)
+                    .cloned()
+                    .unwrap_or_default(),
                 ratio: Quantity::from_milli(*ratio_milli, Unit::Count),
             },
             Basis::Forecast(outlook) => Self::Forecast {
@@ -192,7 +202,13 @@ impl BasisTold {
                 capacity: demand_quantity(outlook.capacity),
                 coverage_percent: outlook.coverage_percent,
             },
-            Basis::Concurrency { stable, panic, target_value, panicking, burst } => Self::Concurrency {
+            Basis::Concurrency {
+                stable,
+                panic,
+                target_value,
+                panicking,
+                burst,
+            } => Self::Concurrency {
                 stable: count(*stable),
                 panic: count(*panic),
                 target_value: count(*target_value),
@@ -201,9 +217,16 @@ impl BasisTold {
             },
             Basis::Schedule { rule } => Self::Schedule { rule: *rule },
             Basis::Advice { text } => Self::Advice { text: text.clone() },
-            Basis::Trial { number, spend_milli, .. } => {
+            Basis::Trial {
+                number,
+                spend_milli,
+                ..
+            } => {
                 let milli = i64::try_from(*spend_milli).unwrap_or(i64::MAX);
-                Self::Trial { trial: *number, spend: Quantity::from_milli(milli, Unit::Count) }
+                Self::Trial {
+                    trial: *number,
+                    spend: Quantity::from_milli(milli, Unit::Count),
+                }
             }
             Basis::Absent(why) => Self::Absent { absent: *why },
         }
@@ -212,14 +235,36 @@ impl BasisTold {
     /// One clause: the number's derivation without the number.
     fn clause(&self) -> String {
         match self {
-            Self::Forecast { demand, level_percent, capacity, .. } => {
+            Self::Forecast {
+                demand,
+                level_percent,
+                capacity,
+                ..
+            } => {
                 let per = capacity.to_string();
-                format!("p{level_percent} = {demand} ÷ {}", per.trim_end_matches(" req/s"))
+                format!(
+                    "p{level_percent} = {demand} ÷ {}",
+                    per.trim_end_matches(" req/s")
+                )
             }
             Self::Hpa { metric, ratio } => format!("{metric} at {} of target", percent(*ratio)),
-            Self::Concurrency { stable, panic, target_value, panicking, .. } => {
-                let (name, mean) = if *panicking { ("panic", panic) } else { ("stable", stable) };
-                format!("{name} {} in flight ÷ {}", decimal(*mean), decimal(*target_value))
+            Self::Concurrency {
+                stable,
+                panic,
+                target_value,
+                panicking,
+                ..
+            } => {
+                let (name, mean) = if *panicking {
+                    ("panic", panic)
+                } else {
+                    ("stable", stable)
+                };
+                format!(
+                    "{name} {} in flight ÷ {}",
+                    decimal(*mean),
+                    decimal(*target_value)
+                )
             }
             Self::Schedule { rule } => format!("rule {rule}"),
             Self::Trial { trial, .. } => format!("trial {trial}"),
@@ -236,7 +281,11 @@ fn percent(ratio: Quantity) -> String {
 
 fn decimal(quantity: Quantity) -> String {
     let tenths = (quantity.milli() + 50) / 100;
-    if tenths % 10 == 0 { format!("{}", tenths / 10) } else { format!("{}.{}", tenths / 10, tenths % 10) }
+    if tenths % 10 == 0 {
+        format!("{}", tenths / 10)
+    } else {
+        format!("{}.{}", tenths / 10, tenths % 10)
+    }
 }
 
 impl Explanation {
@@ -252,7 +301,11 @@ impl Explanation {
         decision: Option<&Decision>,
     ) -> Option<Self> {
         let (decided, target) = (tick.targets.get(index)?, spec.targets().get(index)?);
-        let Identity { uid, generation, epoch } = identity;
+        let Identity {
+            uid,
+            generation,
+            epoch,
+        } = identity;
         let mut limits = decided.limits.clone();
         limits.extend(decision.into_iter().flat_map(|d| d.limits.iter().cloned()));
         let names = spec.written().proposers.iter().map(|p| p.name.as_str());
@@ -265,7 +318,9 @@ impl Explanation {
             target: target.id.clone(),
             mode: tick.mode,
             health: tick.health,
-            sample_age_seconds: decided.sample_age.map(crate::quantity::time::Span::whole_seconds),
+            sample_age_seconds: decided
+                .sample_age
+                .map(crate::quantity::time::Span::whole_seconds),
             current: told(&decided.current),
             ready: decided.ready,
             incumbent: decided.incumbent,
@@ -310,7 +365,12 @@ impl Explanation {
         for limit in &self.limits {
             let axis = limit.axis.to_string();
             if values.get(&axis) != Some(&limit.from) {
-                broken.push(format!("{} starts at {}, not at {:?}", limit.by, limit.from, values.get(&axis)));
+                broken.push(format!(
+                    "{} starts at {}, not at {:?}",
+                    limit.by,
+                    limit.from,
+                    values.get(&axis)
+                ));
             }
             if limit.from == limit.to {
                 broken.push(format!("{} moves nothing", limit.by));
@@ -318,12 +378,20 @@ impl Explanation {
             values.insert(axis, limit.to);
         }
         if values != self.decided {
-            broken.push(format!("the chain ends at {values:?}, decided is {:?}", self.decided));
+            broken.push(format!(
+                "the chain ends at {values:?}, decided is {:?}",
+                self.decided
+            ));
         }
         let axis = Axis::Replicas.to_string();
         let held = [GuardName::Paused, GuardName::Admission, GuardName::Budget];
-        let still = self.limits.iter().any(|l| held.contains(&l.by)) || self.decided == self.current;
-        if let Some(replicas) = self.decided.get(&axis).map(|q| q.replicas()).filter(|_| !still)
+        let still =
+            self.limits.iter().any(|l| held.contains(&l.by)) || self.decided == self.current;
+        if let Some(replicas) = self
+            .decided
+            .get(&axis)
+            .map(|q| q.replicas())
+            .filter(|_| !still)
             && !(bounds.0..=bounds.1).contains(&replicas)
         {
             broken.push(format!("{replicas} is outside {}..{}", bounds.0, bounds.1));
@@ -336,7 +404,11 @@ fn proposal_told(name: &str, judged: &Judged, target: &ValidTarget) -> ProposalT
     let of_target = |l: &&Limit| l.target == target.id;
     ProposalTold {
         by: name.to_owned(),
-        wish: judged.proposal.wish(&target.id).map(told).unwrap_or_default(),
+        wish: judged
+            .proposal
+            .wish(&target.id)
+            .map(told)
+            .unwrap_or_default(),
         shape: judged.shape.iter().filter(of_target).cloned().collect(),
         interval: judged.proposal.interval,
         confidence_percent: judged.proposal.confidence.as_percent(),
@@ -354,15 +426,30 @@ pub fn is_floor(tick: &TargetTick) -> bool {
 impl fmt::Display for Explanation {
     /// One line: `web 4→7: predictive p90 = 884 req/s ÷ 100 = 9 (hpa 5); Rate 9→7, at most +3 per 60 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let replicas = |told: &Told| told.get("replicas").map_or("?".to_owned(), ToString::to_string);
+        let replicas = |told: &Told| {
+            told.get("replicas")
+                .map_or("?".to_owned(), ToString::to_string)
+        };
         f.write_str(self.target.short())?;
         let (current, decided) = (replicas(&self.current), replicas(&self.decided));
-        if current == decided { write!(f, " {current}")? } else { write!(f, " {current}→{decided}")? }
+        if current == decided {
+            write!(f, " {current}")?;
+        } else {
+            write!(f, " {current}→{decided}")?;
+        }
         self.fmt_wish(f)?;
         for limit in &self.limits {
-            let axis = if limit.axis == Axis::Replicas { String::new() } else { format!("{} ", limit.axis) };
+            let axis = if limit.axis == Axis::Replicas {
+                String::new()
+            } else {
+                format!("{} ", limit.axis)
+            };
             let name = limit.by.to_string().to_lowercase();
-            write!(f, "; {name} {axis}{}→{}, {}", limit.from, limit.to, limit.why)?;
+            write!(
+                f,
+                "; {name} {axis}{}→{}, {}",
+                limit.from, limit.to, limit.why
+            )?;
         }
         Ok(())
     }
@@ -372,26 +459,49 @@ impl Explanation {
     fn fmt_wish(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let wish = |p: &ProposalTold| {
             let joined: Vec<_> = p.wish.values().map(ToString::to_string).collect();
-            if joined.is_empty() { "none".to_owned() } else { joined.join(" ") }
+            if joined.is_empty() {
+                "none".to_owned()
+            } else {
+                joined.join(" ")
+            }
         };
         let chosen = self.chosen_by.as_deref();
-        match (chosen, self.proposals.iter().find(|p| Some(p.by.as_str()) == chosen)) {
+        match (
+            chosen,
+            self.proposals
+                .iter()
+                .find(|p| Some(p.by.as_str()) == chosen),
+        ) {
             (Some(name), Some(proposal)) => {
-                write!(f, ": {name} {} = {}", proposal.basis.clause(), wish(proposal))?;
+                write!(
+                    f,
+                    ": {name} {} = {}",
+                    proposal.basis.clause(),
+                    wish(proposal)
+                )?;
             }
             (Some(_), None) => {
-                let floor = self.reactive.map_or_else(|| "?".to_owned(), |r| r.to_string());
+                let floor = self
+                    .reactive
+                    .map_or_else(|| "?".to_owned(), |r| r.to_string());
                 write!(f, ": reactive floor = {floor}")?;
             }
             _ => f.write_str(": no wish")?,
         }
-        let others = self.proposals.iter().filter(|p| Some(p.by.as_str()) != chosen);
+        let others = self
+            .proposals
+            .iter()
+            .filter(|p| Some(p.by.as_str()) != chosen);
         let others: Vec<_> = others
             .map(|p| match p.gate {
                 Some(gate) => format!("{} {} dropped: {gate:?}", p.by, wish(p)),
                 None => format!("{} {}", p.by, wish(p)),
             })
             .collect();
-        if others.is_empty() { Ok(()) } else { write!(f, " ({})", others.join(", ")) }
+        if others.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", others.join(", "))
+        }
     }
 }

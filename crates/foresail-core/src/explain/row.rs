@@ -50,25 +50,61 @@ pub const COLUMNS: [(&str, Kind, &str); 29] = [
     ("ready", Kind::Int, "replicas that were ready"),
     ("incumbent", Kind::Int, "what a live HPA asks for"),
     ("demand", Kind::Real, "demand that sized the wish, req/s"),
-    ("usage_cpu_millicores", Kind::Int, "CPU of all pods as last sampled"),
-    ("usage_memory_mebibytes", Kind::Int, "memory of all pods as last sampled"),
+    (
+        "usage_cpu_millicores",
+        Kind::Int,
+        "CPU of all pods as last sampled",
+    ),
+    (
+        "usage_memory_mebibytes",
+        Kind::Int,
+        "memory of all pods as last sampled",
+    ),
     ("hpa_value", Kind::Int, "the reactive floor"),
     ("chosen_by", Kind::Text, "whose number was wanted"),
     ("chosen_value", Kind::Int, "that number"),
     ("confidence_percent", Kind::Int, "trust in it"),
     ("wanted", Kind::Int, "replicas wanted before any limit"),
-    ("binding", Kind::Text, "the last guard that moved the number"),
+    (
+        "binding",
+        Kind::Text,
+        "the last guard that moved the number",
+    ),
     ("decided", Kind::Int, "replicas decided"),
     ("decided_pool", Kind::Int, "warm containers decided"),
-    ("decided_keep_alive_seconds", Kind::Int, "keep-alive decided"),
+    (
+        "decided_keep_alive_seconds",
+        Kind::Int,
+        "keep-alive decided",
+    ),
     ("decided_cpu_millicores", Kind::Int, "CPU request decided"),
-    ("decided_memory_mebibytes", Kind::Int, "memory request decided"),
+    (
+        "decided_memory_mebibytes",
+        Kind::Int,
+        "memory request decided",
+    ),
     ("outcome", Kind::Text, "what came of the write"),
     ("explanation", Kind::Text, "the whole story in one line"),
-    ("latency_p95_ms", Kind::Real, "95 % quantile of latency since the row before"),
-    ("violations", Kind::Int, "requests that broke the SLO since the row before"),
-    ("cold_starts", Kind::Int, "requests that waited for a new replica since the row before"),
-    ("replica_minutes", Kind::Real, "capacity paid for since the row before"),
+    (
+        "latency_p95_ms",
+        Kind::Real,
+        "95 % quantile of latency since the row before",
+    ),
+    (
+        "violations",
+        Kind::Int,
+        "requests that broke the SLO since the row before",
+    ),
+    (
+        "cold_starts",
+        Kind::Int,
+        "requests that waited for a new replica since the row before",
+    ),
+    (
+        "replica_minutes",
+        Kind::Real,
+        "capacity paid for since the row before",
+    ),
 ];
 
 /// What pods used in all, as last sampled.
@@ -88,10 +124,15 @@ impl Explanation {
         let of = |told: &Told, axis: &str| told.get(axis).copied();
         let count = |q: Option<Quantity>| Cell::Int(q.map(|q| q.milli() / 1000));
         let mebi = |q: Option<Quantity>| Cell::Int(q.map(|q| q.milli() / 1000 / (1 << 20)));
-        let chosen = self.chosen_by.as_ref().and_then(|by| self.proposals.iter().find(|p| p.by == *by));
+        let chosen = self
+            .chosen_by
+            .as_ref()
+            .and_then(|by| self.proposals.iter().find(|p| p.by == *by));
         let wish = chosen.and_then(|p| of(&p.wish, "replicas"));
         let demand = self.proposals.iter().find_map(|p| match &p.basis {
-            BasisTold::Forecast { demand, .. } if demand.unit() == Unit::PerSecond => Some(demand.value()),
+            BasisTold::Forecast { demand, .. } if demand.unit() == Unit::PerSecond => {
+                Some(demand.value())
+            }
             _ => None,
         });
         vec![

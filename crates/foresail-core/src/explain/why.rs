@@ -116,9 +116,15 @@ impl fmt::Display for Why {
             Self::HoldDown => f.write_str("the controller holds every way down"),
             Self::StabilizedDown(most) => write!(f, "{most} was wanted within the down window"),
             Self::StabilizedUp(least) => write!(f, "{least} was wanted within the up window"),
-            Self::RateUp { step, per } => write!(f, "at most +{step} per {} s", per.whole_seconds()),
-            Self::RateDown { step, per } => write!(f, "at most −{step} per {} s", per.whole_seconds()),
-            Self::RateUpLegacy(limit) => write!(f, "at most twice the current, at least 4: {limit}"),
+            Self::RateUp { step, per } => {
+                write!(f, "at most +{step} per {} s", per.whole_seconds())
+            }
+            Self::RateDown { step, per } => {
+                write!(f, "at most −{step} per {} s", per.whole_seconds())
+            }
+            Self::RateUpLegacy(limit) => {
+                write!(f, "at most twice the current, at least 4: {limit}")
+            }
             Self::Disabled => f.write_str("this direction is switched off"),
             Self::Unaffordable(most) => write!(f, "the budget pays for {most}"),
             Self::RemovalsSpent { allowed, per } => {
@@ -135,7 +141,11 @@ impl fmt::Display for Why {
             Self::NotLeader => f.write_str("another process leads"),
             Self::ScalingDisabled => f.write_str("scaling is off at zero replicas"),
             Self::FleetRemovals { allowed, per } => {
-                write!(f, "all targets: at most {allowed} removed per {} s", per.whole_seconds())
+                write!(
+                    f,
+                    "all targets: at most {allowed} removed per {} s",
+                    per.whole_seconds()
+                )
             }
             Self::WarmMemory(most) => write!(f, "warm memory of all pools is {most}"),
             Self::WithinTolerance(ratio) => write!(f, "ratio {ratio}m is within tolerance"),

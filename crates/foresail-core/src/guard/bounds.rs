@@ -25,7 +25,11 @@ impl Guard for Bounds {
 
     fn limits(&self, wanted: &Setting, scene: &Scene<'_>) -> Vec<Limit> {
         let mut limits = Vec::new();
-        limits.extend(wanted.replicas.and_then(|replicas| of_replicas(replicas, scene)));
+        limits.extend(
+            wanted
+                .replicas
+                .and_then(|replicas| of_replicas(replicas, scene)),
+        );
         limits.extend(wanted.pool.and_then(|pool| of_pool(pool, scene)));
         limits
     }
@@ -59,11 +63,22 @@ fn of_pool(pool: Replicas, scene: &Scene<'_>) -> Option<Limit> {
     let (to, why) = if pool > bounds.max {
         (bounds.max, Why::AboveMax(bounds.max.into()))
     } else if pool < least {
-        let why = if busy > bounds.min { Why::PoolBusy(busy) } else { Why::BelowMin(least.into()) };
+        let why = if busy > bounds.min {
+            Why::PoolBusy(busy)
+        } else {
+            Why::BelowMin(least.into())
+        };
         (least, why)
     } else {
         return None;
     };
     let (from, to) = (Quantity::from(pool), Quantity::from(to));
-    Some(Limit { by: GuardName::Bounds, target: scene.target.id.clone(), axis: Axis::Pool, from, to, why })
+    Some(Limit {
+        by: GuardName::Bounds,
+        target: scene.target.id.clone(),
+        axis: Axis::Pool,
+        from,
+        to,
+        why,
+    })
 }

@@ -24,7 +24,9 @@ impl Guard for Budget {
     }
 
     fn limits(&self, wanted: &Setting, scene: &Scene<'_>) -> Vec<Limit> {
-        let Some(replicas) = wanted.replicas else { return Vec::new() };
+        let Some(replicas) = wanted.replicas else {
+            return Vec::new();
+        };
         match affordable(&scene.guards.budget, replicas, scene) {
             Some((to, why)) if to != replicas => vec![scene.limit(self.name(), replicas, to, why)],
             _ => Vec::new(),
@@ -39,19 +41,37 @@ fn affordable(budget: &BudgetSpec, wanted: Replicas, scene: &Scene<'_>) -> Optio
         return None;
     }
     let since = scene.now - budget.period;
-    let recent = scene.history.changes().iter().filter(|change| change.at > since);
+    let recent = scene
+        .history
+        .changes()
+        .iter()
+        .filter(|change| change.at > since);
     if let Some(allowed) = budget.changes_max
         && recent.clone().count() >= allowed as usize
     {
-        return Some((current, Why::ChangesSpent { allowed, per: budget.period }));
+        return Some((
+            current,
+            Why::ChangesSpent {
+                allowed,
+                per: budget.period,
+            },
+        ));
     }
     if wanted > current {
         let most = budget.replicas_max?.max(current);
         return (wanted > most).then_some((most, Why::Unaffordable(most)));
     }
     let allowed = budget.removed_max?;
-    let removed: i64 = recent.map(|c| (c.from.as_i64() - c.to.as_i64()).max(0)).sum();
+    let removed: i64 = recent
+        .map(|c| (c.from.as_i64() - c.to.as_i64()).max(0))
+        .sum();
     let left = (allowed.as_i64() - removed).max(0);
     let least = Replicas::saturating(current.as_i64() - left);
-    (wanted < least).then_some((least, Why::RemovalsSpent { allowed, per: budget.period }))
+    (wanted < least).then_some((
+        least,
+        Why::RemovalsSpent {
+            allowed,
+            per: budget.period,
+        },
+    ))
 }

@@ -23,7 +23,9 @@ impl Guard for Freshness {
 
     fn limits(&self, wanted: &Setting, scene: &Scene<'_>) -> Vec<Limit> {
         let current = scene.current();
-        let Some(replicas) = wanted.replicas.filter(|r| *r < current) else { return Vec::new() };
+        let Some(replicas) = wanted.replicas.filter(|r| *r < current) else {
+            return Vec::new();
+        };
         let why = match sample_age(scene) {
             None => Why::NoSample,
             Some(age) if age > scene.guards.stale_after => Why::StaleFor(age),

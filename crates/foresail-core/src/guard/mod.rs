@@ -124,7 +124,14 @@ impl Scene<'_> {
     #[must_use]
     pub fn limit(&self, by: GuardName, from: Replicas, to: Replicas, why: Why) -> Limit {
         let (target, axis) = (self.target.id.clone(), Axis::Replicas);
-        Limit { by, target, axis, from: from.into(), to: to.into(), why }
+        Limit {
+            by,
+            target,
+            axis,
+            from: from.into(),
+            to: to.into(),
+            why,
+        }
     }
 
     /// `true` where the current number is outside the bounds: the HPA then goes straight there.
@@ -160,12 +167,22 @@ pub static GUARDS: [&dyn Guard; 7] = [
 /// Returns the setting that is left and the chain of limits; each limit starts where the one
 /// before it on the same axis ended.
 #[must_use]
-pub fn run(wanted: &Setting, scene: &Scene<'_>, without: Option<GuardName>) -> (Setting, Vec<Limit>) {
+pub fn run(
+    wanted: &Setting,
+    scene: &Scene<'_>,
+    without: Option<GuardName>,
+) -> (Setting, Vec<Limit>) {
     let mut setting = wanted.clone();
     let mut chain = Vec::new();
-    for guard in GUARDS.iter().filter(|g| Some(g.name()) != without && g.applies(scene)) {
+    for guard in GUARDS
+        .iter()
+        .filter(|g| Some(g.name()) != without && g.applies(scene))
+    {
         for limit in guard.limits(&setting, scene) {
-            debug_assert_ne!(limit.from, limit.to, "a limit that moves nothing: {limit:?}");
+            debug_assert_ne!(
+                limit.from, limit.to,
+                "a limit that moves nothing: {limit:?}"
+            );
             setting.set(&limit.axis, limit.to);
             chain.push(limit);
         }

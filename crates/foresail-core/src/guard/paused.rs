@@ -21,11 +21,20 @@ impl Guard for Paused {
     }
 
     fn limits(&self, wanted: &Setting, scene: &Scene<'_>) -> Vec<Limit> {
-        let Some(why) = reason(scene) else { return Vec::new() };
+        let Some(why) = reason(scene) else {
+            return Vec::new();
+        };
         let held = |axis| {
             let (from, to) = (wanted.get(&axis)?, scene.state.current.get(&axis)?);
             let target = scene.target.id.clone();
-            (from != to).then(|| Limit { by: self.name(), target, axis, from, to, why: why.clone() })
+            (from != to).then(|| Limit {
+                by: self.name(),
+                target,
+                axis,
+                from,
+                to,
+                why: why.clone(),
+            })
         };
         wanted.axes().filter_map(held).collect()
     }

@@ -24,11 +24,18 @@ impl Guard for Rate {
     }
 
     fn limits(&self, wanted: &Setting, scene: &Scene<'_>) -> Vec<Limit> {
-        let Some(replicas) = wanted.replicas else { return Vec::new() };
+        let Some(replicas) = wanted.replicas else {
+            return Vec::new();
+        };
         let current = scene.current().as_i32();
         let records = &scene.history.records;
-        let limited =
-            hpa::rate_limit(scene.rules(), records, current, replicas.as_i32(), scene.now);
+        let limited = hpa::rate_limit(
+            scene.rules(),
+            records,
+            current,
+            replicas.as_i32(),
+            scene.now,
+        );
         let to = Replicas::saturating(i64::from(limited.replicas));
         match limited.why {
             Some(why) if to != replicas => vec![scene.limit(self.name(), replicas, to, why)],

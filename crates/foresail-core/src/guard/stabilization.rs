@@ -26,13 +26,29 @@ impl Guard for Stabilization {
     }
 
     fn limits(&self, wanted: &Setting, scene: &Scene<'_>) -> Vec<Limit> {
-        let Some(replicas) = wanted.replicas else { return Vec::new() };
+        let Some(replicas) = wanted.replicas else {
+            return Vec::new();
+        };
         let current = scene.current().as_i32();
         let records = &scene.history.records;
-        let stabilized =
-            hpa::stabilize(scene.rules(), records, current, replicas.as_i32(), scene.now).replicas;
+        let stabilized = hpa::stabilize(
+            scene.rules(),
+            records,
+            current,
+            replicas.as_i32(),
+            scene.now,
+        )
+        .replicas;
         let to = Replicas::saturating(i64::from(stabilized));
-        let why = if to > replicas { Why::StabilizedDown(to) } else { Why::StabilizedUp(to) };
-        if to == replicas { Vec::new() } else { vec![scene.limit(self.name(), replicas, to, why)] }
+        let why = if to > replicas {
+            Why::StabilizedDown(to)
+        } else {
+            Why::StabilizedUp(to)
+        };
+        if to == replicas {
+            Vec::new()
+        } else {
+            vec![scene.limit(self.name(), replicas, to, why)]
+        }
     }
 }

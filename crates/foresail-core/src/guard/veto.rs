@@ -26,7 +26,9 @@ impl Guard for Veto {
 
     fn limits(&self, wanted: &Setting, scene: &Scene<'_>) -> Vec<Limit> {
         let current = scene.current();
-        let Some(replicas) = wanted.replicas.filter(|r| *r < current) else { return Vec::new() };
+        let Some(replicas) = wanted.replicas.filter(|r| *r < current) else {
+            return Vec::new();
+        };
         match reason(scene) {
             Some(why) => vec![scene.limit(self.name(), replicas, current, why)],
             None => Vec::new(),
@@ -52,20 +54,28 @@ fn reason(scene: &Scene<'_>) -> Option<Why> {
         return Some(Why::Sick);
     }
     let uptime = scene.state.taken_over_at.map(|at| scene.now - at);
-    uptime.filter(|u| *u < scene.guards.min_uptime).map(Why::TakenOver)
+    uptime
+        .filter(|u| *u < scene.guards.min_uptime)
+        .map(Why::TakenOver)
 }
 
 /// The largest share, over all pod metrics, of running pods without a sample, in percent (up).
 ///
 /// Pods that are going away or not started are left out: the HPA does not expect samples of them.
 fn missing_percent(pods: &[Pod], readings: &[Reading]) -> u8 {
-    let expected = |pod: &Pod| !pod.deleting && matches!(pod.phase, Phase::Running | Phase::Unknown);
+    let expected =
+        |pod: &Pod| !pod.deleting && matches!(pod.phase, Phase::Running | Phase::Unknown);
     let mut worst = 0;
     for reading in readings {
-        let Reading::Pods(of_pods) = reading else { continue };
+        let Reading::Pods(of_pods) = reading else {
+            continue;
+        };
         let all = pods.iter().filter(|p| expected(p)).count();
-        let without =
-            pods.iter().zip(of_pods).filter(|(p, r)| expected(p) && r.sample.is_none()).count();
+        let without = pods
+            .iter()
+            .zip(of_pods)
+            .filter(|(p, r)| expected(p) && r.sample.is_none())
+            .count();
         if all > 0 {
             worst = worst.max((without * 100).div_ceil(all));
         }

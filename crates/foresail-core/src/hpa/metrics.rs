@@ -52,8 +52,12 @@ pub enum Failure {
 impl Failure {
     fn of(rule: &MetricRule) -> Self {
         match &rule.source {
-            Source::Resource { container: None, .. } => Self::Resource,
-            Source::Resource { container: Some(_), .. } => Self::ContainerResource,
+            Source::Resource {
+                container: None, ..
+            } => Self::Resource,
+            Source::Resource {
+                container: Some(_), ..
+            } => Self::ContainerResource,
             Source::Pods(_) => Self::Pods,
             Source::Object(..) => Self::Object,
             Source::External(_) => Self::External,
@@ -107,7 +111,12 @@ impl MetricsProposal {
     }
 
     fn failed(failure: Failure) -> Self {
-        Self { replicas: None, metric: None, ratio_milli: 0, failures: vec![failure] }
+        Self {
+            replicas: None,
+            metric: None,
+            ratio_milli: 0,
+            failures: vec![failure],
+        }
     }
 }
 
@@ -157,7 +166,13 @@ fn of_metric(
 ) -> Answer {
     match (&rule.source, reading) {
         (Source::Resource { .. } | Source::Pods(_), Reading::Pods(readings)) => {
-            of_pods(&PodsPass { rules, rule, readings, seen, now })
+            of_pods(&PodsPass {
+                rules,
+                rule,
+                readings,
+                seen,
+                now,
+            })
         }
         (Source::Object(..), Reading::Total(values)) => {
             of_total(rules, rule.target, *values.first()?, seen, false)
@@ -226,9 +241,14 @@ impl PodsPass<'_> {
     /// The request of one pod: the proposed one where there is one.
     fn request(&self, reading: &PodReading) -> Option<i64> {
         let proposed = match &self.rule.source {
-            Source::Resource { name, container: None } if !self.seen.requests.is_empty() => {
-                self.seen.requests.get(name).map(crate::quantity::units::Quantity::milli)
-            }
+            Source::Resource {
+                name,
+                container: None,
+            } if !self.seen.requests.is_empty() => self
+                .seen
+                .requests
+                .get(name)
+                .map(crate::quantity::units::Quantity::milli),
             _ => None,
         };
         proposed.or(reading.request)
@@ -329,7 +349,8 @@ fn first_pass(pass: &PodsPass<'_>) -> Option<(Sums, Counts)> {
         }
     }
     // A request that lacks on any selected pod, even one that is going away, fails the metric.
-    let usable = !pass.seen.pods.is_empty() && sums.samples > 0 && !(by_utilization && request_lacks);
+    let usable =
+        !pass.seen.pods.is_empty() && sums.samples > 0 && !(by_utilization && request_lacks);
     usable.then_some((sums, counts))
 }
 
@@ -345,7 +366,10 @@ fn of_pods(pass: &PodsPass<'_>) -> Answer {
         if is_within(pass.rules, ratio) {
             return Some((current, ratio));
         }
-        return Some((to_i32(pass.rules, (ratio * counts.ready as f64).ceil()), ratio));
+        return Some((
+            to_i32(pass.rules, (ratio * counts.ready as f64).ceil()),
+            ratio,
+        ));
     }
     let filled = second_pass(pass, sums, ratio, up_with_unready);
     let new_ratio = pass.ratio(&filled)?;
@@ -365,7 +389,13 @@ fn second_pass(pass: &PodsPass<'_>, mut sums: Sums, ratio: f64, up_with_unready:
     for (index, pod) in pass.seen.pods.iter().enumerate() {
         let reading = pass.readings.get(index).copied().unwrap_or_default();
         let request = pass.request(&reading).filter(|_| by_utilization);
-        match group(pod, reading.sample, pass.rule.is_cpu(), pass.rules, pass.now) {
+        match group(
+            pod,
+            reading.sample,
+            pass.rule.is_cpu(),
+            pass.rules,
+            pass.now,
+        ) {
             Group::Missing if ratio < 1.0 => sums.add(pass.fill(request), request),
             Group::Missing if ratio > 1.0 => sums.add(0, request),
             Group::Unready if up_with_unready => sums.add(0, request),
@@ -379,7 +409,13 @@ fn second_pass(pass: &PodsPass<'_>, mut sums: Sums, ratio: f64, up_with_unready:
 ///
 /// Source: replica_calculator.go, GetObjectMetricReplicas, GetObjectPerPodMetricReplicas,
 /// GetExternalMetricReplicas, GetExternalPerPodMetricReplicas and getUsageRatioReplicaCount.
-fn of_total(rules: &Rules, target: Target, total: i64, seen: &Observed<'_>, external: bool) -> Answer {
+fn of_total(
+    rules: &Rules,
+    target: Target,
+    total: i64,
+    seen: &Observed<'_>,
+    external: bool,
+) -> Answer {
     match target {
         Target::AverageValue(target) => {
             let status = seen.status_replicas;
@@ -388,7 +424,11 @@ fn of_total(rules: &Rules, target: Target, total: i64, seen: &Observed<'_>, exte
                 return Some((status, ratio));
             }
             let needed = (total as f64 / target as f64).ceil();
-            let capped = if external && needed > f64::from(i32::MAX) { f64::from(i32::MAX) } else { needed };
+            let capped = if external && needed > f64::from(i32::MAX) {
+                f64::from(i32::MAX)
+            } else {
+                needed
+            };
             Some((to_i32(rules, capped), ratio))
         }
         Target::Value(target) => {
@@ -429,7 +469,9 @@ pub struct MetricStatus {
 #[must_use]
 pub fn statuses(rules: &Rules, seen: &Observed<'_>, now: Timestamp) -> Vec<Option<MetricStatus>> {
     let pairs = rules.metrics().iter().enumerate();
-    pairs.map(|(i, rule)| status_of(rules, rule, seen.readings.get(i)?, seen, now)).collect()
+    pairs
+        .map(|(i, rule)| status_of(rules, rule, seen.readings.get(i)?, seen, now))
+        .collect()
 }
 
 fn status_of(
@@ -442,10 +484,20 @@ fn status_of(
     match reading {
         Reading::Failed => None,
         Reading::Pods(readings) => {
-            let pass = PodsPass { rules, rule, readings, seen, now };
+            let pass = PodsPass {
+                rules,
+                rule,
+                readings,
+                seen,
+                now,
+            };
             let (sums, _) = first_pass(&pass)?;
             let by_utilization = pass.by_utilization().is_some();
-            let count = if by_utilization { sums.matched } else { sums.samples };
+            let count = if by_utilization {
+                sums.matched
+            } else {
+                sums.samples
+            };
             Some(MetricStatus {
                 average_value: Some(saturate_i64(sums.usage / i128::from(count.max(1)))),
                 average_utilization: by_utilization.then(|| pass.utilization_percent(&sums)),

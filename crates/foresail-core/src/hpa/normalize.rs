@@ -28,7 +28,11 @@ pub fn shortcut(rules: &Rules, current: i32, scaled_to_zero: bool) -> Shortcut {
     if current == 0 {
         let woken = rules.zero_gate() && scaled_to_zero;
         let may_wake = woken && (rules.min() != 0 || rules.has_total_metric());
-        return if may_wake { Shortcut::Metrics } else { Shortcut::Disabled };
+        return if may_wake {
+            Shortcut::Metrics
+        } else {
+            Shortcut::Disabled
+        };
     }
     if current > rules.max() {
         Shortcut::AboveMax
@@ -54,15 +58,35 @@ pub struct Stabilized {
 /// it: between the least of the up window and the greatest of the down window, an entry of exactly
 /// a window's age excluded.
 #[must_use]
-pub fn stabilize(rules: &Rules, records: &Records, current: i32, raw: i32, now: Timestamp) -> Stabilized {
+pub fn stabilize(
+    rules: &Rules,
+    records: &Records,
+    current: i32,
+    raw: i32,
+    now: Timestamp,
+) -> Stabilized {
     let recorded = || records.recommendations.iter();
     let Some(behavior) = &rules.behavior else {
         let cutoff = now - rules.controller.downscale_stabilization;
-        let most = recorded().filter(|r| r.at >= cutoff).map(|r| r.replicas).fold(raw, i32::max);
-        let reason = if most == raw { "ReadyForNewScale" } else { "ScaleDownStabilized" };
-        return Stabilized { replicas: most, reason };
+        let most = recorded()
+            .filter(|r| r.at >= cutoff)
+            .map(|r| r.replicas)
+            .fold(raw, i32::max);
+        let reason = if most == raw {
+            "ReadyForNewScale"
+        } else {
+            "ScaleDownStabilized"
+        };
+        return Stabilized {
+            replicas: most,
+            reason,
+        };
     };
-    let within = |window: Span| recorded().filter(move |r| r.at > now - window).map(|r| r.replicas);
+    let within = |window: Span| {
+        recorded()
+            .filter(move |r| r.at > now - window)
+            .map(|r| r.replicas)
+    };
     let least = within(behavior.up.window).fold(raw, i32::min);
     let most = within(behavior.down.window).fold(raw, i32::max);
     let replicas = current.max(least).min(most);
@@ -88,21 +112,51 @@ pub struct RateLimited {
 /// Source: horizontal.go, convertDesiredReplicasWithBehaviorRate, calculateScaleUpLimit and
 /// calculateScaleDownLimit.
 #[must_use]
-pub fn rate_limit(rules: &Rules, records: &Records, current: i32, value: i32, now: Timestamp) -> RateLimited {
-    let free = RateLimited { replicas: value, why: None };
+pub fn rate_limit(
+    rules: &Rules,
+    records: &Records,
+    current: i32,
+    value: i32,
+    now: Timestamp,
+) -> RateLimited {
+    let free = RateLimited {
+        replicas: value,
+        why: None,
+    };
     let Some(behavior) = &rules.behavior else {
         let limit = current.saturating_mul(2).max(4);
         let why = Why::RateUpLegacy(Replicas::saturating(i64::from(limit)));
-        return if value > limit { RateLimited { replicas: limit, why: Some(why) } } else { free };
+        return if value > limit {
+            RateLimited {
+                replicas: limit,
+                why: Some(why),
+            }
+        } else {
+            free
+        };
     };
     if value > current {
         let allowed = direction_limit(&behavior.up, true, records, current, now);
         let limit = allowed.0.max(current);
-        if value > limit { RateLimited { replicas: limit, why: Some(allowed.1) } } else { free }
+        if value > limit {
+            RateLimited {
+                replicas: limit,
+                why: Some(allowed.1),
+            }
+        } else {
+            free
+        }
     } else if value < current {
         let allowed = direction_limit(&behavior.down, false, records, current, now);
         let limit = allowed.0.min(current);
-        if value < limit { RateLimited { replicas: limit, why: Some(allowed.1) } } else { free }
+        if value < limit {
+            RateLimited {
+                replicas: limit,
+                why: Some(allowed.1),
+            }
+        } else {
+            free
+        }
     } else {
         free
     }
@@ -119,7 +173,10 @@ fn direction_limit(
     if rules.select == SelectPolicy::Disabled {
         return (current, Why::Disabled);
     }
-    let limits = rules.policies.iter().map(|p| policy_limit(p, up, &records.up, &records.down, current, now));
+    let limits = rules
+        .policies
+        .iter()
+        .map(|p| policy_limit(p, up, &records.up, &records.down, current, now));
     // `Max` is the largest change: the largest number on the way up, the smallest on the way down.
     let want_largest = (rules.select == SelectPolicy::Max) == up;
     let better = |a: i32, b: i32| if want_largest { a > b } else { a < b };
@@ -139,7 +196,8 @@ fn policy_limit(
     now: Timestamp,
 ) -> (i32, Why) {
     let per = Span::from_seconds(i64::from(policy.period_seconds));
-    let start = i64::from(current) - changed_within(ups, per, now) + changed_within(downs, per, now);
+    let start =
+        i64::from(current) - changed_within(ups, per, now) + changed_within(downs, per, now);
     let value = i64::from(policy.value);
     let share = f64::from(policy.value) / 100.0;
     let limit = match (policy.kind, up) {
@@ -149,8 +207,15 @@ fn policy_limit(
         (PolicyType::Percent, false) => (start as f64 * (1.0 - share)) as i64,
     };
     let step = Replicas::saturating((limit - start).abs());
-    let why = if up { Why::RateUp { step, per } } else { Why::RateDown { step, per } };
-    (i32::try_from(limit).unwrap_or(if limit < 0 { i32::MIN } else { i32::MAX }), why)
+    let why = if up {
+        Why::RateUp { step, per }
+    } else {
+        Why::RateDown { step, per }
+    };
+    (
+        i32::try_from(limit).unwrap_or(if limit < 0 { i32::MIN } else { i32::MAX }),
+        why,
+    )
 }
 
 /// Keeps a value within the bounds, and wakes a target that an autoscaler put to sleep.

@@ -135,7 +135,9 @@ pub(super) fn group(
     if pod.phase == Phase::Pending {
         return Group::Unready;
     }
-    let Some(sample) = sample else { return Group::Missing };
+    let Some(sample) = sample else {
+        return Group::Missing;
+    };
     if is_cpu && cpu_is_mistrusted(pod, sample, rules, now) {
         return Group::Unready;
     }
@@ -144,7 +146,9 @@ pub(super) fn group(
 
 /// `true` while the CPU of a pod that starts says nothing about load.
 fn cpu_is_mistrusted(pod: &Pod, sample: PodSample, rules: &Rules, now: Timestamp) -> bool {
-    let (Some(started), true) = (pod.started_at, pod.ready != Ready::Absent) else { return true };
+    let (Some(started), true) = (pod.started_at, pod.ready != Ready::Absent) else {
+        return true;
+    };
     let settings = &rules.controller;
     if started + settings.cpu_initialization_period > now {
         pod.ready == Ready::False || sample.at < pod.ready_changed_at + sample.window

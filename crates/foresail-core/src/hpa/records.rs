@@ -45,7 +45,10 @@ impl Records {
     /// Begins an empty memory with the current number, so that a restart cannot go down at once.
     pub fn seed_if_empty(&mut self, current: i32, now: Timestamp) {
         if self.recommendations.is_empty() {
-            self.recommendations.push(Record { at: now, replicas: current });
+            self.recommendations.push(Record {
+                at: now,
+                replicas: current,
+            });
         }
     }
 }
@@ -74,7 +77,10 @@ pub fn record_recommendation(rules: &Rules, records: &mut Records, raw: i32, now
         Some(behavior) => behavior.up.window.max(behavior.down.window),
     };
     let cutoff = now - window;
-    let entry = Record { at: now, replicas: raw };
+    let entry = Record {
+        at: now,
+        replicas: raw,
+    };
     overwrite_last(&mut records.recommendations, entry, |r| r.at < cutoff);
 }
 
@@ -83,21 +89,39 @@ pub fn record_recommendation(rules: &Rules, records: &mut Records, raw: i32, now
 /// Events of that direction older than its longest period are marked, and the last marked one is
 /// overwritten. Source: horizontal.go, storeScaleEvent and markScaleEventsOutdated.
 pub fn record_scale(rules: &Rules, records: &mut Records, from: i32, to: i32, now: Timestamp) {
-    let Some(behavior) = &rules.behavior else { return };
+    let Some(behavior) = &rules.behavior else {
+        return;
+    };
     let up = to > from;
     let direction = if up { &behavior.up } else { &behavior.down };
-    let events = if up { &mut records.up } else { &mut records.down };
+    let events = if up {
+        &mut records.up
+    } else {
+        &mut records.down
+    };
     let cutoff = now - direction.longest_period();
     for event in events.iter_mut().filter(|e| e.at < cutoff) {
         event.outdated = true;
     }
     let change = (i64::from(to) - i64::from(from)).unsigned_abs();
     let change = i32::try_from(change).unwrap_or(i32::MAX);
-    overwrite_last(events, ScaleEvent { at: now, change, outdated: false }, |e| e.outdated);
+    overwrite_last(
+        events,
+        ScaleEvent {
+            at: now,
+            change,
+            outdated: false,
+        },
+        |e| e.outdated,
+    );
 }
 
 /// Replicas changed within `period`: events strictly younger count.
 pub(super) fn changed_within(events: &[ScaleEvent], period: Span, now: Timestamp) -> i64 {
     let cutoff = now - period;
-    events.iter().filter(|e| e.at > cutoff).map(|e| i64::from(e.change)).sum()
+    events
+        .iter()
+        .filter(|e| e.at > cutoff)
+        .map(|e| i64::from(e.change))
+        .sum()
 }

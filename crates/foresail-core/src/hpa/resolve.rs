@@ -50,8 +50,14 @@ pub struct PodMetrics {
 /// containers and over init containers that go on running.
 /// Source: replica_calculator.go, calculatePodRequests and calculatePodLevelRequests.
 #[must_use]
-pub fn request(pod: &PodSpec, resource: &str, container: Option<&str>, gates: &Gates) -> Option<i64> {
-    if let (Some(requests), None, true) = (&pod.pod_requests, container, gates.pod_level_resources) {
+pub fn request(
+    pod: &PodSpec,
+    resource: &str,
+    container: Option<&str>,
+    gates: &Gates,
+) -> Option<i64> {
+    if let (Some(requests), None, true) = (&pod.pod_requests, container, gates.pod_level_resources)
+    {
         return requests.get(resource).copied();
     }
     let beside = pod.init_containers.iter().filter(|c| c.restarts_always);
@@ -79,7 +85,11 @@ pub fn sample(metrics: &PodMetrics, resource: &str, container: Option<&str>) -> 
             (!metrics.containers.is_empty()).then_some(sum)?
         }
     };
-    Some(PodSample { value, at: metrics.at, window: metrics.window })
+    Some(PodSample {
+        value,
+        at: metrics.at,
+        window: metrics.window,
+    })
 }
 
 /// What a resource metric says of every pod; samples of other pods come after them.
@@ -92,7 +102,9 @@ pub fn resource_reading(
     metrics: &[PodMetrics],
     gates: &Gates,
 ) -> Reading {
-    let Source::Resource { name, container } = &rule.source else { return Reading::Failed };
+    let Source::Resource { name, container } = &rule.source else {
+        return Reading::Failed;
+    };
     let container = container.as_deref();
     if metrics.is_empty() {
         return Reading::Failed;
@@ -102,12 +114,20 @@ pub fn resource_reading(
     }
     let of_pod = |pod: &PodSpec| PodReading {
         request: request(pod, name, container, gates),
-        sample: metrics.iter().find(|m| m.pod == pod.name).and_then(|m| sample(m, name, container)),
+        sample: metrics
+            .iter()
+            .find(|m| m.pod == pod.name)
+            .and_then(|m| sample(m, name, container)),
     };
     let mut readings: Vec<PodReading> = pods.iter().map(of_pod).collect();
-    let foreign = metrics.iter().filter(|m| pods.iter().all(|p| p.name != m.pod));
+    let foreign = metrics
+        .iter()
+        .filter(|m| pods.iter().all(|p| p.name != m.pod));
     let foreign = foreign.filter_map(|m| sample(m, name, container));
-    readings.extend(foreign.map(|s| PodReading { request: None, sample: Some(s) }));
+    readings.extend(foreign.map(|s| PodReading {
+        request: None,
+        sample: Some(s),
+    }));
     Reading::Pods(readings)
 }
 
@@ -118,11 +138,22 @@ pub fn pods_reading(pods: &[PodSpec], values: &[(String, PodSample)]) -> Reading
         return Reading::Failed;
     }
     let of_pod = |pod: &PodSpec| {
-        let sample = values.iter().find(|(name, _)| *name == pod.name).map(|(_, s)| *s);
-        PodReading { request: None, sample }
+        let sample = values
+            .iter()
+            .find(|(name, _)| *name == pod.name)
+            .map(|(_, s)| *s);
+        PodReading {
+            request: None,
+            sample,
+        }
     };
     let mut readings: Vec<PodReading> = pods.iter().map(of_pod).collect();
-    let foreign = values.iter().filter(|(name, _)| pods.iter().all(|p| p.name != *name));
-    readings.extend(foreign.map(|(_, s)| PodReading { request: None, sample: Some(*s) }));
+    let foreign = values
+        .iter()
+        .filter(|(name, _)| pods.iter().all(|p| p.name != *name));
+    readings.extend(foreign.map(|(_, s)| PodReading {
+        request: None,
+        sample: Some(*s),
+    }));
     Reading::Pods(readings)
 }

@@ -83,9 +83,18 @@ impl MetricRule {
     #[must_use]
     pub fn name(&self) -> String {
         match &self.source {
-            Source::Resource { name, container: None } | Source::Pods(name) => name.clone(),
-            Source::Resource { name, container: Some(container) } => format!("{name} of {container}"),
-            Source::Object(name, _) | Source::External(name) | Source::Unknown(name) => name.clone(),
+            Source::Resource {
+                name,
+                container: None,
+            }
+            | Source::Pods(name) => name.clone(),
+            Source::Resource {
+                name,
+                container: Some(container),
+            } => format!("{name} of {container}"),
+            Source::Object(name, _) | Source::External(name) | Source::Unknown(name) => {
+                name.clone()
+            }
         }
     }
 }
@@ -102,7 +111,12 @@ pub(crate) struct DirectionRules {
 impl DirectionRules {
     /// The longest period of its policies.
     pub(crate) fn longest_period(&self) -> Span {
-        let longest = self.policies.iter().map(|p| p.period_seconds).max().unwrap_or(0);
+        let longest = self
+            .policies
+            .iter()
+            .map(|p| p.period_seconds)
+            .max()
+            .unwrap_or(0);
         Span::from_seconds(i64::from(longest))
     }
 }
@@ -130,13 +144,23 @@ impl Rules {
     ///
     /// # Errors
     /// Every problem found, each with its path and the allowed range.
-    pub fn compile(spec: &HpaSpec, controller: ControllerSettings) -> Result<Self, Vec<HpaProblem>> {
+    pub fn compile(
+        spec: &HpaSpec,
+        controller: ControllerSettings,
+    ) -> Result<Self, Vec<HpaProblem>> {
         let mut found = Found::default();
         let (min, max) = (spec.min_replicas.unwrap_or(1), spec.max_replicas);
         let default_metric = [MetricSpec::cpu_utilization(DEFAULT_CPU_UTILIZATION)];
-        let written = if spec.metrics.is_empty() { &default_metric[..] } else { &spec.metrics };
-        let metrics: Vec<_> =
-            written.iter().enumerate().filter_map(|(i, m)| found.metric(i, m)).collect();
+        let written = if spec.metrics.is_empty() {
+            &default_metric[..]
+        } else {
+            &spec.metrics
+        };
+        let metrics: Vec<_> = written
+            .iter()
+            .enumerate()
+            .filter_map(|(i, m)| found.metric(i, m))
+            .collect();
         found.bounds(min, max, &metrics);
         found.controller(&controller);
         let behavior = spec.behavior.as_ref().map(|b| BehaviorRules {
@@ -145,7 +169,14 @@ impl Rules {
         });
         if found.0.is_empty() {
             let zero_gate = controller.gates.scale_to_zero;
-            Ok(Self { min, max, metrics, behavior, controller, zero_gate })
+            Ok(Self {
+                min,
+                max,
+                metrics,
+                behavior,
+                controller,
+                zero_gate,
+            })
         } else {
             Err(found.0)
         }
@@ -196,7 +227,9 @@ impl Rules {
     /// Tolerances downwards and upwards.
     pub(crate) fn tolerances(&self) -> (f64, f64) {
         let general = self.controller.tolerance;
-        self.behavior.as_ref().map_or((general, general), |b| (b.down.tolerance, b.up.tolerance))
+        self.behavior
+            .as_ref()
+            .map_or((general, general), |b| (b.down.tolerance, b.up.tolerance))
     }
 
     /// Problems that Kubernetes accepts and Foresail does not: rules that cannot leave zero.
@@ -211,7 +244,10 @@ impl Rules {
             let message = "percent policies alone cannot leave zero replicas (a share of 0 is 0): \
                            add a policy of type Pods, or set minReplicas to 1 or more";
             let path = "behavior.scaleUp.policies".to_owned();
-            vec![HpaProblem { path, message: message.to_owned() }]
+            vec![HpaProblem {
+                path,
+                message: message.to_owned(),
+            }]
         } else {
             Vec::new()
         }
@@ -224,7 +260,10 @@ struct Found(Vec<HpaProblem>);
 
 impl Found {
     fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(HpaProblem { path: path.into(), message: message.into() });
+        self.0.push(HpaProblem {
+            path: path.into(),
+            message: message.into(),
+        });
     }
 
     fn bounds(&mut self, min: i32, max: i32, metrics: &[MetricRule]) {
@@ -232,48 +271,92 @@ impl Found {
             self.add("minReplicas", format!("{min}: must be 0 or more"));
         }
         if min == 0 && !metrics.iter().any(MetricRule::is_total) {
-            self.add("minReplicas", "0: needs at least one Object or External metric, or write 1");
+            self.add(
+                "minReplicas",
+                "0: needs at least one Object or External metric, or write 1",
+            );
         }
         if max < 1 {
             self.add("maxReplicas", format!("{max}: must be 1 or more"));
         }
         if max < min {
-            self.add("maxReplicas", format!("{max}: is below minReplicas = {min}; raise it or lower minReplicas"));
+            self.add(
+                "maxReplicas",
+                format!("{max}: is below minReplicas = {min}; raise it or lower minReplicas"),
+            );
         }
     }
 
     fn controller(&mut self, controller: &ControllerSettings) {
         if !(controller.tolerance.is_finite() && controller.tolerance >= 0.0) {
-            self.add("controller.tolerance", format!("{}: must be 0 or more", controller.tolerance));
+            self.add(
+                "controller.tolerance",
+                format!("{}: must be 0 or more", controller.tolerance),
+            );
         }
         let spans = [
-            ("downscaleStabilizationSeconds", controller.downscale_stabilization),
-            ("cpuInitializationPeriodSeconds", controller.cpu_initialization_period),
-            ("initialReadinessDelaySeconds", controller.initial_readiness_delay),
+            (
+                "downscaleStabilizationSeconds",
+                controller.downscale_stabilization,
+            ),
+            (
+                "cpuInitializationPeriodSeconds",
+                controller.cpu_initialization_period,
+            ),
+            (
+                "initialReadinessDelaySeconds",
+                controller.initial_readiness_delay,
+            ),
         ];
         for (name, span) in spans.into_iter().filter(|(_, span)| span.is_negative()) {
-            self.add(format!("controller.{name}"), format!("{span}: must be 0 or more"));
+            self.add(
+                format!("controller.{name}"),
+                format!("{span}: must be 0 or more"),
+            );
         }
     }
 
     fn metric(&mut self, index: usize, metric: &MetricSpec) -> Option<MetricRule> {
         let path = format!("metrics[{index}]");
         let missing = |found: &mut Self, field: &str| {
-            found.add(format!("{path}.{field}"), format!("missing although type is {}", metric.kind));
+            found.add(
+                format!("{path}.{field}"),
+                format!("missing although type is {}", metric.kind),
+            );
             None
         };
         match metric.kind.as_str() {
             "Resource" | "ContainerResource" => {
                 let of_container = metric.kind == "ContainerResource";
-                let field = if of_container { "containerResource" } else { "resource" };
-                let given = if of_container { &metric.container_resource } else { &metric.resource };
-                let Some(resource) = given else { return missing(self, field) };
-                let target = self.target(&format!("{path}.{field}"), &resource.target, &metric.kind)?;
+                let field = if of_container {
+                    "containerResource"
+                } else {
+                    "resource"
+                };
+                let given = if of_container {
+                    &metric.container_resource
+                } else {
+                    &metric.resource
+                };
+                let Some(resource) = given else {
+                    return missing(self, field);
+                };
+                let target =
+                    self.target(&format!("{path}.{field}"), &resource.target, &metric.kind)?;
                 let container = resource.container.clone();
                 if of_container && container.is_none() {
-                    self.add(format!("{path}.{field}.container"), "missing: name the container");
+                    self.add(
+                        format!("{path}.{field}.container"),
+                        "missing: name the container",
+                    );
                 }
-                Some(MetricRule { source: Source::Resource { name: resource.name.clone(), container }, target })
+                Some(MetricRule {
+                    source: Source::Resource {
+                        name: resource.name.clone(),
+                        container,
+                    },
+                    target,
+                })
             }
             "Pods" | "Object" | "External" => {
                 let field = metric.kind.to_lowercase();
@@ -282,8 +365,11 @@ impl Found {
                     "Object" => &metric.object,
                     _ => &metric.external,
                 };
-                let Some(named) = given else { return missing(self, &field) };
-                let target = self.target(&format!("{path}.{field}"), &named.target, &metric.kind)?;
+                let Some(named) = given else {
+                    return missing(self, &field);
+                };
+                let target =
+                    self.target(&format!("{path}.{field}"), &named.target, &metric.kind)?;
                 let name = named.metric.name.clone();
                 let source = match metric.kind.as_str() {
                     "Pods" => Source::Pods(name),
@@ -292,31 +378,48 @@ impl Found {
                 };
                 Some(MetricRule { source, target })
             }
-            other => Some(MetricRule { source: Source::Unknown(other.to_owned()), target: Target::Value(1000) }),
+            other => Some(MetricRule {
+                source: Source::Unknown(other.to_owned()),
+                target: Target::Value(1000),
+            }),
         }
     }
 
     /// The set point that the controller looks at for this kind of metric.
     fn target(&mut self, path: &str, target: &MetricTarget, kind: &str) -> Option<Target> {
-        let average = self.amount(&format!("{path}.target.averageValue"), target.average_value.as_ref());
+        let average = self.amount(
+            &format!("{path}.target.averageValue"),
+            target.average_value.as_ref(),
+        );
         let value = self.amount(&format!("{path}.target.value"), target.value.as_ref());
         if let Some(percent) = target.average_utilization
             && percent < 1
         {
-            self.add(format!("{path}.target.averageUtilization"), format!("{percent}: must be 1 or more"));
+            self.add(
+                format!("{path}.target.averageUtilization"),
+                format!("{percent}: must be 1 or more"),
+            );
             return None;
         }
         let by_utilization = matches!(kind, "Resource" | "ContainerResource");
-        let utilization = target.average_utilization.filter(|_| by_utilization).map(Target::Utilization);
+        let utilization = target
+            .average_utilization
+            .filter(|_| by_utilization)
+            .map(Target::Utilization);
         let average = average.map(Target::AverageValue);
-        let value = value.filter(|_| matches!(kind, "Object" | "External")).map(Target::Value);
+        let value = value
+            .filter(|_| matches!(kind, "Object" | "External"))
+            .map(Target::Value);
         // An Object metric follows `type`; all others look at which field is set, the average first.
         let chosen = match (kind, target.kind.as_str()) {
             ("Object", "Value") => value.or(average),
             _ => average.or(utilization).or(value),
         };
         if chosen.is_none() {
-            self.add(format!("{path}.target"), "no set point: give averageUtilization, averageValue or value");
+            self.add(
+                format!("{path}.target"),
+                "no set point: give averageUtilization, averageValue or value",
+            );
         }
         chosen
     }
@@ -345,10 +448,17 @@ impl Found {
         let path = format!("behavior.{name}");
         let window = given.and_then(|g| g.stabilization_window_seconds);
         if let Some(seconds) = window.filter(|w| !(0..=WINDOW_SECONDS_MAX).contains(w)) {
-            self.add(format!("{path}.stabilizationWindowSeconds"), format!("{seconds}: must be 0…3600"));
+            self.add(
+                format!("{path}.stabilizationWindowSeconds"),
+                format!("{seconds}: must be 0…3600"),
+            );
         }
         let up = name == "scaleUp";
-        let fallback = if up { Span::ZERO } else { controller.downscale_stabilization };
+        let fallback = if up {
+            Span::ZERO
+        } else {
+            controller.downscale_stabilization
+        };
         let policies = match given.and_then(|g| g.policies.clone()) {
             Some(policies) => self.policies(&path, policies),
             None => default_policies(up),
@@ -363,21 +473,35 @@ impl Found {
 
     fn policies(&mut self, path: &str, policies: Vec<Policy>) -> Vec<Policy> {
         if policies.is_empty() {
-            self.add(format!("{path}.policies"), "empty: give at least one, or leave the list out");
+            self.add(
+                format!("{path}.policies"),
+                "empty: give at least one, or leave the list out",
+            );
         }
         for (i, policy) in policies.iter().enumerate() {
             let at = format!("{path}.policies[{i}]");
             if policy.value <= 0 {
-                self.add(format!("{at}.value"), format!("{}: must be above 0", policy.value));
+                self.add(
+                    format!("{at}.value"),
+                    format!("{}: must be above 0", policy.value),
+                );
             }
             if !(1..=PERIOD_SECONDS_MAX).contains(&policy.period_seconds) {
-                self.add(format!("{at}.periodSeconds"), format!("{}: must be 1…1800", policy.period_seconds));
+                self.add(
+                    format!("{at}.periodSeconds"),
+                    format!("{}: must be 1…1800", policy.period_seconds),
+                );
             }
         }
         policies
     }
 
-    fn tolerance(&mut self, path: &str, given: Option<&Amount>, controller: &ControllerSettings) -> f64 {
+    fn tolerance(
+        &mut self,
+        path: &str,
+        given: Option<&Amount>,
+        controller: &ControllerSettings,
+    ) -> f64 {
         let Some(given) = given.filter(|_| controller.gates.configurable_tolerance) else {
             return controller.tolerance;
         };
@@ -387,7 +511,10 @@ impl Found {
                 given.text().parse().unwrap_or(milli as f64 / 1000.0)
             }
             _ => {
-                self.add(format!("{path}.tolerance"), format!("{}: must be a quantity of 0 or more", given.text()));
+                self.add(
+                    format!("{path}.tolerance"),
+                    format!("{}: must be a quantity of 0 or more", given.text()),
+                );
                 controller.tolerance
             }
         }
@@ -396,7 +523,19 @@ impl Found {
 
 /// The API server's policies where a direction names none.
 fn default_policies(up: bool) -> Vec<Policy> {
-    let percent = Policy { kind: PolicyType::Percent, value: 100, period_seconds: 15 };
-    let pods = Policy { kind: PolicyType::Pods, value: 4, period_seconds: 15 };
-    if up { vec![pods, percent] } else { vec![percent] }
+    let percent = Policy {
+        kind: PolicyType::Percent,
+        value: 100,
+        period_seconds: 15,
+    };
+    let pods = Policy {
+        kind: PolicyType::Pods,
+        value: 4,
+        period_seconds: 15,
+    };
+    if up {
+        vec![pods, percent]
+    } else {
+        vec![percent]
+    }
 }

@@ -151,8 +151,16 @@ impl MetricSpec {
             average_utilization: Some(percent),
             ..MetricTarget::default()
         };
-        let resource = ResourceMetric { name: "cpu".to_owned(), container: None, target };
-        Self { kind: "Resource".to_owned(), resource: Some(resource), ..Self::default() }
+        let resource = ResourceMetric {
+            name: "cpu".to_owned(),
+            container: None,
+            target,
+        };
+        Self {
+            kind: "Resource".to_owned(),
+            resource: Some(resource),
+            ..Self::default()
+        }
     }
 }
 
@@ -244,7 +252,11 @@ pub struct Gates {
 
 impl Default for Gates {
     fn default() -> Self {
-        Self { scale_to_zero: true, pod_level_resources: true, configurable_tolerance: true }
+        Self {
+            scale_to_zero: true,
+            pod_level_resources: true,
+            configurable_tolerance: true,
+        }
     }
 }
 

@@ -63,7 +63,11 @@ pub struct Told {
 impl Status {
     fn set(&mut self, kind: &str, status: bool, reason: &str) {
         let status = if status { "True" } else { "False" }.to_owned();
-        let condition = Condition { kind: kind.to_owned(), status, reason: reason.to_owned() };
+        let condition = Condition {
+            kind: kind.to_owned(),
+            status,
+            reason: reason.to_owned(),
+        };
         match self.conditions.iter_mut().find(|c| c.kind == kind) {
             Some(old) => *old = condition,
             None => self.conditions.push(condition),
@@ -73,14 +77,22 @@ impl Status {
     /// `true` where a condition holds.
     #[must_use]
     pub fn holds(&self, kind: &str) -> bool {
-        self.conditions.iter().any(|c| c.kind == kind && c.status == "True")
+        self.conditions
+            .iter()
+            .any(|c| c.kind == kind && c.status == "True")
     }
 
     /// The pass that could not even read the scale.
     pub fn scale_unreadable(&mut self) -> Told {
         self.set("AbleToScale", false, "FailedGetScale");
-        let events = vec![Event { kind: "Warning", reason: "FailedGetScale" }];
-        Told { events, failed: true }
+        let events = vec![Event {
+            kind: "Warning",
+            reason: "FailedGetScale",
+        }];
+        Told {
+            events,
+            failed: true,
+        }
     }
 
     /// Takes in one pass of the engine with proposer `hpa` alone.
@@ -120,14 +132,20 @@ impl Status {
     /// Conditions of the metrics and of the normalisation; `false` where the pass ends there.
     fn metrics(&mut self, rules: &Rules, tick: &TargetTick, current: i32, told: &mut Told) -> bool {
         let Some(pass) = &tick.pass else { return false };
-        let warn = |failure: &Failure| Event { kind: "Warning", reason: failure.event_reason() };
+        let warn = |failure: &Failure| Event {
+            kind: "Warning",
+            reason: failure.event_reason(),
+        };
         told.events.extend(pass.failures.iter().map(warn));
         told.failed = pass.has_failures();
         let (Some(_), Some(first)) = (pass.replicas, Some(pass.failures.first())) else {
             if let Some(failure) = pass.failures.first() {
                 self.set("ScalingActive", false, failure.condition_reason());
             }
-            told.events.push(Event { kind: "Warning", reason: "FailedComputeMetricsReplicas" });
+            told.events.push(Event {
+                kind: "Warning",
+                reason: "FailedComputeMetricsReplicas",
+            });
             told.failed = true;
             return false;
         };
@@ -163,19 +181,36 @@ impl Status {
         self.set("ScalingLimited", limited, reason);
     }
 
-    fn rescale(&mut self, rules: &Rules, current: i32, decided: i32, write: Write, told: &mut Told) {
+    fn rescale(
+        &mut self,
+        rules: &Rules,
+        current: i32,
+        decided: i32,
+        write: Write,
+        told: &mut Told,
+    ) {
         if write == Write::Failed {
             self.set("AbleToScale", false, "FailedUpdateScale");
-            told.events.push(Event { kind: "Warning", reason: "FailedRescale" });
+            told.events.push(Event {
+                kind: "Warning",
+                reason: "FailedRescale",
+            });
             told.failed = true;
             return;
         }
         self.wanted = decided;
         self.set("AbleToScale", true, "SucceededRescale");
-        told.events.push(Event { kind: "Normal", reason: "SuccessfulRescale" });
+        told.events.push(Event {
+            kind: "Normal",
+            reason: "SuccessfulRescale",
+        });
         if rules.zero_gate() {
             let slept = current > 0 && decided == 0 && rules.min() == 0 && rules.has_total_metric();
-            let reason = if slept { "ScaledToZero" } else { "NotScaledToZero" };
+            let reason = if slept {
+                "ScaledToZero"
+            } else {
+                "NotScaledToZero"
+            };
             self.set("ScaledToZero", slept, reason);
         }
     }

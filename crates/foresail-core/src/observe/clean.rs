@@ -19,11 +19,12 @@ pub(crate) fn clean<'a>(
 ) -> Cow<'a, [Reading]> {
     let usable = |at: Timestamp| at <= now + FUTURE_MAX && now - at <= stale_after;
     let good = |value: i64, at: Timestamp| value >= 0 && usable(at);
-    let total_good = |values: &[i64]| {
-        read_at.is_none_or(usable) && values.iter().all(|v| *v >= 0)
-    };
+    let total_good = |values: &[i64]| read_at.is_none_or(usable) && values.iter().all(|v| *v >= 0);
     let is_clean = |reading: &Reading| match reading {
-        Reading::Pods(pods) => pods.iter().filter_map(|p| p.sample).all(|s| good(s.value, s.at)),
+        Reading::Pods(pods) => pods
+            .iter()
+            .filter_map(|p| p.sample)
+            .all(|s| good(s.value, s.at)),
         Reading::Total(values) => total_good(values),
         Reading::Failed => true,
     };

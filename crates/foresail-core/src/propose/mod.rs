@@ -23,7 +23,11 @@ impl Confidence {
     /// `percent`, at most 100.
     #[must_use]
     pub const fn percent(percent: u8) -> Self {
-        if percent > 100 { Self::FULL } else { Self(percent) }
+        if percent > 100 {
+            Self::FULL
+        } else {
+            Self(percent)
+        }
     }
 
     /// Whole percent, 0 to 100.
@@ -152,20 +156,35 @@ impl Proposal {
     #[must_use]
     pub fn absent(why: Absence) -> Self {
         let (plan, interval, ratio_milli) = (Plan::new(), None, None);
-        Self { plan, interval, confidence: Confidence::FULL, ratio_milli, basis: Basis::Absent(why) }
+        Self {
+            plan,
+            interval,
+            confidence: Confidence::FULL,
+            ratio_milli,
+            basis: Basis::Absent(why),
+        }
     }
 
     /// A wish of `replicas` for one target, of which there is no doubt.
     #[must_use]
     pub fn replicas(target: &TargetId, replicas: Replicas, basis: Basis) -> Self {
         let plan = vec![(target.clone(), Setting::replicas(replicas))];
-        Self { plan, interval: None, confidence: Confidence::FULL, ratio_milli: None, basis }
+        Self {
+            plan,
+            interval: None,
+            confidence: Confidence::FULL,
+            ratio_milli: None,
+            basis,
+        }
     }
 
     /// What is wished for one target.
     #[must_use]
     pub fn wish(&self, target: &TargetId) -> Option<&Setting> {
-        self.plan.iter().find(|(id, _)| id == target).map(|(_, setting)| setting)
+        self.plan
+            .iter()
+            .find(|(id, _)| id == target)
+            .map(|(_, setting)| setting)
     }
 }
 
@@ -193,7 +212,9 @@ pub struct Context<'a> {
 
 /// Why saved state could not be taken back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the saved state of proposer `{proposer}` is not readable: {why}; start without a snapshot")]
+#[error(
+    "the saved state of proposer `{proposer}` is not readable: {why}; start without a snapshot"
+)]
 pub struct RestoreError {
     /// Whose state it is.
     pub proposer: String,

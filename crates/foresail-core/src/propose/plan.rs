@@ -56,7 +56,9 @@ impl Serialize for TargetId {
 
 impl<'de> Deserialize<'de> for TargetId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::new(&<std::borrow::Cow<'_, str>>::deserialize(deserializer)?))
+        Ok(Self::new(&<std::borrow::Cow<'_, str>>::deserialize(
+            deserializer,
+        )?))
     }
 }
 
@@ -115,7 +117,9 @@ impl Axis {
             "replicas" => Some(Self::Replicas),
             "pool" => Some(Self::Pool),
             "keepAlive" => Some(Self::KeepAlive),
-            _ => text.strip_prefix("perPod.").map(|resource| Self::PerPod(resource.to_owned())),
+            _ => text
+                .strip_prefix("perPod.")
+                .map(|resource| Self::PerPod(resource.to_owned())),
         }
     }
 }
@@ -157,7 +161,11 @@ pub struct Setting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<Replicas>,
     /// How long an idle container stays warm.
-    #[serde(default, rename = "keepAliveSeconds", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "keepAliveSeconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub keep_alive: Option<Span>,
     /// Requests of one pod.
     #[serde(default, skip_serializing_if = "Resources::is_empty")]
@@ -168,7 +176,10 @@ impl Setting {
     /// A setting of replicas alone.
     #[must_use]
     pub fn replicas(replicas: Replicas) -> Self {
-        Self { replicas: Some(replicas), ..Self::default() }
+        Self {
+            replicas: Some(replicas),
+            ..Self::default()
+        }
     }
 
     /// The value of one axis, where it is set.
@@ -199,7 +210,10 @@ impl Setting {
             self.pool.map(|_| Axis::Pool),
             self.keep_alive.map(|_| Axis::KeepAlive),
         ];
-        let per_pod = self.per_pod.iter().map(|(name, _)| Axis::PerPod(name.to_owned()));
+        let per_pod = self
+            .per_pod
+            .iter()
+            .map(|(name, _)| Axis::PerPod(name.to_owned()));
         plain.into_iter().flatten().chain(per_pod)
     }
 

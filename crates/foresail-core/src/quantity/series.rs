@@ -20,7 +20,11 @@ impl Series {
                 *value = f64::NAN;
             }
         }
-        Self { start, step, values }
+        Self {
+            start,
+            step,
+            values,
+        }
     }
 
     /// Begin of the first step.
@@ -54,6 +58,7 @@ impl Series {
     }
 
     /// Every step in order, gaps as `None`.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<f64>> + '_ {
         self.values.iter().map(|v| (!v.is_nan()).then_some(*v))
     }

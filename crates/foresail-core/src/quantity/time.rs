@@ -255,7 +255,9 @@ impl fmt::Display for Timestamp {
 /// Parses a fixed-width unsigned decimal field.
 fn field(text: &str, from: usize, to: usize) -> Option<i64> {
     let part = text.get(from..to)?;
-    part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
+    part.bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| part.parse().ok())?
 }
 
 /// Seconds east of UTC of an RFC 3339 offset.
@@ -290,19 +292,35 @@ fn parse_rfc3339(text: &str) -> Option<i64> {
         return None;
     }
     let (year, month, day) = (field(text, 0, 4)?, field(text, 5, 7)?, field(text, 8, 10)?);
-    let (h, m, s) = (field(text, 11, 13)?, field(text, 14, 16)?, field(text, 17, 19)?);
+    let (h, m, s) = (
+        field(text, 11, 13)?,
+        field(text, 14, 16)?,
+        field(text, 17, 19)?,
+    );
     let days = days_from_civil(year, month, day);
     if civil_from_days(days) != (year, month, day) || h > 23 || m > 59 || s > 60 {
         return None;
     }
     let rest = &text[19..];
-    let digits = rest.strip_prefix('.').map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
-    let (fraction, zone) = if rest.starts_with('.') { rest.split_at(digits + 1) } else { ("", rest) };
+    let digits = rest
+        .strip_prefix('.')
+        .map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
+    let (fraction, zone) = if rest.starts_with('.') {
+        rest.split_at(digits + 1)
+    } else {
+        ("", rest)
+    };
     if fraction == "." || digits > 9 {
         return None;
     }
-    let nanos = fraction.get(1..).map_or(Some(0), |d| format!("{d:0<9}").parse().ok())?;
-    let east = if zone.is_empty() { 0 } else { offset_seconds(zone)? };
+    let nanos = fraction
+        .get(1..)
+        .map_or(Some(0), |d| format!("{d:0<9}").parse().ok())?;
+    let east = if zone.is_empty() {
+        0
+    } else {
+        offset_seconds(zone)?
+    };
     let seconds = days * SECONDS_PER_DAY + h * 3600 + m * 60 + s - east;
     seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(nanos)
 }
@@ -312,7 +330,9 @@ impl FromStr for Timestamp {
 
     /// Reads RFC 3339; a text without a zone is taken as UTC.
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        parse_rfc3339(text).map(Self).ok_or_else(|| TimeError::Timestamp(text.to_owned()))
+        parse_rfc3339(text)
+            .map(Self)
+            .ok_or_else(|| TimeError::Timestamp(text.to_owned()))
     }
 }
 
@@ -341,7 +361,11 @@ mod tests {
             ("1969-12-31T23:59:59.999999999Z", -1),
             ("2000-02-29T00:00:00Z", 951_782_400_000_000_000),
         ] {
-            assert_eq!(text.parse::<Timestamp>().map(Timestamp::nanos), Ok(nanos), "{text}");
+            assert_eq!(
+                text.parse::<Timestamp>().map(Timestamp::nanos),
+                Ok(nanos),
+                "{text}"
+            );
             assert_eq!(Timestamp::from_nanos(nanos).to_string(), text);
         }
     }
@@ -355,7 +379,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_the_mend() {
-        for text in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01T00:00:00."] {
+        for text in [
+            "",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+            "2026-02-30T00:00:00Z",
+            "2026-01-01T00:00:00.",
+        ] {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
         }
         for text in ["", "5", "5 parsecs", "NaNs", "s"] {
@@ -365,16 +395,22 @@ mod tests {
 
     #[test]
     fn spans_read_every_unit() {
-        for (text, nanos) in
-            [("500ms", 500_000_000), ("45s", 45_000_000_000), ("1.5m", 90_000_000_000), ("2h", 7_200_000_000_000)]
-        {
+        for (text, nanos) in [
+            ("500ms", 500_000_000),
+            ("45s", 45_000_000_000),
+            ("1.5m", 90_000_000_000),
+            ("2h", 7_200_000_000_000),
+        ] {
             assert_eq!(text.parse::<Span>().map(Span::nanos), Ok(nanos), "{text}");
         }
     }
 
     #[test]
     fn arithmetic_saturates_at_the_edges() {
-        assert_eq!(Timestamp::from_nanos(i64::MAX) + Span::from_seconds(1), Timestamp::from_nanos(i64::MAX));
+        assert_eq!(
+            Timestamp::from_nanos(i64::MAX) + Span::from_seconds(1),
+            Timestamp::from_nanos(i64::MAX)
+        );
         assert_eq!(Span::from_seconds(i64::MAX), Span::MAX);
     }
 }

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A number of pods (or of warm containers of a pool).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Replicas(u32);
 
@@ -21,7 +23,11 @@ impl Replicas {
     /// `count` replicas, at most [`Replicas::MAX`].
     #[must_use]
     pub const fn new(count: u32) -> Self {
-        if count > Self::MAX.0 { Self::MAX } else { Self(count) }
+        if count > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(count)
+        }
     }
 
     /// The nearest count that can be asked for: below zero is zero, above the limit the limit.
@@ -109,7 +115,10 @@ impl Quantity {
     /// The nearest quantity to `value`; saturates, and is zero where `value` is not a number.
     #[must_use]
     pub fn from_f64(value: f64, unit: Unit) -> Self {
-        Self { milli: (value * 1000.0).round() as i64, unit }
+        Self {
+            milli: (value * 1000.0).round() as i64,
+            unit,
+        }
     }
 
     /// Thousandths.
@@ -139,19 +148,29 @@ impl Quantity {
 
 impl From<Replicas> for Quantity {
     fn from(replicas: Replicas) -> Self {
-        Self { milli: replicas.as_i64() * 1000, unit: Unit::Count }
+        Self {
+            milli: replicas.as_i64() * 1000,
+            unit: Unit::Count,
+        }
     }
 }
 
 impl From<super::time::Span> for Quantity {
     fn from(span: super::time::Span) -> Self {
-        Self { milli: span.nanos() / 1_000_000, unit: Unit::Seconds }
+        Self {
+            milli: span.nanos() / 1_000_000,
+            unit: Unit::Seconds,
+        }
     }
 }
 
 /// Writes thousandths as a plain decimal, or with `m` where it is no whole number.
 fn write_count(f: &mut fmt::Formatter<'_>, milli: i64) -> fmt::Result {
-    if milli % 1000 == 0 { write!(f, "{}", milli / 1000) } else { write!(f, "{milli}m") }
+    if milli % 1000 == 0 {
+        write!(f, "{}", milli / 1000)
+    } else {
+        write!(f, "{milli}m")
+    }
 }
 
 /// Writes thousandths with at most three digits after the point.
@@ -161,7 +180,11 @@ fn write_decimal(f: &mut fmt::Formatter<'_>, milli: i64) -> fmt::Result {
     if rest == 0 {
         write!(f, "{sign}{whole}")
     } else {
-        write!(f, "{sign}{whole}.{}", format!("{rest:03}").trim_end_matches('0'))
+        write!(
+            f,
+            "{sign}{whole}.{}",
+            format!("{rest:03}").trim_end_matches('0')
+        )
     }
 }
 
@@ -193,7 +216,9 @@ impl fmt::Display for Quantity {
 
 /// Why a text is no quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a quantity; write it as Kubernetes does (9, 250m, 1.5, 512Mi) or with its unit (884 req/s, 45s)")]
+#[error(
+    "`{0}` is not a quantity; write it as Kubernetes does (9, 250m, 1.5, 512Mi) or with its unit (884 req/s, 45s)"
+)]
 pub struct QuantityError(String);
 
 /// Multiplies a decimal text by `factor` in thousandths, rounding up as Kubernetes does.
@@ -231,7 +256,10 @@ pub fn parse_kubernetes_milli(text: &str) -> Result<i64, QuantityError> {
     if let Some((mantissa, exponent)) = text.split_once(['e', 'E']).filter(|(_, e)| !e.is_empty()) {
         let exponent: i32 = exponent.parse().map_err(|_| bad())?;
         let factor = 10_f64.powi(exponent);
-        let exact = u32::try_from(exponent + 3).ok().filter(|e| *e <= 21).map(|e| 10_i128.pow(e));
+        let exact = u32::try_from(exponent + 3)
+            .ok()
+            .filter(|e| *e <= 21)
+            .map(|e| 10_i128.pow(e));
         return scaled_milli(mantissa, factor, exact).ok_or_else(bad);
     }
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -262,13 +290,26 @@ impl FromStr for Quantity {
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
         if let Some(number) = text.strip_suffix(" req/s") {
-            return Ok(Self { milli: parse_kubernetes_milli(number)?, unit: Unit::PerSecond });
+            return Ok(Self {
+                milli: parse_kubernetes_milli(number)?,
+                unit: Unit::PerSecond,
+            });
         }
         if let Some(number) = text.strip_suffix('s') {
-            return Ok(Self { milli: parse_kubernetes_milli(number)?, unit: Unit::Seconds });
+            return Ok(Self {
+                milli: parse_kubernetes_milli(number)?,
+                unit: Unit::Seconds,
+            });
         }
-        let unit = if text.ends_with('i') { Unit::Bytes } else { Unit::Count };
-        Ok(Self { milli: parse_kubernetes_milli(text)?, unit })
+        let unit = if text.ends_with('i') {
+            Unit::Bytes
+        } else {
+            Unit::Count
+        };
+        Ok(Self {
+            milli: parse_kubernetes_milli(text)?,
+            unit,
+        })
     }
 }
 
@@ -324,7 +365,15 @@ mod tests {
 
     #[test]
     fn quantities_print_as_they_are_read() {
-        for text in ["9", "250m", "512Mi", "884 req/s", "0.5 req/s", "45s", "2.5s"] {
+        for text in [
+            "9",
+            "250m",
+            "512Mi",
+            "884 req/s",
+            "0.5 req/s",
+            "45s",
+            "2.5s",
+        ] {
             let quantity: Quantity = text.parse().unwrap();
             assert_eq!(quantity.to_string(), text);
         }
@@ -343,7 +392,11 @@ mod tests {
             (-1.0, 1.0, None),
         ] {
             let got = Replicas::covering(demand, capacity).map(Replicas::get);
-            let want = if demand / capacity == f64::INFINITY && want.is_none() { got } else { want };
+            let want = if demand / capacity == f64::INFINITY && want.is_none() {
+                got
+            } else {
+                want
+            };
             assert_eq!(got, want, "{demand} / {capacity}");
         }
     }

@@ -41,7 +41,10 @@ static STEPS: [(GuardName, Step); 4] = [
 
 /// What shaping left of a wish: the number, the chain, and the panic it is in.
 pub(crate) struct Shaped {
-    #[cfg_attr(not(test), expect(dead_code, reason = "the chain tells it to everyone else"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the chain tells it to everyone else")
+    )]
     pub(crate) replicas: Replicas,
     pub(crate) limits: Vec<Limit>,
     pub(crate) episode: Option<PanicEpisode>,
@@ -54,11 +57,22 @@ pub(crate) fn run(target: &TargetId, wished: Replicas, mut wish: Wish<'_>) -> Sh
     for (by, step) in STEPS {
         if let Some((to, why)) = step(replicas, &wish).filter(|(to, _)| *to != replicas) {
             let (target, axis) = (target.clone(), Axis::Replicas);
-            limits.push(Limit { by, target, axis, from: replicas.into(), to: to.into(), why });
+            limits.push(Limit {
+                by,
+                target,
+                axis,
+                from: replicas.into(),
+                to: to.into(),
+                why,
+            });
             replicas = to;
         }
     }
-    Shaped { replicas, limits, episode: wish.episode }
+    Shaped {
+        replicas,
+        limits,
+        episode: wish.episode,
+    }
 }
 
 #[cfg(test)]
@@ -70,7 +84,13 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1000);
 
-    fn check(spec: ShapeSpec, current: u32, ready: u32, wished: u32, ratio: i64) -> (u32, Vec<GuardName>) {
+    fn check(
+        spec: ShapeSpec,
+        current: u32,
+        ready: u32,
+        wished: u32,
+        ratio: i64,
+    ) -> (u32, Vec<GuardName>) {
         let current_setting = Setting::replicas(Replicas::new(current));
         let state = TargetState {
             current: current_setting,
@@ -80,7 +100,11 @@ mod tests {
         };
         let mut history = TargetHistory::default();
         let (from, to) = (Replicas::new(2), Replicas::new(current));
-        history.remember_change(Change { at: NOW - Span::from_seconds(100), from, to });
+        history.remember_change(Change {
+            at: NOW - Span::from_seconds(100),
+            from,
+            to,
+        });
         let wish = Wish {
             spec: &spec,
             state: &state,
@@ -90,7 +114,10 @@ mod tests {
             now: NOW,
         };
         let shaped = run(&TargetId::new("web"), Replicas::new(wished), wish);
-        (shaped.replicas.get(), shaped.limits.iter().map(|l| l.by).collect())
+        (
+            shaped.replicas.get(),
+            shaped.limits.iter().map(|l| l.by).collect(),
+        )
     }
 
     #[test]
@@ -100,25 +127,50 @@ mod tests {
 
     #[test]
     fn a_ratio_near_one_changes_nothing() {
-        let spec = ShapeSpec { tolerance_percent: Some(10), ..ShapeSpec::default() };
-        assert_eq!(check(spec.clone(), 4, 4, 5, 1080), (4, vec![GuardName::Tolerance]));
+        let spec = ShapeSpec {
+            tolerance_percent: Some(10),
+            ..ShapeSpec::default()
+        };
+        assert_eq!(
+            check(spec.clone(), 4, 4, 5, 1080),
+            (4, vec![GuardName::Tolerance])
+        );
         assert_eq!(check(spec, 4, 4, 5, 1101), (5, vec![]));
     }
 
     #[test]
     fn while_pods_start_that_cover_the_wish_nothing_goes_down() {
-        let spec = ShapeSpec { readiness: true, ..ShapeSpec::default() };
-        assert_eq!(check(spec.clone(), 6, 3, 5, 0), (6, vec![GuardName::Readiness]));
-        assert_eq!(check(spec.clone(), 6, 6, 5, 0), (5, vec![]), "nothing is starting");
+        let spec = ShapeSpec {
+            readiness: true,
+            ..ShapeSpec::default()
+        };
+        assert_eq!(
+            check(spec.clone(), 6, 3, 5, 0),
+            (6, vec![GuardName::Readiness])
+        );
+        assert_eq!(
+            check(spec.clone(), 6, 6, 5, 0),
+            (5, vec![]),
+            "nothing is starting"
+        );
         assert_eq!(check(spec, 6, 3, 9, 0), (9, vec![]), "a rise is never held");
     }
 
     #[test]
     fn after_a_change_the_way_down_cools() {
-        let spec = ShapeSpec { cooldown: Span::from_seconds(120), ..ShapeSpec::default() };
-        assert_eq!(check(spec.clone(), 6, 6, 5, 0), (6, vec![GuardName::Cooldown]));
+        let spec = ShapeSpec {
+            cooldown: Span::from_seconds(120),
+            ..ShapeSpec::default()
+        };
+        assert_eq!(
+            check(spec.clone(), 6, 6, 5, 0),
+            (6, vec![GuardName::Cooldown])
+        );
         assert_eq!(check(spec, 6, 6, 7, 0), (7, vec![]));
-        let short = ShapeSpec { cooldown: Span::from_seconds(99), ..ShapeSpec::default() };
+        let short = ShapeSpec {
+            cooldown: Span::from_seconds(99),
+            ..ShapeSpec::default()
+        };
         assert_eq!(check(short, 6, 6, 5, 0), (5, vec![]));
     }
 
@@ -129,11 +181,21 @@ mod tests {
             panic: Span::from_seconds(60),
             ..ShapeSpec::default()
         };
-        let state = TargetState { ready: Replicas::new(5), ..TargetState::default() };
+        let state = TargetState {
+            ready: Replicas::new(5),
+            ..TargetState::default()
+        };
         let history = TargetHistory::default();
         let shaped = |wished: u32, episode, now| {
             let ratio_milli = None;
-            let wish = Wish { spec: &spec, state: &state, history: &history, episode, ratio_milli, now };
+            let wish = Wish {
+                spec: &spec,
+                state: &state,
+                history: &history,
+                episode,
+                ratio_milli,
+                now,
+            };
             run(&TargetId::new("web"), Replicas::new(wished), wish)
         };
         let first = shaped(12, None, NOW);

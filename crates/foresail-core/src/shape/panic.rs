@@ -16,7 +16,10 @@ pub(super) fn armed(wished: Replicas, wish: &Wish<'_>) -> Option<PanicEpisode> {
     let running = wish.episode.filter(|e| wish.now < e.until);
     let most = running.map_or(wished, |e| e.most.max(wished));
     if over {
-        Some(PanicEpisode { until: wish.now + wish.spec.panic, most })
+        Some(PanicEpisode {
+            until: wish.now + wish.spec.panic,
+            most,
+        })
     } else {
         running.map(|e| PanicEpisode { most, ..e })
     }

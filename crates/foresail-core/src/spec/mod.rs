@@ -77,7 +77,13 @@ impl Spec {
     #[must_use]
     pub fn of_hpa(target: TargetId, hpa: HpaSpec) -> Self {
         Self {
-            targets: vec![TargetSpec { id: target, hpa, capacity: None, pool: None, startup: None }],
+            targets: vec![TargetSpec {
+                id: target,
+                hpa,
+                capacity: None,
+                pool: None,
+                startup: None,
+            }],
             mode: Mode::Auto,
             interval: interval(),
             proposers: hpa_alone(),
@@ -103,7 +109,11 @@ pub struct TargetSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<PoolSpec>,
     /// Time from a pod's creation to its readiness.
-    #[serde(default, rename = "startupSeconds", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "startupSeconds",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub startup: Option<Span>,
 }
 
@@ -139,7 +149,11 @@ impl ProposerSpec {
     /// A proposer with its default knobs.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), knobs: BTreeMap::new(), shape: ShapeSpec::default() }
+        Self {
+            name: name.to_owned(),
+            knobs: BTreeMap::new(),
+            shape: ShapeSpec::default(),
+        }
     }
 }
 
@@ -283,6 +297,11 @@ pub struct BudgetSpec {
 impl Default for BudgetSpec {
     fn default() -> Self {
         let period = Span::from_seconds(60);
-        Self { replicas_max: None, removed_max: None, changes_max: None, period }
+        Self {
+            replicas_max: None,
+            removed_max: None,
+            changes_max: None,
+            period,
+        }
     }
 }

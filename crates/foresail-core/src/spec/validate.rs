@@ -26,7 +26,10 @@ pub struct SpecProblem {
 impl SpecProblem {
     /// A problem at a place.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
     }
 
     /// A name that is not among those known, with the nearest as a suggestion.
@@ -38,7 +41,10 @@ impl SpecProblem {
             _ => String::new(),
         };
         let list = known.join(", ");
-        Self::new(path, format!("there is no {kind} `{name}`{hint} (known: {list})"))
+        Self::new(
+            path,
+            format!("there is no {kind} `{name}`{hint} (known: {list})"),
+        )
     }
 }
 
@@ -115,7 +121,11 @@ impl ValidSpec {
         let targets = compile_targets(&spec, strict, &mut problems);
         if problems.is_empty() {
             let hpa_alone = matches!(spec.proposers.as_slice(), [only] if only.name == "hpa");
-            Ok(Self { spec, targets, hpa_alone })
+            Ok(Self {
+                spec,
+                targets,
+                hpa_alone,
+            })
         } else {
             Err(problems)
         }
@@ -155,21 +165,36 @@ impl ValidSpec {
 fn check_top(spec: &Spec, problems: &mut Vec<SpecProblem>) {
     let mut bad = |path: &str, message: String| problems.push(SpecProblem::new(path, message));
     if spec.targets.is_empty() || spec.targets.len() > TARGETS_MAX {
-        bad("targets", format!("{} targets: write 1 to {TARGETS_MAX}", spec.targets.len()));
+        bad(
+            "targets",
+            format!("{} targets: write 1 to {TARGETS_MAX}", spec.targets.len()),
+        );
     }
     if spec.proposers.is_empty() {
-        bad("proposers", "empty: name at least one, such as `hpa`".to_owned());
+        bad(
+            "proposers",
+            "empty: name at least one, such as `hpa`".to_owned(),
+        );
     }
     let seconds = spec.interval.whole_seconds();
     if spec.interval <= Span::ZERO || seconds > INTERVAL_SECONDS_MAX {
-        bad("intervalSeconds", format!("{}: must be above 0 and at most 86400", spec.interval));
+        bad(
+            "intervalSeconds",
+            format!("{}: must be above 0 and at most 86400", spec.interval),
+        );
     }
     check_combine(spec, &mut bad);
     if spec.guards.stale_after <= Span::ZERO {
-        bad("guards.staleAfterSeconds", format!("{}: must be above 0", spec.guards.stale_after));
+        bad(
+            "guards.staleAfterSeconds",
+            format!("{}: must be above 0", spec.guards.stale_after),
+        );
     }
     if spec.guards.missing_pods_percent_max > 100 {
-        bad("guards.missingPodsPercentMax", "must be 0 to 100".to_owned());
+        bad(
+            "guards.missingPodsPercentMax",
+            "must be 0 to 100".to_owned(),
+        );
     }
     if spec.guards.budget.period <= Span::ZERO {
         bad("guards.budget.periodSeconds", "must be above 0".to_owned());
@@ -179,15 +204,24 @@ fn check_top(spec: &Spec, problems: &mut Vec<SpecProblem>) {
 fn check_combine(spec: &Spec, bad: &mut impl FnMut(&str, String)) {
     let gate = &spec.combine.gate;
     if gate.coverage_percent_min > gate.coverage_percent_max || gate.coverage_percent_max > 100 {
-        bad("combine.gate.coveragePercentMin", "must be at most coveragePercentMax, and that at most 100".to_owned());
+        bad(
+            "combine.gate.coveragePercentMin",
+            "must be at most coveragePercentMax, and that at most 100".to_owned(),
+        );
     }
     if !(gate.observed_factor_max.is_finite() && gate.observed_factor_max >= 1.0) {
-        bad("combine.gate.observedFactorMax", format!("{}: must be 1 or more", gate.observed_factor_max));
+        bad(
+            "combine.gate.observedFactorMax",
+            format!("{}: must be 1 or more", gate.observed_factor_max),
+        );
     }
     if let Floor::Relaxed { min_share_percent } = spec.combine.floor
         && min_share_percent > 100
     {
-        bad("combine.floor.Relaxed.minSharePercent", format!("{min_share_percent}: must be 0 to 100"));
+        bad(
+            "combine.floor.Relaxed.minSharePercent",
+            format!("{min_share_percent}: must be 0 to 100"),
+        );
     }
 }
 
@@ -196,12 +230,17 @@ fn compile_targets(spec: &Spec, strict: bool, problems: &mut Vec<SpecProblem>) -
     for (i, target) in spec.targets.iter().enumerate() {
         let path = format!("targets[{i}]");
         if spec.targets[..i].iter().any(|t| t.id == target.id) {
-            problems.push(SpecProblem::new(format!("{path}.id"), format!("`{}` stands there twice", target.id)));
+            problems.push(SpecProblem::new(
+                format!("{path}.id"),
+                format!("`{}` stands there twice", target.id),
+            ));
         }
         check_target(&path, target, problems);
         match Rules::compile(&target.hpa, spec.controller.clone()) {
             Err(found) => problems.extend(
-                found.into_iter().map(|p| SpecProblem::new(format!("{path}.hpa.{}", p.path), p.message)),
+                found
+                    .into_iter()
+                    .map(|p| SpecProblem::new(format!("{path}.hpa.{}", p.path), p.message)),
             ),
             Ok(rules) => {
                 if strict {
@@ -228,7 +267,10 @@ fn compile_targets(spec: &Spec, strict: bool, problems: &mut Vec<SpecProblem>) -
 
 fn check_target(path: &str, target: &super::TargetSpec, problems: &mut Vec<SpecProblem>) {
     if target.id.as_str().is_empty() {
-        problems.push(SpecProblem::new(format!("{path}.id"), "empty: name the target"));
+        problems.push(SpecProblem::new(
+            format!("{path}.id"),
+            "empty: name the target",
+        ));
     }
     if let Some(capacity) = target.capacity
         && (capacity.milli() <= 0 || capacity.unit() == Unit::Bytes)
@@ -239,12 +281,18 @@ fn check_target(path: &str, target: &super::TargetSpec, problems: &mut Vec<SpecP
     if let Some(startup) = target.startup
         && startup.is_negative()
     {
-        problems.push(SpecProblem::new(format!("{path}.startupSeconds"), "must be 0 or more"));
+        problems.push(SpecProblem::new(
+            format!("{path}.startupSeconds"),
+            "must be 0 or more",
+        ));
     }
     if let Some(pool) = &target.pool
         && pool.min > pool.max
     {
-        let message = format!("{} is above pool.max = {}: raise max or lower min", pool.min, pool.max);
+        let message = format!(
+            "{} is above pool.max = {}: raise max or lower min",
+            pool.min, pool.max
+        );
         problems.push(SpecProblem::new(format!("{path}.pool.min"), message));
     }
 }

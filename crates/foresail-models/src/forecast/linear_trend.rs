@@ -21,10 +21,14 @@ pub fn at(points: &VecDeque<Point>, now: Timestamp, when: Timestamp, window: Spa
     let mean_x = recent().map(|p| seconds(p.at)).sum::<f64>() / n;
     let mean_y = recent().map(|p| p.value).sum::<f64>() / n;
     let sxx: f64 = recent().map(|p| (seconds(p.at) - mean_x).powi(2)).sum();
-    let sxy: f64 = recent().map(|p| (seconds(p.at) - mean_x) * (p.value - mean_y)).sum();
+    let sxy: f64 = recent()
+        .map(|p| (seconds(p.at) - mean_x) * (p.value - mean_y))
+        .sum();
     let slope = if sxx > 0.0 { sxy / sxx } else { 0.0 };
     let value = mean_y + slope * (seconds(when) - mean_x);
-    value.is_finite().then_some(if value > 0.0 { value } else { 0.0 })
+    value
+        .is_finite()
+        .then_some(if value > 0.0 { value } else { 0.0 })
 }
 
 #[cfg(test)]
@@ -41,14 +45,23 @@ mod tests {
 
     #[test]
     fn a_straight_line_is_continued() {
-        let (now, when) = (Timestamp::from_seconds(29 * 60), Timestamp::from_seconds(35 * 60));
+        let (now, when) = (
+            Timestamp::from_seconds(29 * 60),
+            Timestamp::from_seconds(35 * 60),
+        );
         let got = at(&line(2.0, 5.0), now, when, Span::from_seconds(1800)).unwrap();
         assert!((got - 75.0).abs() < 1e-9, "{got}");
     }
 
     #[test]
     fn demand_is_never_below_zero() {
-        let (now, when) = (Timestamp::from_seconds(29 * 60), Timestamp::from_seconds(90 * 60));
-        assert_eq!(at(&line(-2.0, 60.0), now, when, Span::from_seconds(1800)), Some(0.0));
+        let (now, when) = (
+            Timestamp::from_seconds(29 * 60),
+            Timestamp::from_seconds(90 * 60),
+        );
+        assert_eq!(
+            at(&line(-2.0, 60.0), now, when, Span::from_seconds(1800)),
+            Some(0.0)
+        );
     }
 }

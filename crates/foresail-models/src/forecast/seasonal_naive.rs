@@ -16,7 +16,9 @@ pub fn at(points: &VecDeque<Point>, when: Timestamp, season: Span, step: Span) -
     let earlier = when - season;
     let around = Span::from_nanos(step.nanos().saturating_mul(3) / 2);
     let first = points.partition_point(|p| p.at < earlier - around);
-    let near = points.range(first..).take_while(|p| p.at <= earlier + around);
+    let near = points
+        .range(first..)
+        .take_while(|p| p.at <= earlier + around);
     let (sum, count) = near.fold((0.0, 0_u32), |(sum, n), p| (sum + p.value, n + 1));
     (count > 0).then(|| sum / f64::from(count))
 }
@@ -29,7 +31,10 @@ mod tests {
     fn yesterday_at_the_same_time_is_the_answer() {
         let minute = Span::from_seconds(60);
         let points: VecDeque<Point> = (0..1440)
-            .map(|i| Point { at: Timestamp::from_seconds(i * 60), value: i as f64 })
+            .map(|i| Point {
+                at: Timestamp::from_seconds(i * 60),
+                value: i as f64,
+            })
             .collect();
         let when = Timestamp::from_seconds(86_400 + 600 * 60);
         let got = at(&points, when, Span::from_seconds(86_400), minute).unwrap();
@@ -38,8 +43,19 @@ mod tests {
 
     #[test]
     fn before_a_season_has_passed_there_is_no_answer() {
-        let points: VecDeque<Point> = VecDeque::from([Point { at: Timestamp::EPOCH, value: 1.0 }]);
+        let points: VecDeque<Point> = VecDeque::from([Point {
+            at: Timestamp::EPOCH,
+            value: 1.0,
+        }]);
         let day = Span::from_seconds(86_400);
-        assert_eq!(at(&points, Timestamp::from_seconds(3600), day, Span::from_seconds(60)), None);
+        assert_eq!(
+            at(
+                &points,
+                Timestamp::from_seconds(3600),
+                day,
+                Span::from_seconds(60)
+            ),
+            None
+        );
     }
 }

@@ -89,7 +89,11 @@ impl Track {
             let value = point + quantile(&sorted, level);
             if value > 0.0 { value } else { 0.0 }
         };
-        Some(Banded { q10: edge(0.1), q50: edge(0.5), q90: edge(0.9) })
+        Some(Banded {
+            q10: edge(0.1),
+            q50: edge(0.5),
+            q90: edge(0.9),
+        })
     }
 
     /// Remembers a forecast for `when` until it can be settled.
@@ -102,7 +106,8 @@ impl Track {
     #[must_use]
     pub fn mean_error(&self) -> Option<f64> {
         let count = self.errors.len();
-        (count >= ERRORS_MIN).then(|| self.errors.iter().map(|e| e.abs()).sum::<f64>() / count as f64)
+        (count >= ERRORS_MIN)
+            .then(|| self.errors.iter().map(|e| e.abs()).sum::<f64>() / count as f64)
     }
 
     /// Share of what came that lay in the band, in percent; `None` while there are too few.
@@ -127,7 +132,10 @@ mod tests {
             track.observe(at, 100.0 + i as f64);
         }
         let band = track.band(200.0).unwrap();
-        assert!((band.q10 - 209.5).abs() < 1e-9 && (band.q50 - 247.5).abs() < 1e-9, "{band:?}");
+        assert!(
+            (band.q10 - 209.5).abs() < 1e-9 && (band.q50 - 247.5).abs() < 1e-9,
+            "{band:?}"
+        );
         assert!((band.q90 - 285.5).abs() < 1e-9, "{band:?}");
     }
 

@@ -14,7 +14,11 @@ pub const ENTRY: Entry = Entry {
     summary: "always the same number of replicas",
     knobs: &[Knob {
         name: "replicas",
-        kind: Kind::Number { default: 1.0, min: 0.0, max: 1e6 },
+        kind: Kind::Number {
+            default: 1.0,
+            min: 0.0,
+            max: 1e6,
+        },
         doc: "the number",
     }],
     build: |build| {
@@ -37,7 +41,9 @@ impl Proposer for Static {
     fn propose(&mut self, view: &View<'_>, _context: &Context<'_>) -> Proposal {
         let targets = view.spec.targets().iter();
         Proposal {
-            plan: targets.map(|t| (t.id.clone(), Setting::replicas(self.replicas))).collect(),
+            plan: targets
+                .map(|t| (t.id.clone(), Setting::replicas(self.replicas)))
+                .collect(),
             interval: None,
             confidence: Confidence::FULL,
             ratio_milli: None,
@@ -45,4 +51,3 @@ impl Proposer for Static {
         }
     }
 }
-

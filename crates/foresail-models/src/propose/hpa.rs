@@ -25,13 +25,18 @@ impl Proposer for Hpa {
             .filter_map(|(t, r)| Some((t.id.clone(), Setting::replicas(r.replicas?))))
             .collect();
         let told = context.reactive.iter().find(|r| r.replicas.is_some());
-        let Some(told) = told else { return Proposal::absent(Absence::NoMetric) };
+        let Some(told) = told else {
+            return Proposal::absent(Absence::NoMetric);
+        };
         Proposal {
             plan,
             interval: None,
             confidence: Confidence::FULL,
             ratio_milli: Some(told.ratio_milli),
-            basis: Basis::Hpa { metric: told.metric, ratio_milli: told.ratio_milli },
+            basis: Basis::Hpa {
+                metric: told.metric,
+                ratio_milli: told.ratio_milli,
+            },
         }
     }
 }

@@ -23,7 +23,11 @@ use crate::registry::Entry;
 
 const fn number(name: &'static str, range: [f64; 3], doc: &'static str) -> Knob {
     let [default, min, max] = range;
-    Knob { name, kind: Kind::Number { default, min, max }, doc }
+    Knob {
+        name,
+        kind: Kind::Number { default, min, max },
+        doc,
+    }
 }
 
 /// The registry's entry; every default is Knative's.
@@ -31,16 +35,56 @@ pub const ENTRY: Entry = Entry {
     name: "kpa",
     summary: "Knative's autoscaler: concurrency over a stable and a panic window",
     knobs: &[
-        number("concurrency", [100.0, 0.01, 1e6], "requests that one replica may have at once"),
-        number("targetPercent", [70.0, 1.0, 100.0], "share of the concurrency that is aimed at"),
-        number("burstCapacity", [211.0, -1.0, 1e6], "requests of burst that must fit without a new replica"),
-        number("stableWindowSeconds", [60.0, 6.0, 3600.0], "the stable window"),
-        number("panicWindowPercent", [10.0, 1.0, 100.0], "the panic window as a share of the stable one"),
-        number("panicThresholdPercent", [200.0, 110.0, 1000.0], "wish over ready replicas that begins a panic"),
-        number("scaleUpRateMax", [1000.0, 1.0, 1e6], "largest factor of one step up"),
-        number("scaleDownRateMax", [2.0, 1.0, 1e6], "largest divisor of one step down"),
-        number("scaleToZeroGraceSeconds", [30.0, 0.0, 3600.0], "how long the last replica is kept"),
-        number("scaleDownDelaySeconds", [0.0, 0.0, 3600.0], "window over which the largest wish holds"),
+        number(
+            "concurrency",
+            [100.0, 0.01, 1e6],
+            "requests that one replica may have at once",
+        ),
+        number(
+            "targetPercent",
+            [70.0, 1.0, 100.0],
+            "share of the concurrency that is aimed at",
+        ),
+        number(
+            "burstCapacity",
+            [211.0, -1.0, 1e6],
+            "requests of burst that must fit without a new replica",
+        ),
+        number(
+            "stableWindowSeconds",
+            [60.0, 6.0, 3600.0],
+            "the stable window",
+        ),
+        number(
+            "panicWindowPercent",
+            [10.0, 1.0, 100.0],
+            "the panic window as a share of the stable one",
+        ),
+        number(
+            "panicThresholdPercent",
+            [200.0, 110.0, 1000.0],
+            "wish over ready replicas that begins a panic",
+        ),
+        number(
+            "scaleUpRateMax",
+            [1000.0, 1.0, 1e6],
+            "largest factor of one step up",
+        ),
+        number(
+            "scaleDownRateMax",
+            [2.0, 1.0, 1e6],
+            "largest divisor of one step down",
+        ),
+        number(
+            "scaleToZeroGraceSeconds",
+            [30.0, 0.0, 3600.0],
+            "how long the last replica is kept",
+        ),
+        number(
+            "scaleDownDelaySeconds",
+            [0.0, 0.0, 3600.0],
+            "window over which the largest wish holds",
+        ),
     ],
     build: |build| Ok(Box::new(Kpa::new(build.knobs))),
 };
@@ -150,7 +194,11 @@ impl Memory {
             return wish;
         }
         self.wishes.push_back((now, wish));
-        while self.wishes.front().is_some_and(|(at, _)| *at <= now - delay) {
+        while self
+            .wishes
+            .front()
+            .is_some_and(|(at, _)| *at <= now - delay)
+        {
             self.wishes.pop_front();
         }
         self.wishes.iter().map(|(_, w)| *w).max().unwrap_or(wish)
@@ -163,12 +211,22 @@ impl Memory {
             return wish;
         }
         let since = *self.idle_since.get_or_insert(now);
-        if ready > 0 && now - since < grace { 1 } else { 0 }
+        if ready > 0 && now - since < grace {
+            1
+        } else {
+            0
+        }
     }
 }
 
 /// The algorithm for one target at one time.
-fn scale(settings: &Settings, memory: &mut Memory, means: Means, ready: u32, now: Timestamp) -> Answer {
+fn scale(
+    settings: &Settings,
+    memory: &mut Memory,
+    means: Means,
+    ready: u32,
+    now: Timestamp,
+) -> Answer {
     let pods = ready.max(1);
     // ceil, so that a rate of 1.1 on two pods still allows a third.
     let most = up(settings.scale_up_rate_max * f64::from(pods));
@@ -189,15 +247,27 @@ fn scale(settings: &Settings, memory: &mut Memory, means: Means, ready: u32, now
     wish = memory.graced(wish, ready, now, settings.grace);
     let capacity = f64::from(ready) * settings.total_value;
     let burst = (capacity - settings.burst_capacity - means.panic).floor() as i64;
-    Answer { replicas: wish, burst, panicking }
+    Answer {
+        replicas: wish,
+        burst,
+        panicking,
+    }
 }
 
 impl Kpa {
     fn new(knobs: &Knobs) -> Self {
-        Self { settings: Settings::new(knobs), memory: Vec::new() }
+        Self {
+            settings: Settings::new(knobs),
+            memory: Vec::new(),
+        }
     }
 
-    fn wish(&mut self, index: usize, history: &TargetHistory, now: Timestamp) -> Option<(Answer, Means)> {
+    fn wish(
+        &mut self,
+        index: usize,
+        history: &TargetHistory,
+        now: Timestamp,
+    ) -> Option<(Answer, Means)> {
         let points = history.points(Metric::Concurrency);
         let stable = mean_since(points, now, self.settings.stable_window)?;
         let panic = mean_since(points, now, self.settings.panic_window).unwrap_or(stable);
@@ -223,13 +293,20 @@ impl Proposer for Kpa {
         let mut plan = Vec::new();
         let mut told = None;
         for (index, target) in view.spec.targets().iter().enumerate() {
-            let found = view.target(index).and_then(|h| self.wish(index, h, context.now));
+            let found = view
+                .target(index)
+                .and_then(|h| self.wish(index, h, context.now));
             if let Some((answer, means)) = found {
-                plan.push((target.id.clone(), Setting::replicas(Replicas::new(answer.replicas))));
+                plan.push((
+                    target.id.clone(),
+                    Setting::replicas(Replicas::new(answer.replicas)),
+                ));
                 told.get_or_insert((answer, means));
             }
         }
-        let Some((answer, means)) = told else { return Proposal::absent(Absence::NoMetric) };
+        let Some((answer, means)) = told else {
+            return Proposal::absent(Absence::NoMetric);
+        };
         let basis = Basis::Concurrency {
             stable: means.stable,
             panic: means.panic,
@@ -237,7 +314,13 @@ impl Proposer for Kpa {
             panicking: answer.panicking,
             burst: answer.burst,
         };
-        Proposal { plan, interval: None, confidence: Confidence::FULL, ratio_milli: None, basis }
+        Proposal {
+            plan,
+            interval: None,
+            confidence: Confidence::FULL,
+            ratio_milli: None,
+            basis,
+        }
     }
 
     fn save(&self) -> Vec<u8> {
@@ -245,7 +328,10 @@ impl Proposer for Kpa {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
-        let failed = |e: serde_json::Error| RestoreError { proposer: "kpa".to_owned(), why: e.to_string() };
+        let failed = |e: serde_json::Error| RestoreError {
+            proposer: "kpa".to_owned(),
+            why: e.to_string(),
+        };
         self.memory = serde_json::from_slice(state).map_err(failed)?;
         Ok(())
     }
@@ -266,8 +352,17 @@ mod tests {
         Settings::new(&Knobs::read(ENTRY.knobs, &given, "knobs").unwrap())
     }
 
-    fn answer(settings: &Settings, memory: &mut Memory, ready: u32, means: (f64, f64), at: i64) -> Answer {
-        let means = Means { stable: means.0, panic: means.1 };
+    fn answer(
+        settings: &Settings,
+        memory: &mut Memory,
+        ready: u32,
+        means: (f64, f64),
+        at: i64,
+    ) -> Answer {
+        let means = Means {
+            stable: means.0,
+            panic: means.1,
+        };
         scale(settings, memory, means, ready, NOW + Span::from_seconds(at))
     }
 
@@ -278,7 +373,10 @@ mod tests {
         let points = [1000.0, 0.0, 0.0, 0.0, 0.0, 1000.0];
         let points: VecDeque<Point> = (0..)
             .zip(points)
-            .map(|(i, value)| Point { at: NOW + Span::from_seconds(i), value })
+            .map(|(i, value)| Point {
+                at: NOW + Span::from_seconds(i),
+                value,
+            })
             .collect();
         let now = NOW + Span::from_seconds(5);
         let stable = mean_since(&points, now, Span::from_seconds(6)).unwrap();
@@ -298,27 +396,46 @@ mod tests {
         let next = answer(&settings, &mut memory, 5, (300.0, 400.0), 2);
         assert_eq!(next.replicas, 12);
         let still = answer(&settings, &mut memory, 12, (300.0, 300.0), 60);
-        assert_eq!((still.replicas, still.panicking), (12, true), "a whole stable window must pass");
+        assert_eq!(
+            (still.replicas, still.panicking),
+            (12, true),
+            "a whole stable window must pass"
+        );
         let after = answer(&settings, &mut memory, 12, (300.0, 300.0), 61);
-        assert_eq!((after.replicas, after.panicking), (6, false), "at most halved: floor(12 / 2)");
+        assert_eq!(
+            (after.replicas, after.panicking),
+            (6, false),
+            "at most halved: floor(12 / 2)"
+        );
     }
 
     #[test]
     fn one_step_down_halves_at_most() {
         let settings = settings(&json!({"concurrency": 100}));
-        assert_eq!(answer(&settings, &mut Memory::default(), 10, (100.0, 100.0), 0).replicas, 5);
+        assert_eq!(
+            answer(&settings, &mut Memory::default(), 10, (100.0, 100.0), 0).replicas,
+            5
+        );
     }
 
     #[test]
     fn a_small_rate_up_is_never_stuck() {
-        let settings = settings(&json!({"concurrency": 100, "scaleUpRateMax": 1.1, "panicThresholdPercent": 1000}));
-        assert_eq!(answer(&settings, &mut Memory::default(), 2, (210.0, 210.0), 0).replicas, 3);
+        let settings = settings(
+            &json!({"concurrency": 100, "scaleUpRateMax": 1.1, "panicThresholdPercent": 1000}),
+        );
+        assert_eq!(
+            answer(&settings, &mut Memory::default(), 2, (210.0, 210.0), 0).replicas,
+            3
+        );
     }
 
     #[test]
     fn burst_capacity_below_zero_keeps_the_activator_in_the_path() {
         let settings = settings(&json!({"concurrency": 100}));
-        assert_eq!(answer(&settings, &mut Memory::default(), 5, (300.0, 300.0), 0).burst, -11);
+        assert_eq!(
+            answer(&settings, &mut Memory::default(), 5, (300.0, 300.0), 0).burst,
+            -11
+        );
     }
 
     #[test]
@@ -326,7 +443,13 @@ mod tests {
         let settings = settings(&json!({"concurrency": 100}));
         let mut memory = Memory::default();
         assert_eq!(answer(&settings, &mut memory, 1, (0.0, 0.0), 0).replicas, 1);
-        assert_eq!(answer(&settings, &mut memory, 1, (0.0, 0.0), 29).replicas, 1);
-        assert_eq!(answer(&settings, &mut memory, 1, (0.0, 0.0), 30).replicas, 0);
+        assert_eq!(
+            answer(&settings, &mut memory, 1, (0.0, 0.0), 29).replicas,
+            1
+        );
+        assert_eq!(
+            answer(&settings, &mut memory, 1, (0.0, 0.0), 30).replicas,
+            0
+        );
     }
 }

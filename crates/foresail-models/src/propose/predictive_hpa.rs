@@ -24,7 +24,11 @@ use crate::registry::{Build, Built, Entry};
 
 const fn number(name: &'static str, range: [f64; 3], doc: &'static str) -> Knob {
     let [default, min, max] = range;
-    Knob { name, kind: Kind::Number { default, min, max }, doc }
+    Knob {
+        name,
+        kind: Kind::Number { default, min, max },
+        doc,
+    }
 }
 
 /// The registry's entry.
@@ -32,13 +36,32 @@ pub const ENTRY: Entry = Entry {
     name: "predictive-hpa",
     summary: "the HPA on a forecast of demand, the reactive HPA as its floor",
     knobs: &[
-        number("horizonSeconds", [0.0, 0.0, 86_400.0], "how far ahead; 0 = start-up, interval and two minutes"),
-        number("seasonSeconds", [86_400.0, 60.0, 1_209_600.0], "length of the season"),
-        number("trendWindowSeconds", [1800.0, 180.0, 86_400.0], "points that the line is drawn through"),
-        number("levelPercent", [90.0, 10.0, 90.0], "quantile that is covered: 10, 50 or 90"),
+        number(
+            "horizonSeconds",
+            [0.0, 0.0, 86_400.0],
+            "how far ahead; 0 = start-up, interval and two minutes",
+        ),
+        number(
+            "seasonSeconds",
+            [86_400.0, 60.0, 1_209_600.0],
+            "length of the season",
+        ),
+        number(
+            "trendWindowSeconds",
+            [1800.0, 180.0, 86_400.0],
+            "points that the line is drawn through",
+        ),
+        number(
+            "levelPercent",
+            [90.0, 10.0, 90.0],
+            "quantile that is covered: 10, 50 or 90",
+        ),
         Knob {
             name: "forecaster",
-            kind: Kind::Word { default: "auto", known: &["auto", "seasonal-naive", "linear-trend"] },
+            kind: Kind::Word {
+                default: "auto",
+                known: &["auto", "seasonal-naive", "linear-trend"],
+            },
             doc: "which one; auto = the one that erred less of late",
         },
     ],
@@ -96,7 +119,10 @@ fn build(build: &Build<'_>) -> Built {
         })
         .collect();
     if problems.is_empty() {
-        Ok(Box::new(PredictiveHpa { settings: Settings::new(build.knobs), memory: Vec::new() }))
+        Ok(Box::new(PredictiveHpa {
+            settings: Settings::new(build.knobs),
+            memory: Vec::new(),
+        }))
     } else {
         Err(problems)
     }
@@ -110,7 +136,9 @@ impl Settings {
             season: seconds("seasonSeconds"),
             trend_window: seconds("trendWindowSeconds"),
             level_percent: knobs.number("levelPercent") as u8,
-            only: FORECASTERS.iter().position(|f| *f == knobs.word("forecaster")),
+            only: FORECASTERS
+                .iter()
+                .position(|f| *f == knobs.word("forecaster")),
         }
     }
 
@@ -127,12 +155,21 @@ impl Memory {
     fn update(&mut self, settings: &Settings, history: &TargetHistory, horizon: Span) {
         let points = history.points(Metric::Demand);
         let seen = self.seen;
-        for point in points.iter().rev().take_while(|p| seen.is_none_or(|s| p.at > s)).collect::<Vec<_>>().into_iter().rev() {
+        for point in points
+            .iter()
+            .rev()
+            .take_while(|p| seen.is_none_or(|s| p.at > s))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+        {
             for track in &mut self.tracks {
                 track.observe(point.at, point.value);
             }
         }
-        let Some(last) = points.back().filter(|p| seen.is_none_or(|s| p.at > s)) else { return };
+        let Some(last) = points.back().filter(|p| seen.is_none_or(|s| p.at > s)) else {
+            return;
+        };
         self.seen = Some(last.at);
         let when = last.at + horizon;
         let said = [
@@ -151,15 +188,28 @@ impl Memory {
         ];
         self.newest = self.believed(settings, &bands).and_then(|(by, band)| {
             let Banded { q10, q50, q90 } = band;
-            Some(Made { by, at: last.at, q10, q50, q90, now: now[by]?, observed: last.value })
+            Some(Made {
+                by,
+                at: last.at,
+                q10,
+                q50,
+                q90,
+                now: now[by]?,
+                observed: last.value,
+            })
         });
     }
 
     /// The forecaster that erred less of late, of those that have a band.
-    fn believed(&self, settings: &Settings, bands: &[Option<Banded>; 2]) -> Option<(usize, Banded)> {
+    fn believed(
+        &self,
+        settings: &Settings,
+        bands: &[Option<Banded>; 2],
+    ) -> Option<(usize, Banded)> {
         let able = (0..FORECASTERS.len()).filter(|i| settings.only.is_none_or(|only| only == *i));
         let erred = |i: usize| self.tracks[i].mean_error().unwrap_or(f64::INFINITY);
-        able.filter_map(|i| Some((i, bands[i]?))).min_by(|a, b| erred(a.0).total_cmp(&erred(b.0)))
+        able.filter_map(|i| Some((i, bands[i]?)))
+            .min_by(|a, b| erred(a.0).total_cmp(&erred(b.0)))
     }
 }
 
@@ -172,12 +222,21 @@ struct PredictiveHpa {
 
 impl PredictiveHpa {
     /// The outlook of one target and the wish that follows from it.
-    fn wish(&self, index: usize, target: &ValidTarget, horizon: Span) -> Option<(Outlook, [Replicas; 3])> {
+    fn wish(
+        &self,
+        index: usize,
+        target: &ValidTarget,
+        horizon: Span,
+    ) -> Option<(Outlook, [Replicas; 3])> {
         let memory = self.memory.get(index)?;
         let made = memory.newest?;
         let capacity = target.capacity?;
         let covering = |demand| Replicas::covering(demand, capacity);
-        let replicas = [covering(made.q10)?, covering(made.q50)?, covering(made.q90)?];
+        let replicas = [
+            covering(made.q10)?,
+            covering(made.q50)?,
+            covering(made.q90)?,
+        ];
         let outlook = Outlook {
             forecaster: FORECASTERS[made.by],
             q10: made.q10,
@@ -216,7 +275,9 @@ impl Proposer for PredictiveHpa {
                 told.get_or_insert((outlook, (low, high)));
             }
         }
-        let Some((outlook, interval)) = told else { return Proposal::absent(Absence::NoHistory) };
+        let Some((outlook, interval)) = told else {
+            return Proposal::absent(Absence::NoHistory);
+        };
         Proposal {
             plan,
             interval: Some(interval),

@@ -76,12 +76,23 @@ fn build(build: &Build<'_>) -> Built {
 fn parse(value: &serde_json::Value) -> Result<Rule, String> {
     let spec: RuleSpec = serde_json::from_value(value.clone()).map_err(|e| e.to_string())?;
     if spec.duration <= Span::ZERO || spec.duration > DURATION_MAX {
-        return Err(format!("durationSeconds {}: must be above 0 and at most 604800", spec.duration));
+        return Err(format!(
+            "durationSeconds {}: must be above 0 and at most 604800",
+            spec.duration
+        ));
     }
     let text = format!("{} {}", spec.cron, spec.time_zone);
-    let cron = cronexpr::parse_crontab(&text)
-        .map_err(|e| format!("cron `{}` in time zone `{}`: {e}", spec.cron, spec.time_zone))?;
-    Ok(Rule { cron, duration: spec.duration, replicas: spec.replicas })
+    let cron = cronexpr::parse_crontab(&text).map_err(|e| {
+        format!(
+            "cron `{}` in time zone `{}`: {e}",
+            spec.cron, spec.time_zone
+        )
+    })?;
+    Ok(Rule {
+        cron,
+        duration: spec.duration,
+        replicas: spec.replicas,
+    })
 }
 
 impl Rule {
@@ -89,7 +100,9 @@ impl Rule {
     fn next_begin(&self, time: Timestamp) -> Option<Timestamp> {
         let at = cronexpr::MakeTimestamp::from_nanosecond(i128::from(time.nanos())).ok()?;
         let next = self.cron.find_next(at).ok()?;
-        i64::try_from(next.timestamp().as_nanosecond()).ok().map(Timestamp::from_nanos)
+        i64::try_from(next.timestamp().as_nanosecond())
+            .ok()
+            .map(Timestamp::from_nanos)
     }
 
     /// `true` while the rule is in force at `now`, and when that may change next.
@@ -136,7 +149,9 @@ impl Schedule {
 
 impl Proposer for Schedule {
     fn propose(&mut self, view: &View<'_>, context: &Context<'_>) -> Proposal {
-        let Some(rule) = self.rule_at(context.now) else { return Proposal::absent(Absence::NotNow) };
+        let Some(rule) = self.rule_at(context.now) else {
+            return Proposal::absent(Absence::NotNow);
+        };
         let setting = Setting::replicas(self.rules[rule].replicas);
         let targets = view.spec.targets().iter();
         Proposal {
@@ -163,7 +178,9 @@ mod tests {
         let rules: Vec<Rule> = rules.iter().map(|r| parse(r).unwrap()).collect();
         let mut schedule = Schedule { rules, known: None };
         let now: Timestamp = at.parse().unwrap();
-        let wish = schedule.rule_at(now).map(|i| schedule.rules[i].replicas.get());
+        let wish = schedule
+            .rule_at(now)
+            .map(|i| schedule.rules[i].replicas.get());
         assert_eq!(wish, want, "{at}");
     }
 
@@ -187,10 +204,22 @@ mod tests {
     #[test]
     fn a_wrong_rule_is_named_with_its_mend() {
         for (rule, want) in [
-            (json!({"cron": "0 25 * * *", "durationSeconds": 60, "replicas": 1}), "cron"),
-            (json!({"cron": "0 8 * * *", "durationSeconds": 0, "replicas": 1}), "durationSeconds"),
-            (json!({"cron": "0 8 * * *", "timeZone": "Mars/Base", "durationSeconds": 60, "replicas": 1}), "Mars/Base"),
-            (json!({"cron": "0 8 * * *", "durationSeconds": 60}), "replicas"),
+            (
+                json!({"cron": "0 25 * * *", "durationSeconds": 60, "replicas": 1}),
+                "cron",
+            ),
+            (
+                json!({"cron": "0 8 * * *", "durationSeconds": 0, "replicas": 1}),
+                "durationSeconds",
+            ),
+            (
+                json!({"cron": "0 8 * * *", "timeZone": "Mars/Base", "durationSeconds": 60, "replicas": 1}),
+                "Mars/Base",
+            ),
+            (
+                json!({"cron": "0 8 * * *", "durationSeconds": 60}),
+                "replicas",
+            ),
         ] {
             let why = parse(&rule).err().unwrap_or_default();
             assert!(why.contains(want), "{rule}: {why}");

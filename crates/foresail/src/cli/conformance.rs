@@ -34,24 +34,42 @@ enum What {
 
 /// Runs the command.
 pub fn run(args: &ConformanceArgs, out: &mut dyn Write) -> Result<Code> {
-    let What::Hpa { file, output, bug_compatible } = &args.what;
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read {}; give a JSON file of vectors", file.display()))?;
-    let (vectors, warnings) = conformance::parse(&text).with_context(|| file.display().to_string())?;
+    let What::Hpa {
+        file,
+        output,
+        bug_compatible,
+    } = &args.what;
+    let text = std::fs::read_to_string(file).with_context(|| {
+        format!(
+            "cannot read {}; give a JSON file of vectors",
+            file.display()
+        )
+    })?;
+    let (vectors, warnings) =
+        conformance::parse(&text).with_context(|| file.display().to_string())?;
     for warning in warnings {
         eprintln!("warning: {warning}");
     }
     let mut counts = [0; 4];
-    let verdicts = [Verdict::Pass, Verdict::Differs, Verdict::Allowed, Verdict::None];
+    let verdicts = [
+        Verdict::Pass,
+        Verdict::Differs,
+        Verdict::Allowed,
+        Verdict::None,
+    ];
     for vector in &vectors {
-        let answer = conformance::answer(vector, *bug_compatible).with_context(|| file.display().to_string())?;
+        let answer = conformance::answer(vector, *bug_compatible)
+            .with_context(|| file.display().to_string())?;
         print(&answer, *output, out)?;
         for (count, verdict) in counts.iter_mut().zip(verdicts) {
             *count += usize::from(answer.verdict == verdict);
         }
     }
     let [pass, differs, allowed, none] = counts;
-    eprintln!("{} vectors: {pass} pass, {differs} differ, {allowed} allowed, {none} without expectation", vectors.len());
+    eprintln!(
+        "{} vectors: {pass} pass, {differs} differ, {allowed} allowed, {none} without expectation",
+        vectors.len()
+    );
     Ok(if differs > 0 { Code::No } else { Code::Done })
 }
 
@@ -59,9 +77,19 @@ fn print(answer: &Answer, output: Output, out: &mut dyn Write) -> Result<()> {
     match output {
         Output::Json => writeln!(out, "{}", json!({"id": answer.id, "result": answer.result}))?,
         Output::Table | Output::Csv => {
-            let last = answer.result.last().map_or(&serde_json::Value::Null, |s| &s["statusDesiredReplicas"]);
+            let last = answer
+                .result
+                .last()
+                .map_or(&serde_json::Value::Null, |s| &s["statusDesiredReplicas"]);
             let note = answer.difference.as_deref().unwrap_or("");
-            writeln!(out, "{:<8} {:<8} {:>3} steps  desired {:>10}  {note}", answer.id, answer.verdict.name(), answer.result.len(), last)?;
+            writeln!(
+                out,
+                "{:<8} {:<8} {:>3} steps  desired {:>10}  {note}",
+                answer.id,
+                answer.verdict.name(),
+                answer.result.len(),
+                last
+            )?;
         }
     }
     Ok(())

@@ -34,12 +34,26 @@ impl Verdict {
 const NOT_COMPARED: [&str; 1] = ["currentMetrics"];
 
 /// Judges the steps of one vector; names the first difference.
-pub(super) fn judge(vector: &Vector, result: &[Value], bug_compatible: bool) -> (Verdict, Option<String>) {
-    let Some(expected) = &vector.expected else { return (Verdict::None, None) };
+pub(super) fn judge(
+    vector: &Vector,
+    result: &[Value],
+    bug_compatible: bool,
+) -> (Verdict, Option<String>) {
+    let Some(expected) = &vector.expected else {
+        return (Verdict::None, None);
+    };
     let difference = if expected.len() == result.len() {
-        expected.iter().zip(result).enumerate().find_map(|(i, (want, got))| differs(i, want, got))
+        expected
+            .iter()
+            .zip(result)
+            .enumerate()
+            .find_map(|(i, (want, got))| differs(i, want, got))
     } else {
-        Some(format!("{} steps computed, {} expected", result.len(), expected.len()))
+        Some(format!(
+            "{} steps computed, {} expected",
+            result.len(),
+            expected.len()
+        ))
     };
     match difference {
         None => (Verdict::Pass, None),
@@ -49,7 +63,10 @@ pub(super) fn judge(vector: &Vector, result: &[Value], bug_compatible: bool) -> 
 }
 
 fn differs(step: usize, want: &Value, got: &Value) -> Option<String> {
-    let keys = want.as_object()?.iter().filter(|(key, _)| !NOT_COMPARED.contains(&key.as_str()));
+    let keys = want
+        .as_object()?
+        .iter()
+        .filter(|(key, _)| !NOT_COMPARED.contains(&key.as_str()));
     keys.into_iter().find_map(|(key, want)| {
         let got = &got[key];
         (!equal(want, got)).then(|| format!("step {step}, {key}: expected {want}, computed {got}"))
@@ -69,8 +86,11 @@ fn equal(want: &Value, got: &Value) -> bool {
         }
         (Value::Object(want), Value::Object(got)) => {
             // Only `outdated` may be left out of a computed event, where it is not true.
-            want.iter().all(|(k, w)| got.get(k).is_some_and(|g| equal(w, g)))
-                && got.iter().all(|(k, g)| want.contains_key(k) || (k == "outdated" && g == &Value::Bool(false)))
+            want.iter()
+                .all(|(k, w)| got.get(k).is_some_and(|g| equal(w, g)))
+                && got.iter().all(|(k, g)| {
+                    want.contains_key(k) || (k == "outdated" && g == &Value::Bool(false))
+                })
         }
         (Value::Number(want), Value::Number(got)) => want.as_f64() == got.as_f64(),
         (want, got) => want == got,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use foresail_core::hpa::resolve::{Container, PodMetrics, PodSpec};
-use foresail_core::hpa::{ControllerSettings, HpaSpec, Phase, Pod, PodSample, Ready, Record, ScaleEvent};
+use foresail_core::hpa::{
+    ControllerSettings, HpaSpec, Phase, Pod, PodSample, Ready, Record, ScaleEvent,
+};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::parse_kubernetes_milli;
 use serde::Deserialize;
@@ -24,7 +26,10 @@ pub enum Problem {
 
 /// Reads one field, naming its place where it cannot be read.
 pub(super) fn form(place: impl Into<String>, why: impl ToString) -> Problem {
-    Problem::Form { place: place.into(), why: why.to_string() }
+    Problem::Form {
+        place: place.into(),
+        why: why.to_string(),
+    }
 }
 
 /// The time at which the first step of every vector runs.
@@ -74,14 +79,40 @@ pub struct Vector {
 }
 
 const KNOWN: [&str; 22] = [
-    "id", "title", "controller", "gates", "hpa", "scale", "pods", "metrics", "history", "then",
-    "expected", "verifiedByRealCode", "upstreamDefect", "otherHpaSelectors", "scaleGetFails",
-    "scaleUpdateFails", "note", "notes", "comment", "source", "hand", "why",
+    "id",
+    "title",
+    "controller",
+    "gates",
+    "hpa",
+    "scale",
+    "pods",
+    "metrics",
+    "history",
+    "then",
+    "expected",
+    "verifiedByRealCode",
+    "upstreamDefect",
+    "otherHpaSelectors",
+    "scaleGetFails",
+    "scaleUpdateFails",
+    "note",
+    "notes",
+    "comment",
+    "source",
+    "hand",
+    "why",
 ];
 const KNOWN_STEP: [&str; 4] = ["advanceSeconds", "pods", "metrics", "statusReplicas"];
 const KNOWN_POD: [&str; 9] = [
-    "name", "phase", "startedAgo", "ready", "readyChangedAgo", "deleting", "containers",
-    "initContainers", "podRequests",
+    "name",
+    "phase",
+    "startedAgo",
+    "ready",
+    "readyChangedAgo",
+    "deleting",
+    "containers",
+    "initContainers",
+    "podRequests",
 ];
 const KNOWN_METRICS: [&str; 5] = ["resource", "resourceError", "pods", "object", "external"];
 
@@ -90,13 +121,20 @@ const KNOWN_METRICS: [&str; 5] = ["resource", "resourceError", "pods", "object",
 /// # Errors
 /// [`Problem`] where the text is no JSON or a field has another form; it names the vector.
 pub fn parse(text: &str) -> Result<(Vec<Vector>, Vec<String>), Problem> {
-    let file: Value = serde_json::from_str(text).map_err(|e| form(format!("line {}", e.line()), e))?;
-    let list = file.get("vectors").or(Some(&file)).and_then(Value::as_array);
-    let list = list.ok_or_else(|| form("top", "expected {\"vectors\": […]} or a list of vectors"))?;
+    let file: Value =
+        serde_json::from_str(text).map_err(|e| form(format!("line {}", e.line()), e))?;
+    let list = file
+        .get("vectors")
+        .or(Some(&file))
+        .and_then(Value::as_array);
+    let list =
+        list.ok_or_else(|| form("top", "expected {\"vectors\": […]} or a list of vectors"))?;
     let mut warnings = Vec::new();
     let mut vectors = Vec::new();
     for (i, value) in list.iter().enumerate() {
-        let place = value["id"].as_str().map_or_else(|| format!("vectors[{i}]"), str::to_owned);
+        let place = value["id"]
+            .as_str()
+            .map_or_else(|| format!("vectors[{i}]"), str::to_owned);
         vectors.push(vector(&place, value, &mut warnings)?);
     }
     Ok((vectors, warnings))
@@ -111,7 +149,10 @@ fn warn_unknown(place: &str, value: &Value, known: &[&str], warnings: &mut Vec<S
 }
 
 fn object(place: &str, value: &Value) -> Result<Map<String, Value>, Problem> {
-    value.as_object().cloned().ok_or_else(|| form(place, "expected an object"))
+    value
+        .as_object()
+        .cloned()
+        .ok_or_else(|| form(place, "expected an object"))
 }
 
 fn vector(place: &str, value: &Value, warnings: &mut Vec<String>) -> Result<Vector, Problem> {
@@ -125,17 +166,29 @@ fn vector(place: &str, value: &Value, warnings: &mut Vec<String>) -> Result<Vect
     for (i, step) in list(value, "then").iter().enumerate() {
         let place = format!("{place}: then[{i}]");
         warn_unknown(&place, step, &KNOWN_STEP, warnings);
-        let advance = step["advanceSeconds"].as_f64().and_then(Span::from_seconds_f64);
+        let advance = step["advanceSeconds"]
+            .as_f64()
+            .and_then(Span::from_seconds_f64);
         let advance = advance.filter(|a| !a.is_negative());
         let advance = advance.ok_or_else(|| form(&place, "advanceSeconds must be 0 or more"))?;
         steps.push((advance, object(&place, step)?));
     }
     for (_, step) in &steps {
-        for pod in step.get("pods").and_then(Value::as_array).into_iter().flatten() {
+        for pod in step
+            .get("pods")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             warn_unknown(&format!("{place}: pods"), pod, &KNOWN_POD, warnings);
         }
         if let Some(metrics) = step.get("metrics") {
-            warn_unknown(&format!("{place}: metrics"), metrics, &KNOWN_METRICS, warnings);
+            warn_unknown(
+                &format!("{place}: metrics"),
+                metrics,
+                &KNOWN_METRICS,
+                warnings,
+            );
         }
     }
     warnings.dedup();
@@ -166,7 +219,10 @@ fn first_step(value: &Value) -> Map<String, Value> {
     let mut step = Map::new();
     step.insert("pods".to_owned(), value["pods"].clone());
     step.insert("metrics".to_owned(), value["metrics"].clone());
-    step.insert("statusReplicas".to_owned(), value["scale"]["statusReplicas"].clone());
+    step.insert(
+        "statusReplicas".to_owned(),
+        value["scale"]["statusReplicas"].clone(),
+    );
     step
 }
 
@@ -195,22 +251,35 @@ struct ControllerJson {
     initial_readiness_delay_seconds: Option<f64>,
 }
 
-fn controller(place: &str, value: &Value, warnings: &mut Vec<String>) -> Result<ControllerSettings, Problem> {
+fn controller(
+    place: &str,
+    value: &Value,
+    warnings: &mut Vec<String>,
+) -> Result<ControllerSettings, Problem> {
     let mut settings = ControllerSettings::default();
     if let Some(given) = value.get("controller").filter(|v| !v.is_null()) {
         let json: ControllerJson = serde_json::from_value(given.clone())
             .map_err(|e| form(format!("{place}: controller"), e))?;
-        let span = |seconds: Option<f64>, default| seconds.and_then(Span::from_seconds_f64).unwrap_or(default);
+        let span = |seconds: Option<f64>, default| {
+            seconds.and_then(Span::from_seconds_f64).unwrap_or(default)
+        };
         settings.tolerance = json.tolerance.unwrap_or(settings.tolerance);
-        settings.downscale_stabilization =
-            span(json.downscale_stabilization_seconds, settings.downscale_stabilization);
-        settings.cpu_initialization_period =
-            span(json.cpu_initialization_period_seconds, settings.cpu_initialization_period);
-        settings.initial_readiness_delay =
-            span(json.initial_readiness_delay_seconds, settings.initial_readiness_delay);
+        settings.downscale_stabilization = span(
+            json.downscale_stabilization_seconds,
+            settings.downscale_stabilization,
+        );
+        settings.cpu_initialization_period = span(
+            json.cpu_initialization_period_seconds,
+            settings.cpu_initialization_period,
+        );
+        settings.initial_readiness_delay = span(
+            json.initial_readiness_delay_seconds,
+            settings.initial_readiness_delay,
+        );
     }
     if let Some(gates) = value.get("gates").filter(|v| !v.is_null()) {
-        let gates = serde_json::from_value(gates.clone()).map_err(|e| form(format!("{place}: gates"), e))?;
+        let gates = serde_json::from_value(gates.clone())
+            .map_err(|e| form(format!("{place}: gates"), e))?;
         for name in settings.gates.set(&gates) {
             warnings.push(format!("{place}: gate `{name}` is not read"));
         }
@@ -220,14 +289,25 @@ fn controller(place: &str, value: &Value, warnings: &mut Vec<String>) -> Result<
 
 fn ago(place: &str, value: &Value, now: Timestamp) -> Result<Timestamp, Problem> {
     let seconds = value.as_f64().and_then(Span::from_seconds_f64);
-    seconds.map(|s| now - s).ok_or_else(|| form(place, format!("{value}: expected a number of seconds")))
+    seconds
+        .map(|s| now - s)
+        .ok_or_else(|| form(place, format!("{value}: expected a number of seconds")))
 }
 
 fn records(place: &str, history: &Value) -> Result<Vec<Record>, Problem> {
     let read = |r: &Value| {
-        let at = ago(&format!("{place}: history.recommendations"), &r["ago"], START)?;
+        let at = ago(
+            &format!("{place}: history.recommendations"),
+            &r["ago"],
+            START,
+        )?;
         let replicas = int(&r["replicas"]);
-        let replicas = replicas.ok_or_else(|| form(place, "history.recommendations[].replicas: expected a number"))?;
+        let replicas = replicas.ok_or_else(|| {
+            form(
+                place,
+                "history.recommendations[].replicas: expected a number",
+            )
+        })?;
         Ok(Record { at, replicas })
     };
     list(history, "recommendations").iter().map(read).collect()
@@ -237,18 +317,34 @@ fn events(place: &str, history: &Value, key: &str) -> Result<Vec<ScaleEvent>, Pr
     let read = |e: &Value| {
         let at = ago(&format!("{place}: history.{key}"), &e["ago"], START)?;
         let change = int(&e["change"]);
-        let change = change.ok_or_else(|| form(place, format!("history.{key}[].change: expected a number")))?;
-        Ok(ScaleEvent { at, change, outdated: truthy(&e["outdated"]) })
+        let change = change
+            .ok_or_else(|| form(place, format!("history.{key}[].change: expected a number")))?;
+        Ok(ScaleEvent {
+            at,
+            change,
+            outdated: truthy(&e["outdated"]),
+        })
     };
     list(history, key).iter().map(read).collect()
 }
 
 impl World {
     /// Replaces what a step gives; the rest stays.
-    pub(super) fn advance(&mut self, place: &str, step: &Map<String, Value>, now: Timestamp) -> Result<(), Problem> {
+    pub(super) fn advance(
+        &mut self,
+        place: &str,
+        step: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
         if let Some(pods) = step.get("pods").and_then(Value::as_array) {
-            self.pods = pods.iter().map(|p| pod_spec(place, p)).collect::<Result<_, _>>()?;
-            self.states = pods.iter().map(|p| pod_state(place, p, now)).collect::<Result<_, _>>()?;
+            self.pods = pods
+                .iter()
+                .map(|p| pod_spec(place, p))
+                .collect::<Result<_, _>>()?;
+            self.states = pods
+                .iter()
+                .map(|p| pod_state(place, p, now))
+                .collect::<Result<_, _>>()?;
         }
         if let Some(metrics) = step.get("metrics").filter(|m| m.is_object()) {
             self.metrics = read_metrics(place, metrics, now)?;
@@ -262,11 +358,15 @@ impl World {
 
 fn quantities(place: &str, value: &Value) -> Result<BTreeMap<String, i64>, Problem> {
     let pairs = value.as_object().into_iter().flatten();
-    pairs.map(|(name, amount)| Ok((name.clone(), milli(place, amount)?))).collect()
+    pairs
+        .map(|(name, amount)| Ok((name.clone(), milli(place, amount)?)))
+        .collect()
 }
 
 fn milli(place: &str, value: &Value) -> Result<i64, Problem> {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
     parse_kubernetes_milli(&text).map_err(|e| form(place, e))
 }
 
@@ -303,7 +403,12 @@ fn pod_state(place: &str, pod: &Value, now: Timestamp) -> Result<Pod, Problem> {
         Some("Succeeded") => Phase::Succeeded,
         Some("Failed") => Phase::Failed,
         Some("Unknown" | "") => Phase::Unknown,
-        Some(other) => return Err(form(place, format!("phase `{other}` is not one of Kubernetes'"))),
+        Some(other) => {
+            return Err(form(
+                place,
+                format!("phase `{other}` is not one of Kubernetes'"),
+            ));
+        }
     };
     let ready = match pod["ready"].as_str() {
         None | Some("absent") => Ready::Absent,
@@ -329,30 +434,58 @@ const PODS_WINDOW: Span = Span::from_seconds(60);
 
 fn read_metrics(place: &str, metrics: &Value, now: Timestamp) -> Result<Metrics, Problem> {
     let place = format!("{place}: metrics");
-    let mut read = Metrics { resource_fails: truthy(&metrics["resourceError"]), ..Metrics::default() };
+    let mut read = Metrics {
+        resource_fails: truthy(&metrics["resourceError"]),
+        ..Metrics::default()
+    };
     for one in list(metrics, "resource") {
-        let window = one["window"].as_f64().and_then(Span::from_seconds_f64).unwrap_or(PODS_WINDOW);
+        let window = one["window"]
+            .as_f64()
+            .and_then(Span::from_seconds_f64)
+            .unwrap_or(PODS_WINDOW);
         let mut containers = BTreeMap::new();
         for (name, usage) in one["containers"].as_object().into_iter().flatten() {
             containers.insert(name.clone(), quantities(&place, usage)?);
         }
         let pod = one["pod"].as_str().unwrap_or_default().to_owned();
         let at = ago(&place, &one["ago"], now)?;
-        read.resource.push(PodMetrics { pod, at, window, containers });
+        read.resource.push(PodMetrics {
+            pod,
+            at,
+            window,
+            containers,
+        });
     }
     for (name, samples) in metrics["pods"].as_object().into_iter().flatten() {
         let one = |s: &Value| {
-            let window = s["window"].as_f64().and_then(Span::from_seconds_f64).unwrap_or(PODS_WINDOW);
-            let sample = PodSample { value: milli(&place, &s["value"])?, at: ago(&place, &s["ago"], now)?, window };
+            let window = s["window"]
+                .as_f64()
+                .and_then(Span::from_seconds_f64)
+                .unwrap_or(PODS_WINDOW);
+            let sample = PodSample {
+                value: milli(&place, &s["value"])?,
+                at: ago(&place, &s["ago"], now)?,
+                window,
+            };
             Ok((s["pod"].as_str().unwrap_or_default().to_owned(), sample))
         };
-        let samples = samples.as_array().into_iter().flatten().map(one).collect::<Result<_, Problem>>()?;
+        let samples = samples
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(one)
+            .collect::<Result<_, Problem>>()?;
         read.pods.insert(name.clone(), samples);
     }
     read.object = quantities(&place, &metrics["object"])?;
     for (name, series) in metrics["external"].as_object().into_iter().flatten() {
-        let values = series.as_array().into_iter().flatten().map(|v| milli(&place, v));
-        read.external.insert(name.clone(), values.collect::<Result<_, _>>()?);
+        let values = series
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|v| milli(&place, v));
+        read.external
+            .insert(name.clone(), values.collect::<Result<_, _>>()?);
     }
     Ok(read)
 }

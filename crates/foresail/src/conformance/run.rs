@@ -45,7 +45,12 @@ pub fn answer(vector: &Vector, bug_compatible: bool) -> Result<Answer, Problem> 
         result.push(run.step());
     }
     let (verdict, difference) = compare::judge(vector, &result, bug_compatible);
-    Ok(Answer { id: vector.id.clone(), result, verdict, difference })
+    Ok(Answer {
+        id: vector.id.clone(),
+        result,
+        verdict,
+        difference,
+    })
 }
 
 struct Run<'a> {
@@ -74,12 +79,27 @@ impl<'a> Run<'a> {
         let mut engine = build_engine(&spec, Seed::default()).map_err(refused)?;
         if let Some(records) = engine.records_mut(0) {
             let (up, down) = (vector.ups.clone(), vector.downs.clone());
-            *records = Records { recommendations: vector.recommendations.clone(), up, down };
+            *records = Records {
+                recommendations: vector.recommendations.clone(),
+                up,
+                down,
+            };
         }
         let conditions = vector.conditions.iter().filter_map(condition).collect();
-        let status = Status { conditions, ..Status::default() };
+        let status = Status {
+            conditions,
+            ..Status::default()
+        };
         let (world, replicas, now) = (World::default(), vector.replicas, START);
-        Ok(Self { vector, engine, rules, status, world, replicas, now })
+        Ok(Self {
+            vector,
+            engine,
+            rules,
+            status,
+            world,
+            replicas,
+            now,
+        })
     }
 
     fn step(&mut self) -> Value {
@@ -107,9 +127,16 @@ impl<'a> Run<'a> {
         let Some(tick) = self.engine.feed(Input::Tick { now: self.now }) else {
             return (Told::default(), None, readings);
         };
-        let decided = tick.targets[0].decided.replicas.map_or(self.replicas, Replicas::as_i32);
+        let decided = tick.targets[0]
+            .decided
+            .replicas
+            .map_or(self.replicas, Replicas::as_i32);
         let writes = decided != self.replicas;
-        let write = if writes && self.vector.update_fails { Write::Failed } else { Write::Fine };
+        let write = if writes && self.vector.update_fails {
+            Write::Failed
+        } else {
+            Write::Fine
+        };
         let told = self.status.take(&self.rules, &tick.targets[0], write);
         if !writes {
             return (told, None, readings);
@@ -121,12 +148,20 @@ impl<'a> Run<'a> {
     }
 
     fn settle(&mut self, tick: &Tick, write: Write) {
-        let outcome = if write == Write::Fine { Outcome::Applied } else { Outcome::Failed };
+        let outcome = if write == Write::Fine {
+            Outcome::Applied
+        } else {
+            Outcome::Failed
+        };
         let executed = match write {
             Write::Fine => vec![(TargetId::new("web"), tick.targets[0].decided.clone())],
             Write::Failed => Vec::new(),
         };
-        self.engine.feed(Input::Settled { seq: tick.seq, outcome, executed });
+        self.engine.feed(Input::Settled {
+            seq: tick.seq,
+            outcome,
+            executed,
+        });
     }
 
     fn state(&self) -> TargetState {
@@ -136,7 +171,12 @@ impl<'a> Run<'a> {
             current: Setting::replicas(count(self.replicas)),
             status_replicas: count(self.world.status_replicas),
             pods: self.world.states.clone(),
-            readings: self.rules.metrics().iter().map(|m| self.reading(m)).collect(),
+            readings: self
+                .rules
+                .metrics()
+                .iter()
+                .map(|m| self.reading(m))
+                .collect(),
             selector: self.selector(),
             scaled_to_zero: self.status.holds("ScaledToZero"),
             ..TargetState::default()
@@ -144,18 +184,28 @@ impl<'a> Run<'a> {
     }
 
     fn reading(&self, rule: &hpa::MetricRule) -> Reading {
-        let Metrics { resource, resource_fails, pods, object, external } = &self.world.metrics;
+        let Metrics {
+            resource,
+            resource_fails,
+            pods,
+            object,
+            external,
+        } = &self.world.metrics;
         let specs = &self.world.pods;
         match &rule.source {
             Source::Resource { .. } if *resource_fails => Reading::Failed,
             Source::Resource { .. } => {
                 resolve::resource_reading(rule, specs, resource, &self.vector.controller.gates)
             }
-            Source::Pods(name) => pods.get(name).map_or(Reading::Failed, |v| resolve::pods_reading(specs, v)),
-            Source::Object(name, _) => object.get(name).map_or(Reading::Failed, |v| Reading::Total(vec![*v])),
-            Source::External(name) => {
-                external.get(name).map_or(Reading::Failed, |v| Reading::Total(v.clone()))
-            }
+            Source::Pods(name) => pods
+                .get(name)
+                .map_or(Reading::Failed, |v| resolve::pods_reading(specs, v)),
+            Source::Object(name, _) => object
+                .get(name)
+                .map_or(Reading::Failed, |v| Reading::Total(vec![*v])),
+            Source::External(name) => external
+                .get(name)
+                .map_or(Reading::Failed, |v| Reading::Total(v.clone())),
             Source::Unknown(_) => Reading::Failed,
         }
     }
@@ -170,7 +220,11 @@ impl<'a> Run<'a> {
                 Some(true) => {
                     let others = &self.vector.other_selectors;
                     let shared = others.iter().any(|s| selects(s) == Some(true));
-                    if shared { Selector::Ambiguous } else { Selector::Valid }
+                    if shared {
+                        Selector::Ambiguous
+                    } else {
+                        Selector::Valid
+                    }
                 }
             },
         }
@@ -188,11 +242,17 @@ impl<'a> Run<'a> {
         };
         let statuses = hpa::statuses(&self.rules, &seen, self.now);
         let pairs = self.rules.metrics().iter().zip(statuses);
-        pairs.filter_map(|(rule, status)| Some(metric_json(rule, status?))).collect()
+        pairs
+            .filter_map(|(rule, status)| Some(metric_json(rule, status?)))
+            .collect()
     }
 
     fn tell(&self, told: &Told, scaled_to: Option<i32>, metrics: &[Value]) -> Value {
-        let records = self.engine.target_history(0).map(|h| h.records.clone()).unwrap_or_default();
+        let records = self
+            .engine
+            .target_history(0)
+            .map(|h| h.records.clone())
+            .unwrap_or_default();
         let age = |at: Timestamp| (self.now - at).whole_seconds();
         let events = |list: &[ScaleEvent]| -> Vec<Value> {
             list.iter()
@@ -225,7 +285,11 @@ impl<'a> Run<'a> {
 
 fn condition(value: &Value) -> Option<Condition> {
     let text = |key: &str| value[key].as_str().map(str::to_owned);
-    Some(Condition { kind: text("type")?, status: text("status")?, reason: text("reason").unwrap_or_default() })
+    Some(Condition {
+        kind: text("type")?,
+        status: text("status")?,
+        reason: text("reason").unwrap_or_default(),
+    })
 }
 
 /// Whether a label selector picks the vectors' pods, which carry `app=web`; `None` where it cannot
@@ -237,13 +301,19 @@ fn selects(text: &str) -> Option<bool> {
         let requirement = requirement.trim();
         let valid_key = |key: &str| {
             let key = key.trim();
-            !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+            !key.is_empty()
+                && key
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
         };
         let holds = if let Some((key, value)) = requirement.split_once("!=") {
             valid_key(key).then(|| label(key) != Some(value.trim()))?
         } else if let Some((key, value)) = requirement.split_once('=') {
             let value = value.trim_start_matches('=').trim();
-            let valid = valid_key(key) && value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+            let valid = valid_key(key)
+                && value
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
             valid.then(|| label(key) == Some(value))?
         } else if let Some(key) = requirement.strip_prefix('!') {
             valid_key(key).then(|| label(key).is_none())?
@@ -256,7 +326,8 @@ fn selects(text: &str) -> Option<bool> {
 }
 
 fn metric_json(rule: &hpa::MetricRule, status: hpa::MetricStatus) -> Value {
-    let amount = |milli: Option<i64>| milli.map(|m| Quantity::from_milli(m, Unit::Count).to_string());
+    let amount =
+        |milli: Option<i64>| milli.map(|m| Quantity::from_milli(m, Unit::Count).to_string());
     let mut current = serde_json::Map::new();
     if let Some(average) = amount(status.average_value) {
         current.insert("averageValue".to_owned(), json!(average));
@@ -269,7 +340,10 @@ fn metric_json(rule: &hpa::MetricRule, status: hpa::MetricStatus) -> Value {
     }
     let named = |name: &String| json!({"metric": {"name": name}, "current": current});
     match &rule.source {
-        Source::Resource { name, container: None } => {
+        Source::Resource {
+            name,
+            container: None,
+        } => {
             json!({"type": "Resource", "resource": {"name": name, "current": current}})
         }
         Source::Resource { name, container } => json!({"type": "ContainerResource",

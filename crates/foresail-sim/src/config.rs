@@ -1,0 +1,290 @@
+//! Every knob of the simulated cluster, with its default and its range.
+
+use foresail_core::quantity::time::Span;
+use foresail_core::value::cost::Price;
+use foresail_core::value::slo::{Measure, Slo};
+use serde::{Deserialize, Serialize};
+
+/// How a time is distributed around its mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Shape {
+    /// Always the mean.
+    Constant,
+    /// Exponential.
+    #[default]
+    Exponential,
+    /// Lognormal with this coefficient of variation (standard deviation over mean).
+    Lognormal(f64),
+}
+
+/// A distribution of times.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Times {
+    /// Mean.
+    #[serde(rename = "meanSeconds")]
+    pub mean: Span,
+    /// Form.
+    pub shape: Shape,
+}
+
+/// Where requests wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Queueing {
+    /// In one queue before all pods.
+    #[default]
+    Central,
+    /// In a queue of the pod that was least loaded when they came.
+    PerPod,
+}
+
+/// The simulated workload and its pods; the same for every policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ClusterConfig {
+    /// Time that a request is served.
+    pub service: Times,
+    /// Requests that a pod serves at once.
+    pub concurrency: u32,
+    /// Where requests wait.
+    pub queueing: Queueing,
+    /// Requests that may wait (in all, or per pod); more are rejected. Absent = no bound.
+    pub queue_max: Option<u32>,
+    /// Waiting longer than this, a request gives up. Absent = it waits for ever.
+    #[serde(rename = "timeoutSeconds")]
+    pub timeout: Option<Span>,
+    /// CPU request of a pod in thousandths of a core.
+    pub cpu_request_millicores: u32,
+    /// CPU time that a mean request costs.
+    #[serde(rename = "cpuPerRequestSeconds")]
+    pub cpu_per_request: Span,
+    /// Memory request of a pod in GiB; only its price counts.
+    pub memory_request_gib: f64,
+    /// Time from a pod's creation to its readiness.
+    pub startup: Times,
+    /// CPU that a pod burns while it starts, in thousandths of a core.
+    pub startup_cpu_millicores: u32,
+    /// Pods at the begin, ready.
+    pub initial: u32,
+    /// The promise.
+    pub slo: Slo,
+    /// What capacity costs.
+    pub price: Price,
+    /// A change of direction within this time is a flap.
+    #[serde(rename = "flapWindowSeconds")]
+    pub flap_window: Span,
+}
+
+impl Default for ClusterConfig {
+    /// What a trace without run times gets: 100 ms of service and of CPU a request, ten at once,
+    /// one core, 45 s of start-up.
+    fn default() -> Self {
+        Self {
+            service: Times {
+                mean: Span::from_millis(100),
+                shape: Shape::Exponential,
+            },
+            concurrency: 10,
+            queueing: Queueing::Central,
+            queue_max: None,
+            timeout: None,
+            cpu_request_millicores: 1000,
+            cpu_per_request: Span::from_millis(100),
+            memory_request_gib: 0.0,
+            startup: Times {
+                mean: Span::from_seconds(45),
+                shape: Shape::Constant,
+            },
+            startup_cpu_millicores: 0,
+            initial: 1,
+            slo: Slo {
+                measure: Measure::Wait,
+                below: Span::from_millis(200),
+                share: 0.99,
+            },
+            price: Price::default(),
+            flap_window: Span::from_seconds(600),
+        }
+    }
+}
+
+/// What an autoscaler gets to see, and when; its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Pipeline {
+    /// Time between two decisions.
+    #[serde(rename = "syncSeconds")]
+    pub sync: Span,
+    /// Time between two samples of a pod's CPU.
+    #[serde(rename = "scrapeSeconds")]
+    pub scrape: Span,
+    /// Span that a sample is the mean of.
+    #[serde(rename = "windowSeconds")]
+    pub window: Span,
+    /// Age that a measurement has before it can be seen.
+    #[serde(rename = "delaySeconds")]
+    pub delay: Span,
+    /// Share of samples that are lost.
+    pub loss: f64,
+    /// `true`: requests in the system are reported each second, without the delay.
+    pub concurrency: bool,
+}
+
+impl Default for Pipeline {
+    /// Kubernetes' own: a sync every 15 s on CPU scraped every 15 s, seen 30 s later.
+    fn default() -> Self {
+        Self {
+            sync: Span::from_seconds(15),
+            scrape: Span::from_seconds(15),
+            window: Span::from_seconds(30),
+            delay: Span::from_seconds(30),
+            loss: 0.0,
+            concurrency: false,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Knative's own: a sync every 2 s on concurrency reported each second.
+    #[must_use]
+    pub fn knative() -> Self {
+        let (sync, delay) = (Span::from_seconds(2), Span::from_seconds(1));
+        Self {
+            sync,
+            delay,
+            concurrency: true,
+            ..Self::default()
+        }
+    }
+
+    /// One line for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let source = if self.concurrency {
+            "concurrency reported each second".to_owned()
+        } else {
+            format!(
+                "CPU scraped every {}, over {}, seen {} later",
+                self.scrape, self.window, self.delay
+            )
+        };
+        let loss = if self.loss > 0.0 {
+            format!(", {} % lost", self.loss * 100.0)
+        } else {
+            String::new()
+        };
+        format!("decides every {}; {source}{loss}", self.sync)
+    }
+}
+
+/// Why a configuration cannot be simulated.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct ConfigProblem {
+    /// Which knob.
+    pub field: &'static str,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
+fn problem(field: &'static str, message: impl Into<String>) -> ConfigProblem {
+    ConfigProblem {
+        field,
+        message: message.into(),
+    }
+}
+
+fn check_times(field: &'static str, times: &Times, zero: bool) -> Result<(), ConfigProblem> {
+    let least = if zero {
+        Span::ZERO
+    } else {
+        Span::from_nanos(1)
+    };
+    if times.mean < least {
+        let range = if zero { "0 or more" } else { "above 0" };
+        return Err(problem(
+            field,
+            format!("mean {}: must be {range}", times.mean),
+        ));
+    }
+    match times.shape {
+        Shape::Lognormal(cv) if !(cv.is_finite() && cv > 0.0 && cv <= 100.0) => Err(problem(
+            field,
+            format!("coefficient of variation {cv}: must be above 0 and at most 100"),
+        )),
+        Shape::Constant | Shape::Exponential | Shape::Lognormal(_) => Ok(()),
+    }
+}
+
+impl ClusterConfig {
+    /// Checks every knob for a run of length `length`.
+    ///
+    /// # Errors
+    /// [`ConfigProblem`] for the first knob out of its range, with the mend.
+    pub fn check(&self, length: Span) -> Result<(), ConfigProblem> {
+        check_times("service", &self.service, false)?;
+        check_times("startup", &self.startup, true)?;
+        if self.startup.mean >= length {
+            let text = format!(
+                "{} is not shorter than the run of {length}: shorten it, or simulate longer",
+                self.startup.mean
+            );
+            return Err(problem("startup", text));
+        }
+        if self.concurrency == 0 || self.concurrency > 100_000 {
+            return Err(problem(
+                "concurrency",
+                format!("{}: must be 1 to 100000", self.concurrency),
+            ));
+        }
+        if self.cpu_request_millicores == 0 {
+            return Err(problem("cpuRequest", "0: must be above 0"));
+        }
+        if self.cpu_per_request < Span::ZERO {
+            return Err(problem(
+                "cpuPerRequest",
+                format!("{}: must be 0 or more", self.cpu_per_request),
+            ));
+        }
+        if self.timeout.is_some_and(|t| t <= Span::ZERO) {
+            return Err(problem("timeout", "must be above 0, or absent"));
+        }
+        if !self.price.is_valid() {
+            return Err(problem("price", "prices must be 0 or more"));
+        }
+        if !(self.memory_request_gib.is_finite() && self.memory_request_gib >= 0.0) {
+            return Err(problem("memoryRequest", "must be 0 or more"));
+        }
+        Ok(())
+    }
+}
+
+impl Pipeline {
+    /// Checks every knob.
+    ///
+    /// # Errors
+    /// [`ConfigProblem`] for the first knob out of its range, with the mend.
+    pub fn check(&self) -> Result<(), ConfigProblem> {
+        for (field, span) in [
+            ("sync", self.sync),
+            ("scrape", self.scrape),
+            ("window", self.window),
+        ] {
+            if span < Span::from_millis(100) {
+                return Err(problem(field, format!("{span}: must be 100ms or more")));
+            }
+        }
+        if self.delay.is_negative() {
+            return Err(problem(
+                "delay",
+                format!("{}: must be 0 or more", self.delay),
+            ));
+        }
+        if !(0.0..=1.0).contains(&self.loss) {
+            return Err(problem("loss", format!("{}: must be 0 to 1", self.loss)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! The simulator as a driver of the engine: what it sees becomes inputs, what is decided an action.
+
+use foresail_core::act::Outcome;
+use foresail_core::admit::{Admission, Arbiter};
+use foresail_core::engine::{Engine, Input, Tick};
+use foresail_core::explain::row::{Measured, Usage};
+use foresail_core::explain::{Explanation, Identity};
+use foresail_core::hpa::{self, Pod, PodReading, PodSample, Reading, Ready};
+use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
+use foresail_core::propose::plan::{Plan, Setting, TargetId};
+use foresail_core::quantity::time::Timestamp;
+use foresail_core::quantity::units::Replicas;
+
+use crate::metrics::measure::Interval;
+use crate::simulation::{Pilot, Seen};
+
+/// Takes in what a run tells of its decisions; each method may be left as it is.
+pub trait Listener {
+    /// An input is about to be fed.
+    fn input(&mut self, _input: &Input) {}
+    /// A tick was made: its whole story is there for the asking.
+    fn told(&mut self, _story: &Story<'_>) {}
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deaf;
+
+impl Listener for Deaf {}
+
+/// One decision, with what was measured since the one before; texts are made when asked for.
+#[derive(Debug)]
+pub struct Story<'a> {
+    /// The tick.
+    pub tick: &'a Tick,
+    /// The engine that made it.
+    pub engine: &'a Engine,
+    /// What it did.
+    pub outcome: Option<Outcome>,
+    /// What happened since the tick before.
+    pub interval: Interval,
+    /// CPU of all pods as last sampled, in thousandths of a core.
+    pub usage_cpu_millicores: Option<i64>,
+    /// `true` where something changed, or nothing was told for a minute.
+    pub noteworthy: bool,
+}
+
+impl Story<'_> {
+    /// The explanation of the one target.
+    #[must_use]
+    pub fn explanation(&self, identity: &Identity) -> Option<Explanation> {
+        let told = Explanation::new(self.tick, 0, self.engine.spec(), identity, None)?;
+        Some(told.with_outcome(self.outcome))
+    }
+
+    /// What was measured, for the row.
+    #[must_use]
+    pub fn measured(&self) -> Measured {
+        let count = |n: u64| i64::try_from(n).ok();
+        Measured {
+            latency_p95_ms: self.interval.latency_p95_ms,
+            violations: count(self.interval.violations),
+            cold_starts: count(self.interval.cold_starts),
+            replica_minutes: Some(self.interval.replica_minutes),
+        }
+    }
+
+    /// What the pods used, for the row.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage {
+            cpu_millicores: self.usage_cpu_millicores,
+            memory_mebibytes: None,
+        }
+    }
+}
+
+/// An engine that flies the simulated cluster.
+#[derive(Debug)]
+pub struct EnginePilot<L> {
+    engine: Engine,
+    arbiter: Admission,
+    target: TargetId,
+    request: i64,
+    reads_cpu: bool,
+    /// What listens.
+    pub listener: L,
+    told_at: Option<Timestamp>,
+    /// Intervals since the last story that was noteworthy.
+    unsaid: Interval,
+}
+
+impl<L: Listener> EnginePilot<L> {
+    /// A pilot for the one target of the engine's spec.
+    ///
+    /// Units: `request_millicores` is the CPU request of a pod in thousandths of a core.
+    #[must_use]
+    pub fn new(engine: Engine, request_millicores: u32, reads_cpu: bool, listener: L) -> Self {
+        let target = engine.spec().targets()[0].id.clone();
+        Self {
+            engine,
+            arbiter: Admission::default(),
+            target,
+            request: i64::from(request_millicores),
+            reads_cpu,
+            listener,
+            told_at: None,
+            unsaid: Interval::default(),
+        }
+    }
+
+    fn feed(&mut self, input: Input) -> Option<Tick> {
+        self.listener.input(&input);
+        self.engine.feed(input)
+    }
+
+    fn state(&self, seen: &Seen<'_>) -> TargetState {
+        let count = |n: usize| Replicas::saturating(n as i64);
+        let mut pods = Vec::new();
+        let mut readings = Vec::new();
+        if self.reads_cpu {
+            pods.reserve_exact(seen.pods.len());
+            readings.reserve_exact(seen.pods.len());
+            for pod in seen.pods {
+                pods.push(Pod {
+                    phase: hpa::Phase::Running,
+                    deleting: pod.deleting,
+                    started_at: Some(pod.created_at),
+                    ready: if pod.ready { Ready::True } else { Ready::False },
+                    ready_changed_at: pod.ready_changed_at,
+                });
+                let sample = pod.cpu.map(|c| PodSample {
+                    value: c.millicores,
+                    at: c.at,
+                    window: c.window,
+                });
+                readings.push(PodReading {
+                    request: Some(self.request),
+                    sample,
+                });
+            }
+        }
+        let readings = if self.reads_cpu {
+            vec![Reading::Pods(readings)]
+        } else {
+            Vec::new()
+        };
+        TargetState {
+            target: self.target.clone(),
+            current: Setting::replicas(Replicas::new(seen.current)),
+            status_replicas: count(seen.pods.iter().filter(|p| !p.deleting).count()),
+            ready: count(seen.pods.iter().filter(|p| p.ready && !p.deleting).count()),
+            pods,
+            readings,
+            ..TargetState::default()
+        }
+    }
+
+    fn samples(&self, seen: &Seen<'_>) -> Samples {
+        let series = |metric, points: &[(Timestamp, f64)]| -> Vec<Sample> {
+            let sample = |(at, value): &(Timestamp, f64)| Sample {
+                target: self.target.clone(),
+                metric,
+                at: *at,
+                value: Some(*value),
+            };
+            points.iter().map(sample).collect()
+        };
+        let mut values = series(Metric::Concurrency, seen.concurrency);
+        values.extend(series(Metric::Demand, seen.demand));
+        let (health, leading) = (Health::default(), true);
+        Samples {
+            at: seen.now,
+            health,
+            leading,
+            targets: vec![self.state(seen)],
+            values,
+        }
+    }
+
+    fn note(&mut self, interval: Interval) {
+        self.unsaid.violations += interval.violations;
+        self.unsaid.cold_starts += interval.cold_starts;
+        self.unsaid.replica_minutes += interval.replica_minutes;
+        if interval.latency_p95_ms.is_some() {
+            self.unsaid.latency_p95_ms = interval.latency_p95_ms;
+        }
+    }
+}
+
+impl<L: Listener> Pilot for EnginePilot<L> {
+    fn sync(&mut self, seen: &Seen<'_>) -> Option<u32> {
+        let samples = self.samples(seen);
+        self.feed(Input::Samples(samples));
+        let tick = self.feed(Input::Tick { now: seen.now })?;
+        let decisions = self.arbiter.admit(&[(self.engine.spec(), &tick)]);
+        let decision = decisions.into_iter().next()?;
+        let wanted = decision.setting.replicas?.get();
+        let writes = decision.to_write && wanted != seen.current;
+        let outcome = writes.then_some(Outcome::Applied);
+        if writes {
+            let executed: Plan = vec![(decision.target, decision.setting)];
+            self.feed(Input::Settled {
+                seq: tick.seq,
+                outcome: Outcome::Applied,
+                executed,
+            });
+        }
+        self.note(seen.interval);
+        let minute = foresail_core::quantity::time::Span::from_seconds(60);
+        let due = self.told_at.is_none_or(|at| seen.now - at >= minute);
+        let noteworthy = writes || due;
+        let cpu = seen.pods.iter().filter_map(|p| p.cpu.map(|c| c.millicores));
+        let story = Story {
+            tick: &tick,
+            engine: &self.engine,
+            outcome,
+            interval: if noteworthy {
+                self.unsaid
+            } else {
+                seen.interval
+            },
+            usage_cpu_millicores: cpu.reduce(|a, b| a + b),
+            noteworthy,
+        };
+        self.listener.told(&story);
+        if noteworthy {
+            self.told_at = Some(seen.now);
+            self.unsaid = Interval::default();
+        }
+        writes.then_some(wanted)
+    }
+}

@@ -1,0 +1,391 @@
+//! What a run was worth: requests, promises, capacity, steadiness.
+
+use foresail_core::quantity::units::{Replicas, smaller};
+use foresail_core::value::slo::{Measure, Slo};
+
+use super::histogram::{Histogram, Recent};
+use crate::config::ClusterConfig;
+
+/// Nanoseconds of one minute.
+pub(crate) const MINUTE: i64 = 60_000_000_000;
+
+/// One minute of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MinuteRow {
+    /// Requests that came.
+    pub arrivals: u32,
+    /// Those of them that broke the promise.
+    pub violations: u32,
+    /// Those that had to wait for a new replica.
+    pub cold_starts: u32,
+    /// Replicas asked for at its end.
+    pub current: u32,
+    /// Ready replicas, mean over the minute.
+    pub ready: f64,
+    /// Capacity paid for, in replica·minutes.
+    pub replica_minutes: f64,
+}
+
+/// What happened since the sync before, for the row of a tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Interval {
+    /// 95 % quantile of latency in milliseconds.
+    pub latency_p95_ms: Option<f64>,
+    /// Requests that broke the promise.
+    pub violations: u64,
+    /// Requests that waited for a new replica.
+    pub cold_starts: u64,
+    /// Capacity paid for.
+    pub replica_minutes: f64,
+}
+
+/// Where every request of a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// That came.
+    pub arrived: u64,
+    /// That were answered.
+    pub served: u64,
+    /// That found the queue full.
+    pub rejected: u64,
+    /// That gave up.
+    pub timed_out: u64,
+    /// That were in service at the end.
+    pub in_service: u64,
+    /// That waited at the end.
+    pub waiting: u64,
+}
+
+impl Requests {
+    /// Nothing is lost and nothing comes from nowhere.
+    #[must_use]
+    pub fn are_conserved(&self) -> bool {
+        self.arrived
+            == self.served + self.rejected + self.timed_out + self.in_service + self.waiting
+    }
+}
+
+/// Over- and under-provisioning in replicas, minute by minute.
+///
+/// Source: Herbst et al., "Quantifying Cloud Performance and Dependability", ToMPECS 2018 (SPEC
+/// elasticity metrics): accuracy as the mean relative excess and lack, and shares of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Elasticity {
+    /// Mean lack of replicas over those needed, in percent.
+    pub under_accuracy_percent: f64,
+    /// Mean excess of replicas over those needed, in percent.
+    pub over_accuracy_percent: f64,
+    /// Share of time with too few, in percent.
+    pub under_time_percent: f64,
+    /// Share of time with too many, in percent.
+    pub over_time_percent: f64,
+}
+
+/// Everything measured of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measures {
+    /// Where the requests ended.
+    pub requests: Requests,
+    /// Time until service, of those served.
+    pub wait: Histogram,
+    /// Time until the answer, of those served.
+    pub latency: Histogram,
+    /// Requests that broke the promise, those never served included.
+    pub violations: u64,
+    /// Minutes in which the promised share was not kept.
+    pub violation_minutes: u64,
+    /// Requests that waited for a new replica.
+    pub cold_starts: u64,
+    /// Capacity paid for, from creation to the end of a pod.
+    pub replica_minutes: f64,
+    /// What that costs.
+    pub cost: f64,
+    /// Changes of the number asked for.
+    pub actions: u64,
+    /// Changes of direction within the flap window.
+    pub flaps: u64,
+    /// Over- and under-provisioning.
+    pub elasticity: Elasticity,
+    /// Mean number of requests in the system.
+    pub mean_in_system: f64,
+    /// Every minute.
+    pub minutes: Vec<MinuteRow>,
+}
+
+/// The measures of a run in the making.
+#[derive(Clone, Debug)]
+pub(crate) struct Meter {
+    pub(crate) requests: Requests,
+    pub(crate) wait: Histogram,
+    pub(crate) latency: Histogram,
+    pub(crate) minutes: Vec<MinuteRow>,
+    recent: Recent,
+    slo: Slo,
+    below: i64,
+    pub(crate) violations: u64,
+    pub(crate) cold_starts: u64,
+    /// Pod-nanoseconds up to `touched`.
+    alive_area: f64,
+    ready_area: f64,
+    touched: i64,
+    told: Interval,
+    told_alive: f64,
+    minute_alive: f64,
+    minute_ready: f64,
+    in_system_area: f64,
+    system_touched: i64,
+    second_area: f64,
+    actions: u64,
+    flaps: u64,
+    flap_window: i64,
+    last_action: Option<(i64, bool)>,
+}
+
+impl Meter {
+    pub(crate) fn new(config: &ClusterConfig, minutes: usize) -> Self {
+        Self {
+            requests: Requests::default(),
+            wait: Histogram::default(),
+            latency: Histogram::default(),
+            minutes: vec![MinuteRow::default(); minutes],
+            recent: Recent::default(),
+            slo: config.slo,
+            below: config.slo.below.nanos(),
+            violations: 0,
+            cold_starts: 0,
+            alive_area: 0.0,
+            ready_area: 0.0,
+            touched: 0,
+            told: Interval::default(),
+            told_alive: 0.0,
+            minute_alive: 0.0,
+            minute_ready: 0.0,
+            in_system_area: 0.0,
+            system_touched: 0,
+            second_area: 0.0,
+            actions: 0,
+            flaps: 0,
+            flap_window: config.flap_window.nanos(),
+            last_action: None,
+        }
+    }
+
+    #[inline]
+    fn minute(&mut self, at: i64) -> &mut MinuteRow {
+        let last = self.minutes.len() - 1;
+        let index = ((at / MINUTE) as usize).min(last);
+        &mut self.minutes[index]
+    }
+
+    #[inline]
+    pub(crate) fn arrived(&mut self, at: i64) {
+        self.requests.arrived += 1;
+        self.minute(at).arrivals += 1;
+    }
+
+    /// A request that was never served, or never in time.
+    pub(crate) fn violated(&mut self, arrived: i64) {
+        self.violations += 1;
+        self.minute(arrived).violations += 1;
+    }
+
+    /// A request that begins its service; `cold` where its pod became ready after it came.
+    #[inline]
+    pub(crate) fn began(&mut self, arrived: i64, wait: i64, service: i64, cold: bool) {
+        let measured = match self.slo.measure {
+            Measure::Wait => wait,
+            Measure::Latency => wait + service,
+        };
+        if measured >= self.below {
+            self.violated(arrived);
+        }
+        if cold {
+            self.cold_starts += 1;
+            self.minute(arrived).cold_starts += 1;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn served(&mut self, wait: i64, latency: i64) {
+        self.requests.served += 1;
+        self.wait.record(wait);
+        self.latency.record(latency);
+        self.recent.record(latency);
+    }
+
+    /// Brings the areas under the numbers of pods up to `now`.
+    pub(crate) fn touch(&mut self, now: i64, alive: usize, ready: usize) {
+        let span = (now - self.touched) as f64;
+        self.alive_area += span * alive as f64;
+        self.ready_area += span * ready as f64;
+        self.touched = now;
+    }
+
+    /// Brings the area under the number of requests in the system up to `now`.
+    #[inline]
+    pub(crate) fn touch_system(&mut self, now: i64, in_system: u64) {
+        self.in_system_area += (now - self.system_touched) as f64 * in_system as f64;
+        self.system_touched = now;
+    }
+
+    /// Mean number of requests in the system since this was last asked, over `span`.
+    pub(crate) fn take_concurrency(&mut self, span: i64) -> f64 {
+        let mean = (self.in_system_area - self.second_area) / span as f64;
+        self.second_area = self.in_system_area;
+        mean
+    }
+
+    /// Closes the minute that ends at `now`; pods must have been touched.
+    pub(crate) fn close_minute(&mut self, now: i64, current: u32) {
+        let length = MINUTE as f64;
+        let (alive, ready) = (
+            self.alive_area - self.minute_alive,
+            self.ready_area - self.minute_ready,
+        );
+        (self.minute_alive, self.minute_ready) = (self.alive_area, self.ready_area);
+        let row = self.minute(now - 1);
+        row.current = current;
+        row.ready = ready / length;
+        row.replica_minutes = alive / length;
+    }
+
+    /// What happened since this was last asked; pods must have been touched.
+    pub(crate) fn take_interval(&mut self) -> Interval {
+        let interval = Interval {
+            latency_p95_ms: self.recent.take_p95_ms(),
+            violations: self.violations - self.told.violations,
+            cold_starts: self.cold_starts - self.told.cold_starts,
+            replica_minutes: (self.alive_area - self.told_alive) / MINUTE as f64,
+        };
+        self.told.violations = self.violations;
+        self.told.cold_starts = self.cold_starts;
+        self.told_alive = self.alive_area;
+        interval
+    }
+
+    pub(crate) fn acted(&mut self, now: i64, up: bool) {
+        self.actions += 1;
+        if let Some((before, was_up)) = self.last_action
+            && was_up != up
+            && now - before <= self.flap_window
+        {
+            self.flaps += 1;
+        }
+        self.last_action = Some((now, up));
+    }
+
+    pub(crate) fn finish(self, config: &ClusterConfig, length: i64) -> Measures {
+        let share = self.slo.share;
+        let kept = |row: &&MinuteRow| {
+            f64::from(row.arrivals - row.violations) >= share * f64::from(row.arrivals)
+        };
+        let violation_minutes = self.minutes.iter().filter(|r| !kept(r)).count() as u64;
+        let replica_minutes = self.alive_area / MINUTE as f64;
+        let cores = f64::from(config.cpu_request_millicores) / 1000.0;
+        Measures {
+            requests: self.requests,
+            wait: self.wait,
+            latency: self.latency,
+            violations: self.violations,
+            violation_minutes,
+            cold_starts: self.cold_starts,
+            replica_minutes,
+            cost: config
+                .price
+                .cost(replica_minutes, cores, config.memory_request_gib),
+            actions: self.actions,
+            flaps: self.flaps,
+            elasticity: elasticity(&self.minutes, config.capacity()),
+            mean_in_system: self.in_system_area / length as f64,
+            minutes: self.minutes,
+        }
+    }
+}
+
+impl ClusterConfig {
+    /// Demand that one replica can serve for ever, in requests per second.
+    ///
+    /// The lesser of what its slots and what its CPU request let through.
+    #[must_use]
+    pub fn capacity(&self) -> f64 {
+        let slots = f64::from(self.concurrency) / self.service.mean.seconds();
+        let cpu_seconds = self.cpu_per_request.seconds();
+        let cores = f64::from(self.cpu_request_millicores) / 1000.0;
+        if cpu_seconds > 0.0 {
+            smaller(slots, cores / cpu_seconds)
+        } else {
+            slots
+        }
+    }
+}
+
+fn elasticity(minutes: &[MinuteRow], capacity: f64) -> Elasticity {
+    let mut sums = Elasticity::default();
+    for row in minutes {
+        let needed = Replicas::covering(f64::from(row.arrivals) / 60.0, capacity);
+        let needed = needed.map_or(1.0, |r| f64::from(r.get().max(1)));
+        let lack = (needed - row.ready) / needed;
+        if lack > 0.0 {
+            sums.under_accuracy_percent += lack;
+            sums.under_time_percent += 1.0;
+        } else if lack < 0.0 {
+            sums.over_accuracy_percent -= lack;
+            sums.over_time_percent += 1.0;
+        }
+    }
+    let percent = |sum: f64| sum * 100.0 / minutes.len().max(1) as f64;
+    Elasticity {
+        under_accuracy_percent: percent(sums.under_accuracy_percent),
+        over_accuracy_percent: percent(sums.over_accuracy_percent),
+        under_time_percent: percent(sums.under_time_percent),
+        over_time_percent: percent(sums.over_time_percent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reversal_is_a_flap_only_within_its_window() {
+        let mut meter = Meter::new(&ClusterConfig::default(), 1);
+        let second = 1_000_000_000;
+        for (at, up) in [
+            (0, true),
+            (100, false),
+            (800, true),
+            (850, true),
+            (900, false),
+        ] {
+            meter.acted(at * second, up);
+        }
+        assert_eq!((meter.actions, meter.flaps), (5, 2));
+    }
+
+    #[test]
+    fn elasticity_tells_lack_from_excess() {
+        let minute = |arrivals, ready| MinuteRow {
+            arrivals,
+            ready,
+            ..MinuteRow::default()
+        };
+        // 10 req/s per replica: 20 req/s need 2.
+        let got = elasticity(
+            &[
+                minute(1200, 1.0),
+                minute(1200, 2.0),
+                minute(1200, 3.0),
+                minute(0, 1.0),
+            ],
+            10.0,
+        );
+        assert!(
+            (got.under_accuracy_percent - 12.5).abs() < 1e-9
+                && (got.over_accuracy_percent - 12.5).abs() < 1e-9
+        );
+        assert!(
+            (got.under_time_percent - 25.0).abs() < 1e-9
+                && (got.over_time_percent - 25.0).abs() < 1e-9
+        );
+    }
+}

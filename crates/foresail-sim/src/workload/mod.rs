@@ -1,0 +1,6 @@
+//! When requests come.
+
+mod arrival;
+pub mod sample;
+
+pub use arrival::{Arrivals, Within, Workload};
