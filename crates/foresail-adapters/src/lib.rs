@@ -1,4 +1,8 @@
-//! Comes with the work that fills it.
+//! The borders: trace formats and result files.
+//!
+//! Readers hand out one item at a time; writers never leave half a file. Knows no models.
 
-/// Version of this crate.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub mod atomic;
+pub mod io;
+pub mod registry;
+pub mod results;

@@ -7,6 +7,7 @@ mod cluster;
 pub mod config;
 pub mod driver;
 mod event;
+pub mod experiment;
 pub mod metrics;
 pub mod rng;
 pub mod simulation;

@@ -1,0 +1,114 @@
+//! Tables of results: columns in memory, CSV and Parquet on disk.
+
+pub mod parquet_file;
+
+use std::io::{self, Write};
+
+/// One column; a missing value is `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Column {
+    /// Texts.
+    Text(Vec<Option<String>>),
+    /// Whole numbers.
+    Int(Vec<Option<i64>>),
+    /// Numbers.
+    Real(Vec<Option<f64>>),
+}
+
+impl Column {
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(v) => v.len(),
+            Self::Int(v) => v.len(),
+            Self::Real(v) => v.len(),
+        }
+    }
+
+    /// `true` without a row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One value as text; nothing where it is missing.
+    #[must_use]
+    pub fn text(&self, row: usize) -> String {
+        match self {
+            Self::Text(v) => v.get(row).cloned().flatten().unwrap_or_default(),
+            Self::Int(v) => v
+                .get(row)
+                .copied()
+                .flatten()
+                .map_or_else(String::new, |n| n.to_string()),
+            Self::Real(v) => v
+                .get(row)
+                .copied()
+                .flatten()
+                .map_or_else(String::new, six_digits),
+        }
+    }
+}
+
+/// A number at six significant digits, so that it is the same on every platform.
+#[must_use]
+pub fn six_digits(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let magnitude = value.abs().log10().floor();
+    let digits = (5.0 - magnitude).clamp(0.0, 12.0) as usize;
+    let text = format!("{value:.digits$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// A table by columns; all have the same number of rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// Name and values of each column.
+    pub columns: Vec<(String, Column)>,
+}
+
+impl Table {
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.columns.first().map_or(0, |(_, c)| c.len())
+    }
+
+    /// Writes CSV with a header.
+    ///
+    /// # Errors
+    /// What the writer gives.
+    pub fn write_csv(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(self.columns.iter().map(|(name, _)| name))?;
+        for row in 0..self.rows() {
+            writer.write_record(self.columns.iter().map(|(_, column)| column.text(row)))?;
+        }
+        writer.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_six_digits() {
+        for (value, want) in [
+            (1234.5678, "1234.57"),
+            (0.000_123_456_7, "0.000123457"),
+            (12_345_678.0, "12345678"),
+            (0.5, "0.5"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(six_digits(value), want);
+        }
+    }
+}

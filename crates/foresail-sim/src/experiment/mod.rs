@@ -1,0 +1,7 @@
+//! Policies on workloads: what a policy is, how many are run, what comes out.
+
+pub mod policy;
+pub mod run;
+
+pub use policy::{Policy, Setup, default_policies, frontier};
+pub use run::{Item, Outcome, run_all};

@@ -1,0 +1,255 @@
+//! Policies as specs: proposers, floor, guards and their own metrics pipeline.
+
+use foresail_core::hpa::{
+    Behavior, HpaSpec, MetricSpec, Policy as RatePolicy, PolicyType, ScalingRules,
+};
+use foresail_core::propose::plan::TargetId;
+use foresail_core::quantity::units::{Quantity, Replicas, Unit};
+use foresail_core::spec::{CombineSpec, Floor, ProposerSpec, Spec, TargetSpec};
+use serde_json::{Value, json};
+
+use crate::config::{ClusterConfig, Pipeline};
+
+/// What all policies of a comparison share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup {
+    /// The cluster.
+    pub cluster: ClusterConfig,
+    /// The pipeline of policies that read CPU.
+    pub pipeline: Pipeline,
+    /// The fewest replicas.
+    pub min: u32,
+    /// The most replicas.
+    pub max: u32,
+    /// CPU utilization that the HPA aims at, in percent of the request.
+    pub hpa_target_percent: u32,
+    /// Rules of the schedule; empty = there is none.
+    pub schedule: Vec<Value>,
+    /// Name of the target in explanations.
+    pub target: TargetId,
+}
+
+/// One policy, ready to be run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// What it does, in one sentence.
+    pub summary: String,
+    /// What the engine is told.
+    pub spec: Spec,
+    /// What it gets to see.
+    pub pipeline: Pipeline,
+    /// `true` where it reads the pods' CPU.
+    pub reads_cpu: bool,
+    /// Replicas that it begins with.
+    pub initial: u32,
+}
+
+impl Setup {
+    /// Demand that one replica serves with the headroom that the HPA's target leaves.
+    ///
+    /// Units: requests per second.
+    #[must_use]
+    pub fn capacity(&self) -> f64 {
+        self.cluster.capacity() * f64::from(self.hpa_target_percent) / 100.0
+    }
+
+    /// Replicas for a rate of demand, within the bounds.
+    #[must_use]
+    pub fn replicas_for(&self, rate: f64) -> u32 {
+        let covering = Replicas::covering(rate, self.capacity()).map_or(self.max, Replicas::get);
+        covering.clamp(self.min, self.max)
+    }
+
+    fn hpa_spec(&self, target_percent: u32) -> HpaSpec {
+        let percent = i32::try_from(target_percent).unwrap_or(i32::MAX);
+        HpaSpec {
+            min_replicas: i32::try_from(self.min).ok(),
+            max_replicas: i32::try_from(self.max).unwrap_or(i32::MAX),
+            metrics: vec![MetricSpec::cpu_utilization(percent)],
+            ..HpaSpec::default()
+        }
+    }
+
+    fn spec(&self, hpa: HpaSpec, proposers: Vec<ProposerSpec>, floor: Floor) -> Spec {
+        let mut spec = Spec::of_hpa(self.target.clone(), hpa);
+        spec.proposers = proposers;
+        spec.interval = self.pipeline.sync;
+        spec.combine = CombineSpec {
+            floor,
+            ..CombineSpec::default()
+        };
+        spec.targets = vec![TargetSpec {
+            id: self.target.clone(),
+            hpa: spec.targets.swap_remove(0).hpa,
+            capacity: Some(Quantity::from_f64(self.capacity(), Unit::PerSecond)),
+            pool: None,
+            startup: Some(self.cluster.startup.mean),
+        }];
+        spec
+    }
+
+    fn policy(&self, name: &str, summary: &str, spec: Spec, initial: u32) -> Policy {
+        let (name, summary) = (name.to_owned(), summary.to_owned());
+        Policy {
+            name,
+            summary,
+            spec,
+            pipeline: self.pipeline.clone(),
+            reads_cpu: true,
+            initial,
+        }
+    }
+}
+
+/// Rules that limit nothing, for policies that bring their own rates.
+fn unlimited() -> Behavior {
+    let rules = |value| ScalingRules {
+        stabilization_window_seconds: Some(0),
+        policies: Some(vec![RatePolicy {
+            kind: PolicyType::Pods,
+            value,
+            period_seconds: 1,
+        }]),
+        ..ScalingRules::default()
+    };
+    Behavior {
+        scale_up: Some(rules(1_000_000)),
+        scale_down: Some(rules(1_000_000)),
+    }
+}
+
+/// The reactive floor taken away: the policy answers for itself.
+const NO_FLOOR: Floor = Floor::Relaxed {
+    min_share_percent: 0,
+};
+
+fn proposer(name: &str, knobs: &Value) -> ProposerSpec {
+    let mut spec = ProposerSpec::named(name);
+    for (key, value) in knobs.as_object().into_iter().flatten() {
+        spec.knobs.insert(key.clone(), value.clone());
+    }
+    spec
+}
+
+/// The HPA with a target and a down window of its own.
+#[must_use]
+pub fn hpa(
+    setup: &Setup,
+    target_percent: u32,
+    down_window_seconds: Option<i32>,
+    initial: u32,
+) -> Policy {
+    let mut hpa = setup.hpa_spec(target_percent);
+    if down_window_seconds.is_some() {
+        let rules = ScalingRules {
+            stabilization_window_seconds: down_window_seconds,
+            ..ScalingRules::default()
+        };
+        hpa.behavior = Some(Behavior {
+            scale_up: None,
+            scale_down: Some(rules),
+        });
+    }
+    let spec = setup.spec(hpa, vec![ProposerSpec::named("hpa")], Floor::Strict);
+    setup.policy("hpa", "the Kubernetes HPA on CPU, exactly", spec, initial)
+}
+
+fn fixed(setup: &Setup, replicas: u32) -> Policy {
+    let mut hpa = setup.hpa_spec(setup.hpa_target_percent);
+    hpa.behavior = Some(unlimited());
+    let knobs = json!({"replicas": replicas});
+    let spec = setup.spec(hpa, vec![proposer("static", &knobs)], NO_FLOOR);
+    let mut policy = setup.policy(
+        "static",
+        "always the same number, sized to the mean demand",
+        spec,
+        replicas,
+    );
+    policy.reads_cpu = false;
+    policy
+}
+
+fn kpa(setup: &Setup, initial: u32) -> Policy {
+    let mut hpa = setup.hpa_spec(setup.hpa_target_percent);
+    hpa.behavior = Some(unlimited());
+    let knobs = json!({"concurrency": setup.cluster.concurrency});
+    let mut spec = setup.spec(hpa, vec![proposer("kpa", &knobs)], NO_FLOOR);
+    let pipeline = Pipeline {
+        loss: setup.pipeline.loss,
+        ..Pipeline::knative()
+    };
+    spec.interval = pipeline.sync;
+    let mut policy = setup.policy(
+        "kpa",
+        "Knative's autoscaler on requests in flight",
+        spec,
+        initial,
+    );
+    policy.pipeline = pipeline;
+    policy.reads_cpu = false;
+    policy
+}
+
+fn schedule(setup: &Setup, initial: u32) -> Policy {
+    let hpa = setup.hpa_spec(setup.hpa_target_percent);
+    let knobs = json!({"rules": setup.schedule});
+    let spec = setup.spec(hpa, vec![proposer("schedule", &knobs)], Floor::Strict);
+    setup.policy(
+        "schedule",
+        "numbers by the clock, the HPA as their floor",
+        spec,
+        initial,
+    )
+}
+
+fn predictive(setup: &Setup, initial: u32) -> Policy {
+    let hpa = setup.hpa_spec(setup.hpa_target_percent);
+    let proposers = vec![
+        ProposerSpec::named("predictive-hpa"),
+        ProposerSpec::named("hpa"),
+    ];
+    let spec = setup.spec(hpa, proposers, Floor::Strict);
+    let summary = "the HPA on the demand ahead, the reactive HPA as its floor";
+    setup.policy("predictive-hpa", summary, spec, initial)
+}
+
+/// The default set for a workload with this mean rate and this rate at its begin.
+///
+/// `schedule` is left out where the setup has no rules.
+#[must_use]
+pub fn default_policies(setup: &Setup, mean_rate: f64, first_rate: f64) -> Vec<Policy> {
+    let initial = setup.replicas_for(first_rate);
+    let mut policies = vec![
+        fixed(setup, setup.replicas_for(mean_rate)),
+        hpa(setup, setup.hpa_target_percent, None, initial),
+        kpa(setup, initial),
+        predictive(setup, initial),
+    ];
+    if !setup.schedule.is_empty() {
+        policies.push(schedule(setup, initial));
+    }
+    policies
+}
+
+/// Targets of the HPA's frontier, in percent.
+pub const FRONTIER_TARGETS: [u32; 6] = [40, 50, 60, 70, 80, 90];
+
+/// Down windows of the HPA's frontier, in seconds.
+pub const FRONTIER_WINDOWS: [i32; 3] = [0, 60, 300];
+
+/// The HPA at every setting of its frontier: target, down window, policy.
+///
+/// One setting would be a straw man: who compares with the HPA must compare with the best one.
+#[must_use]
+pub fn frontier(setup: &Setup, first_rate: f64) -> Vec<(u32, i32, Policy)> {
+    let mut settings = Vec::new();
+    for target in FRONTIER_TARGETS {
+        for window in FRONTIER_WINDOWS {
+            let initial = setup.replicas_for(first_rate);
+            settings.push((target, window, hpa(setup, target, Some(window), initial)));
+        }
+    }
+    settings
+}
