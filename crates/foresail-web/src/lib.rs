@@ -1,4 +1,9 @@
-//! Comes with the work that fills it.
+//! Charts and the offline report: numbers in, SVG, PNG and one HTML file out.
+//!
+//! Shows what was decided and measured, and computes no decision. The same model gives the same
+//! bytes: no clock time, duration or path ever gets in.
 
-/// Version of this crate.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub mod figure;
+pub mod page;
+pub mod png;
+pub mod read_model;

@@ -1,0 +1,6 @@
+//! Pages and the charts on them.
+
+pub mod axis;
+pub mod chart;
+pub mod run;
+pub mod text;

@@ -1,0 +1,189 @@
+//! What a report needs to know, as plain data; `run.json` is this, and rebuilds the report.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the form of `run.json`.
+pub const VERSION: u8 = 1;
+
+/// A whole comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunReport {
+    /// Version of this form.
+    pub v: u8,
+    /// What was compared.
+    pub title: String,
+    /// What came out, in plain words: which policy to trust, and why.
+    pub headline: String,
+    /// Sentences that add to the headline.
+    pub notes: Vec<String>,
+    /// What the policies met.
+    pub workload: WorkloadReport,
+    /// The promise, as it is written.
+    pub slo: String,
+    /// The command that gives the same report.
+    pub command: String,
+    /// Everything that was assumed.
+    pub assumptions: Vec<Assumption>,
+    /// Every policy.
+    pub policies: Vec<PolicyReport>,
+    /// The HPA at every setting of its frontier.
+    pub frontier: Vec<FrontierPoint>,
+}
+
+/// What the policies met.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkloadReport {
+    /// Its name.
+    pub name: String,
+    /// What it is, in one sentence.
+    pub summary: String,
+    /// Begin and end as RFC 3339.
+    pub from: String,
+    /// End.
+    pub to: String,
+    /// Begin as seconds since 1970.
+    pub start_seconds: i64,
+    /// Length of one bucket of the series in seconds.
+    pub bucket_seconds: i64,
+    /// Items that were simulated.
+    pub items: usize,
+    /// Requests of all items.
+    pub requests: u64,
+    /// Demand per bucket, mean, in requests per second.
+    pub demand: Vec<f64>,
+}
+
+/// One thing that was assumed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Assumption {
+    /// What.
+    pub name: String,
+    /// How much, with its unit.
+    pub value: String,
+    /// Which flag or file changes it.
+    pub change: String,
+}
+
+/// One policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicyReport {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub summary: String,
+    /// What it gets to see, and when.
+    pub pipeline: String,
+    /// Every measure, in one order for all policies.
+    pub measures: Vec<Measure>,
+    /// Ready replicas per bucket, mean.
+    pub ready: Vec<f64>,
+    /// Replicas asked for per bucket, at its end.
+    pub current: Vec<f64>,
+    /// Demand per bucket that the ready replicas can serve, in requests per second.
+    pub capacity: Vec<f64>,
+    /// Requests per bucket that broke the promise.
+    pub violations: Vec<f64>,
+    /// Share of requests that waited longer, by milliseconds: the tail of the distribution.
+    pub wait_tail: Vec<(f64, f64)>,
+    /// Explanations to show on hover: bucket and text; the largest change of each bucket.
+    pub told: Vec<(usize, String)>,
+}
+
+impl PolicyReport {
+    /// One measure by its key.
+    #[must_use]
+    pub fn measure(&self, key: &str) -> Option<f64> {
+        self.measures.iter().find(|m| m.key == key).map(|m| m.value)
+    }
+}
+
+/// One measured number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Measure {
+    /// Its key in `summary.csv`, with its unit at the end.
+    pub key: String,
+    /// Its name for people.
+    pub name: String,
+    /// What it means.
+    pub meaning: String,
+    /// The number.
+    pub value: f64,
+    /// Digits after the point.
+    pub digits: usize,
+    /// Whether less or more of it is better; neither for plain facts.
+    pub better: Better,
+}
+
+/// Which way a measure is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Better {
+    /// Less is better.
+    Lower,
+    /// More is better.
+    Higher,
+    /// A plain fact.
+    Neither,
+}
+
+/// The HPA at one setting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FrontierPoint {
+    /// CPU utilization that is aimed at, in percent.
+    pub target_percent: u32,
+    /// Down window in seconds.
+    pub down_window_seconds: i32,
+    /// What it cost.
+    pub cost: f64,
+    /// Requests that broke the promise, in percent.
+    pub violations_percent: f64,
+}
+
+/// Points that no other point beats in both, by rising cost.
+#[must_use]
+pub fn non_dominated(points: &[FrontierPoint]) -> Vec<&FrontierPoint> {
+    let mut sorted: Vec<_> = points.iter().collect();
+    sorted.sort_by(|a, b| {
+        a.cost
+            .total_cmp(&b.cost)
+            .then(a.violations_percent.total_cmp(&b.violations_percent))
+    });
+    let mut best = f64::INFINITY;
+    sorted.retain(|p| {
+        let keep = p.violations_percent < best;
+        if keep {
+            best = p.violations_percent;
+        }
+        keep
+    });
+    sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dominated_points_are_left_out() {
+        let point = |cost, violations_percent| FrontierPoint {
+            target_percent: 0,
+            down_window_seconds: 0,
+            cost,
+            violations_percent,
+        };
+        let points = [
+            point(3.0, 1.0),
+            point(1.0, 5.0),
+            point(2.0, 6.0),
+            point(4.0, 1.0),
+        ];
+        let kept: Vec<_> = non_dominated(&points).iter().map(|p| p.cost).collect();
+        assert_eq!(kept, [1.0, 3.0]);
+    }
+}
