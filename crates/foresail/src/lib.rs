@@ -1,5 +1,7 @@
 //! Foresail's command line as a library, so that tests can call what the binary runs.
 
 pub mod cli;
+pub mod compare;
+pub mod config;
 pub mod conformance;
 pub mod exit;

@@ -2,7 +2,9 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+pub mod compare;
 pub mod conformance;
+pub mod progress;
 
 use std::io::Write;
 
@@ -22,6 +24,20 @@ pub enum Output {
     Csv,
 }
 
+impl Output {
+    /// The flag's, else the setting's.
+    ///
+    /// # Errors
+    /// Where the setting is none of them.
+    pub fn of(flag: Option<Self>, settings: &crate::config::Settings) -> Result<Self> {
+        let text = settings.text("output.format");
+        match flag {
+            Some(output) => Ok(output),
+            None => Self::from_str(text, true).map_err(|e| anyhow::anyhow!("output.format: {e}")),
+        }
+    }
+}
+
 /// An autoscaler that forecasts demand, knows how sure it is, and can always say why
 #[derive(Parser, Debug)]
 #[command(
@@ -39,6 +55,8 @@ pub struct Cli {
 /// Every command.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Run every policy on a workload and write one report
+    Compare(Box<compare::CompareArgs>),
     /// Compare decisions with those of Kubernetes' own controller
     Conformance(conformance::ConformanceArgs),
 }
@@ -49,6 +67,7 @@ pub enum Command {
 /// Whatever the command could not do, with the mend.
 pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
     match cli.command {
+        Command::Compare(args) => compare::run(*args, out),
         Command::Conformance(args) => conformance::run(&args, out),
     }
 }

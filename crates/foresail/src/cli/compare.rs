@@ -1,0 +1,113 @@
+//! `foresail compare`: every policy on one workload, one report.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::{Output, progress};
+use crate::compare::{Options, Plan, RunArgs, compare, files, plan};
+use crate::exit::Code;
+
+/// Run every policy on a workload and write one report
+#[derive(Args, Debug)]
+pub struct CompareArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Where the report goes
+    #[arg(long, value_name = "FOLDER", default_value = "foresail-report")]
+    out: PathBuf,
+    /// How the summary is printed [default: table]
+    #[arg(long, short, value_enum)]
+    output: Option<Output>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where the workload cannot be read, a policy not be run, or the report not be written.
+pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
+    let options = Options::new(args.run)?;
+    let output = Output::of(args.output, &options.settings)?;
+    if let Some(jobs) = options.args.jobs.filter(|j| *j > 0) {
+        // A second pool in one process would be an error; the first one stays.
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(jobs)
+            .build_global();
+    }
+    // The place is tried before the work, so that nobody waits for nothing.
+    drop(foresail_adapters::atomic::ResultsFolder::begin(&args.out)?);
+    let plan = plan(&options)?;
+    let bar = progress::bar(runs(&plan), "Comparing");
+    let done = |name: &str| bar.step(name);
+    let comparison = compare(&options, &plan, &command(), &done)?;
+    bar.finish();
+    let ticks = files::ticks_bytes(&comparison.ticks)?;
+    files::write(&comparison.report, &ticks, &args.out)?;
+    let report = &comparison.report;
+    let place = args.out.join("index.html");
+    match output {
+        Output::Table => {
+            files::print_table(report, out)?;
+            writeln!(out, "\n{}", report.headline)?;
+            for note in &report.notes {
+                writeln!(out, "{note}")?;
+            }
+            writeln!(out, "report: {}", place.display())?;
+        }
+        Output::Csv => files::summary(report).write_csv(out)?,
+        Output::Json => {
+            let policies: Vec<_> = report
+                .policies
+                .iter()
+                .map(|p| {
+                    let measures: serde_json::Map<_, _> = p
+                        .measures
+                        .iter()
+                        .map(|m| (m.key.clone(), json!(m.value)))
+                        .collect();
+                    json!({"policy": p.name, "measures": measures})
+                })
+                .collect();
+            let frontier = &report.frontier;
+            let value = json!({"v": 1, "headline": report.headline, "policies": policies, "frontier": frontier});
+            writeln!(out, "{value}")?;
+        }
+    }
+    if output != Output::Table {
+        eprintln!("report: {}", place.display());
+    }
+    Ok(Code::Done)
+}
+
+/// Runs that the progress bar counts: the policies and the settings of the frontier.
+fn runs(plan: &Plan) -> u64 {
+    let settings = foresail_sim::experiment::policy::FRONTIER_TARGETS.len()
+        * foresail_sim::experiment::policy::FRONTIER_WINDOWS.len();
+    (plan.policies.len() + settings) as u64
+}
+
+/// The command as it was typed, without the folders of this machine and without the output's place.
+fn command() -> String {
+    let mut words = vec!["foresail".to_owned()];
+    let mut skip = false;
+    for word in std::env::args().skip(1) {
+        if skip {
+            skip = false;
+        } else if word == "--out" {
+            skip = true;
+        } else if !word.starts_with("--out=") {
+            let file = PathBuf::from(&word)
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned());
+            words.push(if word.contains('/') {
+                file.unwrap_or(word)
+            } else {
+                word
+            });
+        }
+    }
+    words.join(" ")
+}

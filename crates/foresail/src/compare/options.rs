@@ -1,0 +1,333 @@
+//! What a comparison is told: flags over settings over defaults.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use foresail_core::quantity::time::Span;
+use foresail_core::value::cost::Price;
+use foresail_core::value::slo::Slo;
+use foresail_models::rng::Seed;
+use foresail_sim::config::{Queueing, Shape};
+use foresail_sim::workload::Within;
+
+use crate::config::{Environment, Settings};
+
+/// How the requests of one step of a trace lie within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ArrivalsArg {
+    /// Anywhere, independently.
+    Poisson,
+    /// At equal distances.
+    Uniform,
+    /// In clusters.
+    Bursty,
+}
+
+impl From<ArrivalsArg> for Within {
+    fn from(arg: ArrivalsArg) -> Self {
+        match arg {
+            ArrivalsArg::Poisson => Self::Poisson,
+            ArrivalsArg::Uniform => Self::Uniform,
+            ArrivalsArg::Bursty => Self::Bursty,
+        }
+    }
+}
+
+/// What a gap of a trace means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GapsArg {
+    /// The trace is refused.
+    Error,
+    /// No request came.
+    Zero,
+    /// As many as in the step before.
+    Hold,
+}
+
+/// Where requests wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum QueueArg {
+    /// In one queue before all pods.
+    Central,
+    /// In a queue of the least loaded pod.
+    PerPod,
+}
+
+/// Form of the distribution of a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ShapeArg(pub Shape);
+
+impl std::str::FromStr for ShapeArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "constant" => Ok(Self(Shape::Constant)),
+            None if text == "exponential" => Ok(Self(Shape::Exponential)),
+            Some(("lognormal", cv)) => {
+                let cv = cv
+                    .parse()
+                    .map_err(|_| format!("`{cv}` is no coefficient of variation"))?;
+                Ok(Self(Shape::Lognormal(cv)))
+            }
+            _ => {
+                Err("write constant, exponential or lognormal:CV, such as lognormal:1.5".to_owned())
+            }
+        }
+    }
+}
+
+/// Flags of every command that simulates.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// The trace to replay; the built-in sample where absent. A file, or a folder of Azure day files
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Format of the trace, where its header does not tell
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+    /// Simulate the N busiest items of the trace, each on its own
+    #[arg(long, value_name = "N")]
+    pub functions: Option<usize>,
+    /// Run times of an Azure 2019 trace
+    #[arg(long, value_name = "FILE")]
+    pub durations: Option<PathBuf>,
+    /// Skip rows that cannot be read, and say how many
+    #[arg(long)]
+    pub skip_bad_rows: bool,
+    /// What a gap of the trace means
+    #[arg(long, value_enum, default_value_t = GapsArg::Error)]
+    pub gaps: GapsArg,
+    /// How requests lie within a step of the trace
+    #[arg(long, value_enum, default_value_t = ArrivalsArg::Poisson)]
+    pub arrivals: ArrivalsArg,
+    /// Policies to run: all, or names with commas between
+    #[arg(long, value_name = "LIST", default_value = "all")]
+    pub policies: String,
+    /// YAML file with the rules of policy schedule
+    #[arg(long, value_name = "FILE")]
+    pub schedule: Option<PathBuf>,
+    /// The only source of chance [default: 42]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// The promise [default: wait<200ms:99%]
+    #[arg(long)]
+    pub slo: Option<Slo>,
+    /// Mean time that a request is served [default: 100ms; the sample: 2s]
+    #[arg(long)]
+    pub service: Option<Span>,
+    /// Form of the service time: constant, exponential or lognormal:CV
+    #[arg(long, default_value = "exponential")]
+    pub service_shape: ShapeArg,
+    /// Requests that a pod serves at once [default: 10; the sample: 2]
+    #[arg(long)]
+    pub concurrency: Option<u32>,
+    /// CPU time of a mean request [default: 100ms; the sample: 1s]
+    #[arg(long)]
+    pub cpu_per_request: Option<Span>,
+    /// CPU request of a pod in millicores
+    #[arg(long, default_value_t = 1000)]
+    pub cpu_request: u32,
+    /// Memory request of a pod in GiB
+    #[arg(long, default_value_t = 0.0)]
+    pub memory_request: f64,
+    /// Time from a pod's creation to its readiness [default: 45s]
+    #[arg(long)]
+    pub startup: Option<Span>,
+    /// Form of the start-up time
+    #[arg(long, default_value = "constant")]
+    pub startup_shape: ShapeArg,
+    /// CPU that a pod burns while it starts, in millicores
+    #[arg(long, default_value_t = 0)]
+    pub startup_cpu: u32,
+    /// Where requests wait
+    #[arg(long, value_enum, default_value_t = QueueArg::Central)]
+    pub queue: QueueArg,
+    /// Requests that may wait; more are rejected
+    #[arg(long, value_name = "N")]
+    pub queue_max: Option<u32>,
+    /// Waiting longer, a request gives up
+    #[arg(long)]
+    pub timeout: Option<Span>,
+    /// Time between two decisions of policies on CPU [default: 15s]
+    #[arg(long)]
+    pub sync: Option<Span>,
+    /// Time between two samples of a pod's CPU
+    #[arg(long, default_value = "15s")]
+    pub scrape: Span,
+    /// Span that a sample is the mean of
+    #[arg(long, default_value = "30s")]
+    pub metric_window: Span,
+    /// Age of a measurement before it is seen [default: 30s]
+    #[arg(long)]
+    pub metric_delay: Option<Span>,
+    /// Share of samples that are lost, 0 to 1
+    #[arg(long, default_value_t = 0.0)]
+    pub metric_loss: f64,
+    /// Price of a replica for an hour [default: 0.04]
+    #[arg(long, value_name = "PRICE")]
+    pub cost_per_replica_hour: Option<f64>,
+    /// TOML file with the prices replica_hour, cpu_core_hour, memory_gib_hour
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
+    /// The fewest replicas [default: 1]
+    #[arg(long)]
+    pub min: Option<u32>,
+    /// The most replicas [default: 100]
+    #[arg(long)]
+    pub max: Option<u32>,
+    /// CPU utilization that the HPA aims at, in percent [default: 80]
+    #[arg(long)]
+    pub hpa_target: Option<u32>,
+    /// Runs at once [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// A short run, to see that all is well
+    #[arg(long)]
+    pub quick: bool,
+    /// Settings file [default: ./foresail.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Flags over settings over defaults, checked.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The flags.
+    pub args: RunArgs,
+    /// The settings under them.
+    pub settings: Settings,
+    /// The seed.
+    pub seed: Seed,
+    /// The promise.
+    pub slo: Slo,
+    /// The prices.
+    pub price: Price,
+    /// Start-up.
+    pub startup: Span,
+    /// Sync period.
+    pub sync: Span,
+    /// Metric delay.
+    pub metric_delay: Span,
+    /// Bounds.
+    pub bounds: (u32, u32),
+    /// The HPA's target in percent.
+    pub hpa_target: u32,
+    /// Where requests wait.
+    pub queueing: Queueing,
+}
+
+/// A file of prices.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Prices {
+    replica_hour: Option<f64>,
+    cpu_core_hour: Option<f64>,
+    memory_gib_hour: Option<f64>,
+}
+
+impl Options {
+    /// Resolves flags, environment, file and defaults.
+    ///
+    /// # Errors
+    /// Every unknown setting and wrong value, with its place and the mend.
+    pub fn new(args: RunArgs) -> Result<Self> {
+        let mut settings = Settings::load(args.config.as_deref(), &Environment)?;
+        let text = |value: Option<String>| value;
+        settings.flag("simulate.seed", text(args.seed.map(|s| s.to_string())));
+        settings.flag("slo.promise", text(args.slo.map(|s| s.to_string())));
+        settings.flag(
+            "simulate.startup",
+            text(args.startup.map(|s| s.to_string())),
+        );
+        settings.flag("simulate.sync", text(args.sync.map(|s| s.to_string())));
+        settings.flag(
+            "simulate.metric_delay",
+            text(args.metric_delay.map(|s| s.to_string())),
+        );
+        settings.flag("simulate.min", text(args.min.map(|n| n.to_string())));
+        settings.flag("simulate.max", text(args.max.map(|n| n.to_string())));
+        settings.flag(
+            "simulate.hpa_target",
+            text(args.hpa_target.map(|n| n.to_string())),
+        );
+        settings.flag("simulate.jobs", text(args.jobs.map(|n| n.to_string())));
+        settings.flag(
+            "cost.replica_hour",
+            text(args.cost_per_replica_hour.map(|p| p.to_string())),
+        );
+        if let Some(path) = &args.prices {
+            let name = path.display();
+            let file = std::fs::read_to_string(path)
+                .map_err(|e| anyhow::anyhow!("cannot read {name}: {e}"))?;
+            let prices: Prices =
+                toml::from_str(&file).map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
+            settings.flag(
+                "cost.replica_hour",
+                prices.replica_hour.map(|p| p.to_string()),
+            );
+            settings.flag(
+                "cost.cpu_core_hour",
+                prices.cpu_core_hour.map(|p| p.to_string()),
+            );
+            settings.flag(
+                "cost.memory_gib_hour",
+                prices.memory_gib_hour.map(|p| p.to_string()),
+            );
+        }
+        let price = Price {
+            replica_hour: settings.parse("cost.replica_hour")?,
+            cpu_core_hour: settings.parse("cost.cpu_core_hour")?,
+            memory_gib_hour: settings.parse("cost.memory_gib_hour")?,
+        };
+        let bounds = (
+            settings.parse("simulate.min")?,
+            settings.parse("simulate.max")?,
+        );
+        let queueing = match args.queue {
+            QueueArg::Central => Queueing::Central,
+            QueueArg::PerPod => Queueing::PerPod,
+        };
+        let options = Self {
+            seed: Seed(settings.parse("simulate.seed")?),
+            slo: settings.parse("slo.promise")?,
+            price,
+            startup: settings.parse("simulate.startup")?,
+            sync: settings.parse("simulate.sync")?,
+            metric_delay: settings.parse("simulate.metric_delay")?,
+            bounds,
+            hpa_target: settings.parse("simulate.hpa_target")?,
+            queueing,
+            args,
+            settings,
+        };
+        options.check()?;
+        Ok(options)
+    }
+
+    fn check(&self) -> Result<()> {
+        let (min, max) = self.bounds;
+        if max == 0 || min > max {
+            bail!("--min {min} is above --max {max}, or --max is 0: raise --max or lower --min");
+        }
+        if min == 0 {
+            bail!(
+                "--min 0: these policies run on CPU of pods, which needs one: write --min 1 or more"
+            );
+        }
+        if self.hpa_target == 0 || self.hpa_target > 1000 {
+            bail!(
+                "--hpa-target {}: must be 1 to 1000 percent",
+                self.hpa_target
+            );
+        }
+        if !self.price.is_valid() {
+            bail!("prices must be 0 or more: {:?}", self.price);
+        }
+        if self.args.functions == Some(0) {
+            bail!("--functions 0: must be 1 or more");
+        }
+        Ok(())
+    }
+}
