@@ -18,7 +18,9 @@ use crate::simulation::{Pilot, Seen};
 pub trait Listener {
     /// An input is about to be fed.
     fn input(&mut self, _input: &Input) {}
-    /// A tick was made: its whole story is there for the asking.
+    /// A tick was made; what came of it is not known yet.
+    fn ticked(&mut self, _tick: &Tick, _engine: &Engine) {}
+    /// A tick is settled: its whole story is there for the asking.
     fn told(&mut self, _story: &Story<'_>) {}
 }
 
@@ -193,6 +195,7 @@ impl<L: Listener> Pilot for EnginePilot<L> {
         let samples = self.samples(seen);
         self.feed(Input::Samples(samples));
         let tick = self.feed(Input::Tick { now: seen.now })?;
+        self.listener.ticked(&tick, &self.engine);
         let decisions = self.arbiter.admit(&[(self.engine.spec(), &tick)]);
         let decision = decisions.into_iter().next()?;
         let wanted = decision.setting.replicas?.get();

@@ -77,8 +77,8 @@ fn cost_slo(run: &RunReport) -> Figure {
         );
         drawing.dot(*at, 7.0, colour(index), 1.0, &title);
     }
-    for ((policy, ..), at) in points.iter().zip(&places) {
-        drawing.label(*at, 13.0, "strong", &policy.name);
+    for (index, ((policy, ..), at)) in points.iter().zip(&places).enumerate() {
+        drawing.coloured_label(*at, 13.0, colour(index), &policy.name);
     }
     let corner = (area.x + area.width - 6.0, area.y + 14.0);
     drawing.text(

@@ -5,3 +5,4 @@ pub mod compare;
 pub mod config;
 pub mod conformance;
 pub mod exit;
+pub mod record;

@@ -34,6 +34,33 @@ pub struct Track {
     inside: VecDeque<bool>,
 }
 
+/// Distances of the 10 %, 50 % and 90 % quantiles from a forecaster's point.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Offsets {
+    low: f64,
+    middle: f64,
+    high: f64,
+}
+
+impl Offsets {
+    /// The band around a point, never below zero. Units: those of demand.
+    #[must_use]
+    pub fn around(self, point: f64) -> Banded {
+        let edge = |offset: f64| {
+            if point + offset > 0.0 {
+                point + offset
+            } else {
+                0.0
+            }
+        };
+        Banded {
+            q10: edge(self.low),
+            q50: edge(self.middle),
+            q90: edge(self.high),
+        }
+    }
+}
+
 /// A forecast with its 80 % band.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Banded {
@@ -74,26 +101,18 @@ impl Track {
         }
     }
 
-    /// The band around `point` by the errors so far; `None` while there are too few.
+    /// Where the band lies around a point, by the errors so far; `None` while there are too few.
     ///
-    /// Each edge and the median are the point plus the same quantile of the errors, never below
-    /// zero. Units: those of demand.
+    /// Each edge and the median are the same quantile of the errors.
     #[must_use]
-    pub fn band(&self, point: f64) -> Option<Banded> {
+    pub fn offsets(&self) -> Option<Offsets> {
         if self.errors.len() < ERRORS_MIN {
             return None;
         }
         let mut sorted: Vec<f64> = self.errors.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
-        let edge = |level| {
-            let value = point + quantile(&sorted, level);
-            if value > 0.0 { value } else { 0.0 }
-        };
-        Some(Banded {
-            q10: edge(0.1),
-            q50: edge(0.5),
-            q90: edge(0.9),
-        })
+        let [low, middle, high] = [0.1, 0.5, 0.9].map(|level| quantile(&sorted, level));
+        Some(Offsets { low, middle, high })
     }
 
     /// Remembers a forecast for `when` until it can be settled.
@@ -131,7 +150,7 @@ mod tests {
             track.say(at, 100.0, None);
             track.observe(at, 100.0 + i as f64);
         }
-        let band = track.band(200.0).unwrap();
+        let band = track.offsets().unwrap().around(200.0);
         assert!(
             (band.q10 - 209.5).abs() < 1e-9 && (band.q50 - 247.5).abs() < 1e-9,
             "{band:?}"

@@ -6,7 +6,9 @@
 //! Source of the idea: the Predictive Horizontal Pod Autoscaler (jthomperoo/predictive-horizontal-pod-autoscaler),
 //! which takes the larger of the HPA and a linear or Holt–Winters forecast.
 
-use foresail_core::history::{TargetHistory, View};
+use std::collections::VecDeque;
+
+use foresail_core::history::{Point, TargetHistory, View};
 use foresail_core::observe::Metric;
 use foresail_core::propose::plan::Setting;
 use foresail_core::propose::{
@@ -17,7 +19,7 @@ use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::{SpecProblem, ValidTarget};
 use serde::{Deserialize, Serialize};
 
-use crate::forecast::track::{Banded, Track};
+use crate::forecast::track::{Banded, Offsets, Track};
 use crate::forecast::{linear_trend, seasonal_naive};
 use crate::knobs::{Kind, Knob, Knobs};
 use crate::registry::{Build, Built, Entry};
@@ -39,7 +41,7 @@ pub const ENTRY: Entry = Entry {
         number(
             "horizonSeconds",
             [0.0, 0.0, 86_400.0],
-            "how far ahead; 0 = start-up, interval and two minutes",
+            "how far ahead; 0 = start-up, interval and a minute",
         ),
         number(
             "seasonSeconds",
@@ -90,18 +92,15 @@ struct Memory {
     seen: Option<Timestamp>,
     /// Record of each forecaster.
     tracks: [Track; 2],
-    /// The newest forecast.
-    newest: Option<Made>,
+    /// Distance of the band's edges and median from each forecaster's point, by its errors so far.
+    offsets: [Option<Offsets>; 2],
 }
 
 /// A forecast as it was made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Made {
     by: usize,
-    at: Timestamp,
-    q10: f64,
-    q50: f64,
-    q90: f64,
+    band: Banded,
     now: f64,
     observed: f64,
 }
@@ -145,71 +144,75 @@ impl Settings {
     /// Whole minutes ahead: a pod that is asked for now must be ready by then.
     fn horizon(&self, target: &ValidTarget, interval: Span) -> Span {
         let startup = target.startup.unwrap_or(Span::ZERO);
-        let horizon = self.horizon.unwrap_or(startup + interval + STEP + STEP);
+        let horizon = self.horizon.unwrap_or(startup + interval + STEP);
         Span::from_nanos((horizon.nanos() + STEP.nanos() - 1) / STEP.nanos() * STEP.nanos())
     }
 }
 
 impl Memory {
-    /// Takes in every new point and makes the forecast that follows from the newest.
+    /// Takes in every new point: settles what was said of it, and says what follows from it.
     fn update(&mut self, settings: &Settings, history: &TargetHistory, horizon: Span) {
         let points = history.points(Metric::Demand);
         let seen = self.seen;
-        for point in points
-            .iter()
-            .rev()
-            .take_while(|p| seen.is_none_or(|s| p.at > s))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-        {
+        let first_new = points.partition_point(|p| seen.is_some_and(|s| p.at <= s));
+        for point in points.range(first_new..) {
             for track in &mut self.tracks {
                 track.observe(point.at, point.value);
             }
         }
-        let Some(last) = points.back().filter(|p| seen.is_none_or(|s| p.at > s)) else {
+        let Some(last) = points.back().filter(|_| first_new < points.len()) else {
             return;
         };
         self.seen = Some(last.at);
-        let when = last.at + horizon;
-        let said = [
-            seasonal_naive::at(points, when, settings.season, STEP),
-            linear_trend::at(points, last.at, when, settings.trend_window),
-        ];
-        let bands = [0, 1].map(|i| said[i].and_then(|point| self.tracks[i].band(point)));
-        for (i, point) in said.iter().enumerate() {
-            if let Some(point) = point {
-                self.tracks[i].say(when, *point, bands[i]);
+        self.offsets = [0, 1].map(|i| self.tracks[i].offsets());
+        // A point is about a step old when it is seen: the errors are those of that lead.
+        let when = last.at + horizon + STEP;
+        for i in 0..FORECASTERS.len() {
+            if let Some(point) = point_of(i, settings, points, last.at, when) {
+                let band = self.offsets[i].map(|o| o.around(point));
+                self.tracks[i].say(when, point, band);
             }
         }
-        let now = [
-            seasonal_naive::at(points, last.at, settings.season, STEP),
-            linear_trend::at(points, last.at, last.at, settings.trend_window),
-        ];
-        self.newest = self.believed(settings, &bands).and_then(|(by, band)| {
-            let Banded { q10, q50, q90 } = band;
+    }
+
+    /// The forecast of this instant for `horizon` ahead, by whichever erred less of late.
+    fn forecast(
+        &self,
+        settings: &Settings,
+        history: &TargetHistory,
+        now: Timestamp,
+        horizon: Span,
+    ) -> Option<Made> {
+        let points = history.points(Metric::Demand);
+        let last = points.back()?;
+        let able = (0..FORECASTERS.len()).filter(|i| settings.only.is_none_or(|only| only == *i));
+        let made = able.filter_map(|by| {
+            let point = point_of(by, settings, points, last.at, now + horizon)?;
+            let band = self.offsets[by]?.around(point);
+            let at_last = point_of(by, settings, points, last.at, last.at)?;
             Some(Made {
                 by,
-                at: last.at,
-                q10,
-                q50,
-                q90,
-                now: now[by]?,
+                band,
+                now: at_last,
                 observed: last.value,
             })
         });
+        let erred = |m: &Made| self.tracks[m.by].mean_error().unwrap_or(f64::INFINITY);
+        made.min_by(|a, b| erred(a).total_cmp(&erred(b)))
     }
+}
 
-    /// The forecaster that erred less of late, of those that have a band.
-    fn believed(
-        &self,
-        settings: &Settings,
-        bands: &[Option<Banded>; 2],
-    ) -> Option<(usize, Banded)> {
-        let able = (0..FORECASTERS.len()).filter(|i| settings.only.is_none_or(|only| only == *i));
-        let erred = |i: usize| self.tracks[i].mean_error().unwrap_or(f64::INFINITY);
-        able.filter_map(|i| Some((i, bands[i]?)))
-            .min_by(|a, b| erred(a.0).total_cmp(&erred(b.0)))
+/// What one forecaster says of `when`, knowing the points up to `last`.
+fn point_of(
+    by: usize,
+    settings: &Settings,
+    points: &VecDeque<Point>,
+    last: Timestamp,
+    when: Timestamp,
+) -> Option<f64> {
+    match by {
+        0 => seasonal_naive::at(points, when, settings.season, STEP),
+        _ => linear_trend::at(points, last, when, settings.trend_window),
     }
 }
 
@@ -226,27 +229,34 @@ impl PredictiveHpa {
         &self,
         index: usize,
         target: &ValidTarget,
+        history: &TargetHistory,
+        now: Timestamp,
         horizon: Span,
     ) -> Option<(Outlook, [Replicas; 3])> {
         let memory = self.memory.get(index)?;
-        let made = memory.newest?;
+        let Made {
+            by,
+            band,
+            now: q50_now,
+            observed,
+        } = memory.forecast(&self.settings, history, now, horizon)?;
         let capacity = target.capacity?;
         let covering = |demand| Replicas::covering(demand, capacity);
         let replicas = [
-            covering(made.q10)?,
-            covering(made.q50)?,
-            covering(made.q90)?,
+            covering(band.q10)?,
+            covering(band.q50)?,
+            covering(band.q90)?,
         ];
         let outlook = Outlook {
-            forecaster: FORECASTERS[made.by],
-            q10: made.q10,
-            q50: made.q50,
-            q90: made.q90,
-            q50_now: made.now,
-            observed: Some(made.observed),
-            made_at: made.at,
+            forecaster: FORECASTERS[by],
+            q10: band.q10,
+            q50: band.q50,
+            q90: band.q90,
+            q50_now,
+            observed: Some(observed),
+            made_at: now,
             horizon,
-            coverage_percent: memory.tracks[made.by].coverage_percent(),
+            coverage_percent: memory.tracks[by].coverage_percent(),
             level_percent: self.settings.level_percent,
             capacity,
         };
@@ -255,17 +265,19 @@ impl PredictiveHpa {
 }
 
 impl Proposer for PredictiveHpa {
-    fn propose(&mut self, view: &View<'_>, _context: &Context<'_>) -> Proposal {
+    fn propose(&mut self, view: &View<'_>, context: &Context<'_>) -> Proposal {
         self.memory.resize(view.len(), Memory::default());
         let interval = view.spec.written().interval;
         let mut plan = Vec::new();
         let mut told = None;
         for (index, target) in view.spec.targets().iter().enumerate() {
             let horizon = self.settings.horizon(target, interval);
-            if let Some(history) = view.target(index) {
-                self.memory[index].update(&self.settings, history, horizon);
-            }
-            if let Some((outlook, [low, middle, high])) = self.wish(index, target, horizon) {
+            let Some(history) = view.target(index) else {
+                continue;
+            };
+            self.memory[index].update(&self.settings, history, horizon);
+            let wished = self.wish(index, target, history, context.now, horizon);
+            if let Some((outlook, [low, middle, high])) = wished {
                 let wish = match self.settings.level_percent {
                     90.. => high,
                     50..90 => middle,

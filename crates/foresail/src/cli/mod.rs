@@ -3,13 +3,21 @@
 //! Data goes to stdout, everything else to stderr.
 
 pub mod compare;
+pub mod config;
 pub mod conformance;
+pub mod decide;
+pub mod doctor;
+pub mod explain;
 pub mod progress;
+pub mod replay;
+pub mod report;
+pub mod simulate;
+pub mod trace;
 
 use std::io::Write;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::exit::Code;
 
@@ -57,8 +65,31 @@ pub struct Cli {
 pub enum Command {
     /// Run every policy on a workload and write one report
     Compare(Box<compare::CompareArgs>),
+    /// Run policies on a workload over several seeds
+    Simulate(Box<simulate::SimulateArgs>),
+    /// Feed inputs to an engine and print what it decides
+    Decide(decide::DecideArgs),
+    /// Say why a number is what it is, and what a changed setting would have given
+    Explain(explain::ExplainArgs),
+    /// Replay a flight record; prints `identical` or the first difference
+    Replay(replay::ReplayArgs),
     /// Compare decisions with those of Kubernetes' own controller
     Conformance(conformance::ConformanceArgs),
+    /// Look at traces, check, convert, make and cut them
+    Trace(trace::TraceArgs),
+    /// Rebuild the report from a results folder
+    Report(report::ReportArgs),
+    /// Check this machine and say what to mend
+    Doctor(doctor::DoctorArgs),
+    /// Show the settings
+    Config(config::ConfigArgs),
+    /// Print completions for a shell
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    Version,
 }
 
 /// Runs a command; data goes to `out`.
@@ -68,6 +99,22 @@ pub enum Command {
 pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
     match cli.command {
         Command::Compare(args) => compare::run(*args, out),
+        Command::Simulate(args) => simulate::run(&args, out),
+        Command::Decide(args) => decide::run(&args, out),
+        Command::Explain(args) => explain::run(&args, out),
+        Command::Replay(args) => replay::run(&args, out),
         Command::Conformance(args) => conformance::run(&args, out),
+        Command::Trace(args) => trace::run(&args, out),
+        Command::Report(args) => report::run(&args, out),
+        Command::Doctor(args) => doctor::run(&args, out),
+        Command::Config(args) => config::run(&args, out),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "foresail", out);
+            Ok(Code::Done)
+        }
+        Command::Version => {
+            writeln!(out, "foresail {}", env!("CARGO_PKG_VERSION"))?;
+            Ok(Code::Done)
+        }
     }
 }

@@ -73,7 +73,13 @@ pub fn compare(
         let workload = workload.get_or_insert_with(|| workload_report(plan, &measured));
         let told = told(&listeners, workload);
         rows.extend(listeners);
-        let (summary, pipeline) = (policy.summary, policy.pipeline.text());
+        let looks = policy.reads_cpu || policy.pipeline.concurrency;
+        let pipeline = if looks {
+            policy.pipeline.text()
+        } else {
+            "looks at nothing".to_owned()
+        };
+        let summary = policy.summary;
         policies.push(policy_report(
             policy.name,
             summary,

@@ -4,6 +4,12 @@ use foresail_core::value::slo::Slo;
 use foresail_web::page::text::number;
 use foresail_web::read_model::{FrontierPoint, PolicyReport, non_dominated};
 
+/// Costs that differ by less than this share count as the same.
+const SAME: f64 = 0.01;
+
+/// Shares of requests that differ by less than this, in percent, count as the same.
+const SAME_PERCENT: f64 = 0.005;
+
 /// What one policy or setting came to.
 #[derive(Clone, Debug)]
 struct Candidate {
@@ -59,6 +65,12 @@ pub(super) fn headline(
     let best = cheapest(&all);
     let plain = cheapest(&settings(frontier));
     let sentence = match (&best, &plain) {
+        (Some(best), Some(plain)) if (plain.cost / best.cost - 1.0).abs() < SAME => format!(
+            "{} keeps the promise ({slo}) for {}, and {} for as much: there is little to gain here.",
+            best.name,
+            number(best.cost, 2),
+            plain.name
+        ),
         (Some(best), Some(plain)) if plain.cost < best.cost => format!(
             "{} keeps the promise ({slo}) for {}, but {} does it for {}: tune the HPA before anything else.",
             best.name,
@@ -104,6 +116,7 @@ fn against_frontier(policies: &[Candidate], frontier: &[FrontierPoint]) -> Vec<S
         let affordable = line.iter().rev().find(|p| p.cost <= policy.cost);
         match affordable {
             None => {}
+            Some(hpa) if (policy.share - hpa.violations_percent).abs() < SAME_PERCENT => {}
             Some(hpa) if policy.share < hpa.violations_percent => better.push(policy.name.as_str()),
             Some(hpa) => worse.push(format!(
                 "{} ({} % against {} % at {} %, {} s)",

@@ -7,11 +7,12 @@ mod measures;
 mod options;
 mod plan;
 mod sample;
-mod trace;
+pub mod trace;
 
 pub use build::{Comparison, compare};
 pub use measures::measures;
 pub use options::{Options, RunArgs};
+pub(crate) use plan::policies_of;
 pub use plan::{Plan, plan};
 
 /// The report's files in a results folder, from its model alone.

@@ -88,7 +88,7 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
 
 /// Mean rate of an item and the rate of its first minutes, in requests per second.
 #[must_use]
-pub fn rates(item: &Item) -> (f64, f64) {
+pub(super) fn rates(item: &Item) -> (f64, f64) {
     let mean = item.workload.expected() / item.workload.length().seconds();
     let first = match &item.workload {
         Workload::Counts { step, counts, .. } => {
@@ -103,7 +103,7 @@ pub fn rates(item: &Item) -> (f64, f64) {
 
 /// One item's policies.
 #[must_use]
-pub fn policies_of(item: &Item) -> Vec<Policy> {
+pub(crate) fn policies_of(item: &Item) -> Vec<Policy> {
     let (mean, first) = rates(item);
     default_policies(&item.setup, mean, first)
 }

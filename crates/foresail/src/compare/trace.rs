@@ -28,13 +28,13 @@ pub(super) const DEFAULTS: Defaults = Defaults {
 
 /// What was read of a trace.
 #[derive(Debug)]
-pub struct Read {
+pub(super) struct Read {
     /// The items to be simulated, the busiest first.
-    pub items: Vec<Item>,
+    pub(super) items: Vec<Item>,
     /// Items in the trace.
-    pub of: usize,
+    pub(super) of: usize,
     /// Bad rows that were skipped.
-    pub skipped: u64,
+    pub(super) skipped: u64,
 }
 
 /// Opens a trace: a file, or a folder of Azure day files.

@@ -1,0 +1,301 @@
+//! `foresail explain`: a decision of a flight record as a waterfall, and what another setting gives.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use foresail_core::engine::{Engine, Input};
+use foresail_core::explain::{BasisTold, Explanation, Told};
+use foresail_core::guard::{GUARDS, GuardName};
+use foresail_core::quantity::time::Timestamp;
+use foresail_core::spec::{Spec, SpecProblem};
+use serde_json::{Value, json};
+
+use crate::cli::Output;
+use crate::exit::{Code, Coded};
+use crate::record::{Line, Reader, Teller};
+
+/// Say why a number is what it is, and what a changed setting would have given
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// A flight record, as --record wrote it
+    record: PathBuf,
+    /// The decision at this time or the last before it; the last of the record where absent
+    #[arg(long, value_name = "RFC3339")]
+    at: Option<Timestamp>,
+    /// Another setting, by its path in the spec: 'targets.0.hpa.maxReplicas=20'; or without=GUARD
+    #[arg(long, value_name = "KEY=VALUE")]
+    what_if: Vec<String>,
+    /// How it is printed
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// A decision, with the engine just before it and the input that asked for it.
+struct Found {
+    explanation: Vec<Explanation>,
+    before: foresail_core::engine::Snapshot,
+    tick: Input,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where the record cannot be read, or has no decision at that time.
+pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Code> {
+    let mut reader = Reader::open(&args.record)?;
+    let head = reader.head.clone();
+    let found = find(&mut reader, args.at)?.ok_or_else(|| Coded {
+        code: Code::NotFound,
+        message: format!(
+            "{} has no decision at that time or before it",
+            args.record.display()
+        ),
+    })?;
+    let mut counterfactuals = Vec::new();
+    for change in &args.what_if {
+        let (key, value) = change.split_once('=').with_context(|| {
+            format!("--what-if {change}: write KEY=VALUE, such as targets.0.hpa.maxReplicas=20")
+        })?;
+        counterfactuals.push((change.clone(), counterfactual(&head, &found, key, value)?));
+    }
+    for (index, explanation) in found.explanation.iter().enumerate() {
+        let others: Vec<_> = counterfactuals
+            .iter()
+            .filter_map(|(k, all)| Some((k.as_str(), all.get(index)?)))
+            .collect();
+        match args.output {
+            Output::Json => {
+                let mut value = serde_json::to_value(explanation)?;
+                let list: Vec<_> = others
+                    .iter()
+                    .map(|(change, other)| json!({"without": change, "decided": other.decided}))
+                    .collect();
+                value["counterfactuals"] = Value::Array(list);
+                writeln!(out, "{value}")?;
+            }
+            Output::Table | Output::Csv => waterfall(explanation, &others, out)?,
+        }
+    }
+    Ok(Code::Done)
+}
+
+/// Feeds the record up to the wanted decision.
+fn find(reader: &mut Reader, at: Option<Timestamp>) -> Result<Option<Found>> {
+    let mut engine = reader.head.engine(None)?;
+    let mut teller = Teller::new(reader.head.identity());
+    let mut found = None;
+    while let Some(line) = reader.next_line()? {
+        let Line::Input(input) = line else { continue };
+        if let (Input::Tick { now }, Some(at)) = (&input, at)
+            && *now > at
+        {
+            break;
+        }
+        let before = matches!(input, Input::Tick { .. }).then(|| engine.snapshot());
+        teller.hear(&input)?;
+        let Some(tick) = engine.feed(input.clone()) else {
+            continue;
+        };
+        let explanation = teller.tell(&tick, engine.spec());
+        found = before.map(|before| Found {
+            explanation,
+            before,
+            tick: input,
+        });
+    }
+    Ok(found)
+}
+
+/// The same decision under a changed spec, or without a guard.
+fn counterfactual(
+    head: &crate::record::Head,
+    found: &Found,
+    key: &str,
+    value: &str,
+) -> Result<Vec<Explanation>> {
+    let mut engine: Engine = if key == "without" {
+        let mut engine = head.engine(None)?;
+        engine.leave_out(guard(value)?);
+        engine
+    } else {
+        head.engine(Some(changed(&head.spec, key, value)?))?
+    };
+    engine.restore(found.before.clone())?;
+    let tick = engine
+        .feed(found.tick.clone())
+        .context("the record's input is no tick")?;
+    let mut teller = Teller::new(head.identity());
+    Ok(teller.tell(&tick, engine.spec()))
+}
+
+fn guard(name: &str) -> Result<GuardName> {
+    let names: Vec<String> = GUARDS.iter().map(|g| g.name().to_string()).collect();
+    let found = GUARDS
+        .iter()
+        .map(|g| g.name())
+        .find(|g| g.to_string().eq_ignore_ascii_case(name));
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    found.with_context(|| {
+        SpecProblem::unknown("--what-if without", "guard", name, &known).to_string()
+    })
+}
+
+/// The spec with one field set; the path's parts are names and places in lists.
+fn changed(spec: &Spec, key: &str, value: &str) -> Result<Spec> {
+    let mut tree = serde_json::to_value(spec)?;
+    let key = key.strip_prefix("spec.").unwrap_or(key);
+    let parts: Vec<String> = key
+        .replace('[', ".")
+        .replace(']', "")
+        .split('.')
+        .map(str::to_owned)
+        .collect();
+    let Some((last, path)) = parts.split_last() else {
+        bail!("--what-if: the key is empty")
+    };
+    let mut place = &mut tree;
+    for part in path {
+        place = match part.parse::<usize>() {
+            Ok(index) => place
+                .get_mut(index)
+                .with_context(|| format!("--what-if {key}: there is no [{index}]"))?,
+            Err(_) if place.is_object() => &mut place[part.as_str()],
+            Err(_) => bail!("--what-if {key}: `{part}` is no field there"),
+        };
+        if place.is_null() {
+            *place = json!({});
+        }
+    }
+    let value: Value =
+        serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    match last.parse::<usize>() {
+        Ok(index) => {
+            *place
+                .get_mut(index)
+                .with_context(|| format!("--what-if {key}: there is no [{index}]"))? = value
+        }
+        Err(_) if place.is_object() => place[last.as_str()] = value,
+        Err(_) => bail!("--what-if {key}: `{last}` is no field there"),
+    }
+    serde_json::from_value(tree).with_context(|| format!("--what-if {key}"))
+}
+
+fn values(told: &Told) -> String {
+    if told.is_empty() {
+        return "none".to_owned();
+    }
+    let all: Vec<_> = told
+        .iter()
+        .map(|(axis, q)| {
+            if axis == "replicas" {
+                q.to_string()
+            } else {
+                format!("{axis} {q}")
+            }
+        })
+        .collect();
+    all.join(", ")
+}
+
+fn basis(basis: &BasisTold) -> String {
+    match basis {
+        BasisTold::Forecast {
+            forecaster,
+            demand,
+            level_percent,
+            horizon_seconds,
+            capacity,
+            coverage_percent,
+        } => {
+            let coverage = coverage_percent.map_or("not known yet".to_owned(), |c| {
+                format!("{c} % (80 % promised)")
+            });
+            format!(
+                "{forecaster}: p{level_percent} in {horizon_seconds} s is {demand}, {capacity} per replica; coverage {coverage}"
+            )
+        }
+        BasisTold::Hpa { metric, ratio } => format!("{metric}: {ratio} of the target value"),
+        BasisTold::Concurrency {
+            stable,
+            panic,
+            target_value,
+            panicking,
+            burst,
+        } => format!(
+            "in flight: stable {stable}, panic {panic}, {target_value} per replica{}; burst capacity {burst}",
+            if *panicking { ", panicking" } else { "" }
+        ),
+        BasisTold::Schedule { rule } => format!("rule {rule}"),
+        BasisTold::Trial { trial, spend } => format!("trial {trial}, costs {spend}"),
+        BasisTold::Advice { text } => format!("advice: {text}"),
+        BasisTold::Absent { absent } => format!("no wish: {absent:?}"),
+        BasisTold::Fixed { .. } => "a given number".to_owned(),
+    }
+}
+
+fn waterfall(e: &Explanation, others: &[(&str, &Explanation)], out: &mut dyn Write) -> Result<()> {
+    let held = if e.mode == foresail_core::spec::Mode::Auto {
+        String::new()
+    } else {
+        format!(" (not applied: {:?})", e.mode)
+    };
+    writeln!(
+        out,
+        "{} at {}  {} → {}{held}",
+        e.target,
+        e.at,
+        values(&e.current),
+        values(&e.decided)
+    )?;
+    for proposal in &e.proposals {
+        writeln!(
+            out,
+            "  {:<16} {:>6}   {}",
+            proposal.by,
+            values(&proposal.wish),
+            basis(&proposal.basis)
+        )?;
+        for limit in &proposal.shape {
+            writeln!(
+                out,
+                "    {:<14} {:>6}   {} → {}, {}",
+                limit.by.to_string(),
+                limit.to,
+                limit.from,
+                limit.to,
+                limit.why
+            )?;
+        }
+        if let Some(gate) = proposal.gate {
+            writeln!(out, "    dropped by the gate: {gate:?}")?;
+        }
+    }
+    let floor = e.reactive.map_or("none".to_owned(), |r| r.to_string());
+    writeln!(out, "  {:<16} {floor:>6}", "reactive floor")?;
+    let by = e
+        .chosen_by
+        .as_deref()
+        .unwrap_or("nobody: the current number stays");
+    writeln!(out, "  {:<16} {:>6}   {by}", "wanted", values(&e.wanted))?;
+    for limit in &e.limits {
+        writeln!(
+            out,
+            "  {:<16} {:>6}   {}",
+            limit.by.to_string(),
+            limit.to,
+            limit.why
+        )?;
+    }
+    writeln!(out, "  {:<16} {:>6}", "decided", values(&e.decided))?;
+    for (change, other) in others {
+        writeln!(
+            out,
+            "  {:<16} {:>6}   with {change}",
+            "what if",
+            values(&other.decided)
+        )?;
+    }
+    Ok(())
+}
