@@ -3,6 +3,13 @@
 //! Prints one JSON line with requests per CPU second of both and their ratio; CPU seconds are those
 //! of the thread, where the system tells them, else wall time.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark measures time and prints what it measured"
+)]
+
 use std::collections::VecDeque;
 use std::time::Instant;
 

@@ -108,7 +108,7 @@ fn draw_frontier(drawing: &mut Drawing, run: &RunReport, x: &Axis, y: &Axis) {
     let line: Vec<_> = best.iter().map(|p| place(p)).collect();
     drawing.path(&line, GREY, 2.0, "");
     for point in &run.frontier {
-        let on_line = best.iter().any(|p| *p == point);
+        let on_line = best.contains(&point);
         let title = format!(
             "HPA at {} %, down window {} s: cost {}, {} % broke the promise",
             point.target_percent,
@@ -169,7 +169,7 @@ fn waits(run: &RunReport) -> Figure {
             .iter()
             .filter(|p| p.0 >= x.low() && p.1 > 0.0)
             .collect();
-        points.dedup_by(|a, b| a.1 == b.1);
+        points.dedup_by(|a, b| (a.1 - b.1).abs() < f64::EPSILON);
         let line: Vec<_> = points
             .iter()
             .map(|(ms, share)| (x.place(*ms), y.place(*share)))
@@ -360,7 +360,7 @@ fn draw_violations(drawing: &mut Drawing, violations: &[f64], x: &Axis, y: f64) 
         // Marks closer than a pixel become one.
         match marks.last_mut() {
             Some((at, largest)) if x.place(i as f64) - x.place(*at as f64) < 1.0 => {
-                *largest = largest.max(*value)
+                *largest = largest.max(*value);
             }
             _ => marks.push((i, *value)),
         }

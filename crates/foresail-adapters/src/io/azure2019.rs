@@ -112,7 +112,7 @@ impl Rows {
                 self.columns,
             ) {
                 Err(error) if self.skip_bad_rows && error.is_of_one_row() => {
-                    self.skipped.add(&error)
+                    self.skipped.add(&error);
                 }
                 other => return other.map(Some),
             }

@@ -150,7 +150,7 @@ impl LongItems {
             let record = record.map_err(|e| csv_error(&self.file, e))?;
             match self.parse(&record) {
                 Err(error) if self.skip_bad_rows && error.is_of_one_row() => {
-                    self.skipped.add(&error)
+                    self.skipped.add(&error);
                 }
                 other => return other.map(Some),
             }

@@ -174,7 +174,7 @@ fn changed(spec: &Spec, key: &str, value: &str) -> Result<Spec> {
         Ok(index) => {
             *place
                 .get_mut(index)
-                .with_context(|| format!("--what-if {key}: there is no [{index}]"))? = value
+                .with_context(|| format!("--what-if {key}: there is no [{index}]"))? = value;
         }
         Err(_) if place.is_object() => place[last.as_str()] = value,
         Err(_) => bail!("--what-if {key}: `{last}` is no field there"),

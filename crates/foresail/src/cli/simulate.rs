@@ -255,7 +255,7 @@ fn watch(args: &SimulateArgs, options: &Options, plan: &Plan) -> Result<()> {
             std::io::Error::other(text)
         })
     })
-    .map_err(|e| failed.take().map_or_else(|| e.into(), |f| f))?;
+    .map_err(|e| failed.take().unwrap_or_else(|| e.into()))?;
     eprintln!("record: {}", path.display());
     Ok(())
 }

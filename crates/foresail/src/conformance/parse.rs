@@ -25,7 +25,7 @@ pub enum Problem {
 }
 
 /// Reads one field, naming its place where it cannot be read.
-pub(super) fn form(place: impl Into<String>, why: impl ToString) -> Problem {
+pub(super) fn form(place: impl Into<String>, why: impl std::fmt::Display) -> Problem {
     Problem::Form {
         place: place.into(),
         why: why.to_string(),

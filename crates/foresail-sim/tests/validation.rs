@@ -1,0 +1,145 @@
+//! The simulator against queueing theory: Erlang C, Little's law, conservation.
+
+use foresail_core::quantity::time::Span;
+use foresail_core::value::capacity::erlang_c;
+use foresail_models::rng::Seed;
+use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
+use foresail_sim::metrics::measure::Measures;
+use foresail_sim::simulation::{Unpiloted, run};
+use foresail_sim::workload::Workload;
+
+/// M/M/c with a mean service of one second; the promise `wait<1ns` counts who waits at all.
+fn queue(servers: u32, rho: f64, length: i64, seed: u64) -> Measures {
+    let config = ClusterConfig {
+        service: Times {
+            mean: Span::from_seconds(1),
+            shape: Shape::Exponential,
+        },
+        concurrency: 1,
+        initial: servers,
+        slo: "wait<1ns:99%".parse().unwrap(),
+        ..ClusterConfig::default()
+    };
+    let workload = Workload::poisson(rho * f64::from(servers), Span::from_seconds(length));
+    run(
+        &config,
+        &Pipeline::default(),
+        &workload,
+        Seed(seed),
+        &mut Unpiloted,
+    )
+    .unwrap()
+}
+
+/// Mean and half-width of the 99.9 % interval over independent batches.
+fn interval(batches: &[f64]) -> (f64, f64) {
+    let n = batches.len() as f64;
+    let mean = batches.iter().sum::<f64>() / n;
+    let variance = batches.iter().map(|b| (b - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    // Student's t at 0.9995 with 19 degrees of freedom.
+    (mean, 3.883 * (variance / n).sqrt())
+}
+
+#[test]
+fn waits_agree_with_erlang_c_at_eight_settings() {
+    for (servers, rho) in [
+        (1, 0.5),
+        (1, 0.8),
+        (2, 0.7),
+        (4, 0.8),
+        (8, 0.6),
+        (8, 0.9),
+        (16, 0.8),
+        (16, 0.9),
+    ] {
+        let theory = erlang_c(rho * f64::from(servers), servers).unwrap();
+        let length = (100_000.0 / (rho * f64::from(servers))) as i64;
+        let batches: Vec<Measures> = (0..20)
+            .map(|seed| queue(servers, rho, length, 1000 + seed))
+            .collect();
+        let waited: Vec<f64> = batches
+            .iter()
+            .map(|m| m.violations as f64 / m.requests.arrived as f64)
+            .collect();
+        let means: Vec<f64> = batches
+            .iter()
+            .map(|m| m.wait.mean_seconds().unwrap())
+            .collect();
+        let (probability, half) = interval(&waited);
+        assert!(
+            (probability - theory.wait_probability).abs() <= half,
+            "M/M/{servers} {rho}: P(wait) {probability} ± {half}, theory {}",
+            theory.wait_probability
+        );
+        let (mean, half) = interval(&means);
+        assert!(
+            (mean - theory.mean_wait).abs() <= half,
+            "M/M/{servers} {rho}: mean wait {mean} ± {half}, theory {}",
+            theory.mean_wait
+        );
+    }
+}
+
+/// L = λW: the mean number in the system is the rate times the mean time in it.
+#[test]
+fn littles_law_holds() {
+    for (servers, rho) in [(1, 0.7), (4, 0.9), (16, 0.8)] {
+        let m = queue(servers, rho, 200_000, 7);
+        let rate = m.requests.arrived as f64 / 200_000.0;
+        let product = rate * m.latency.mean_seconds().unwrap();
+        let error = (m.mean_in_system / product - 1.0).abs();
+        assert!(
+            error < 2e-3,
+            "M/M/{servers} {rho}: L {} and λW {product}",
+            m.mean_in_system
+        );
+    }
+}
+
+#[test]
+fn more_replicas_never_serve_fewer_and_nothing_is_lost() {
+    let config = |initial| ClusterConfig {
+        initial,
+        concurrency: 2,
+        service: Times {
+            mean: Span::from_millis(900),
+            shape: Shape::Lognormal(1.5),
+        },
+        queue_max: Some(20),
+        timeout: Some(Span::from_seconds(5)),
+        ..ClusterConfig::default()
+    };
+    let parts = vec![
+        (Span::from_seconds(600), 1.0, 30.0),
+        (Span::from_seconds(600), 30.0, 2.0),
+    ];
+    let workload = Workload::Rates {
+        start: foresail_core::quantity::time::Timestamp::EPOCH,
+        parts,
+    };
+    let mut served = 0;
+    for replicas in 1..20 {
+        let m = run(
+            &config(replicas),
+            &Pipeline::default(),
+            &workload,
+            Seed(3),
+            &mut Unpiloted,
+        )
+        .unwrap();
+        assert!(m.requests.are_conserved(), "{:?}", m.requests);
+        assert!(
+            m.requests.served >= served,
+            "{replicas} replicas serve {}",
+            m.requests.served
+        );
+        served = m.requests.served;
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_measures_and_another_others() {
+    let measured = |seed| queue(4, 0.8, 5000, seed);
+    assert_eq!(measured(1), measured(1));
+    assert_ne!(measured(1), measured(2));
+}
