@@ -269,6 +269,12 @@ impl PodsPass<'_> {
                     return None;
                 }
                 let used = self.utilization_percent(sums);
+                // A percentage past the type's end is as much as can be: the proposal saturates too.
+                let past_the_end = self.rules.controller.overflow == Overflow::Saturate
+                    && sums.usage * 100 / sums.request > i128::from(i32::MAX);
+                if past_the_end {
+                    return Some(f64::INFINITY);
+                }
                 Some(f64::from(used) / f64::from(percent))
             }
             Target::AverageValue(target) | Target::Value(target) => {
