@@ -1,4 +1,12 @@
 //! The guards' own vectors: what was wanted, what is decided, and the chain between.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    reason = "tests may fail loudly"
+)]
 
 mod support;
 

@@ -1,5 +1,13 @@
 //! Properties of one tick over random scenes: I1, I3 to I12, I14 to I16, I18 to I21 of the
 //! reliability rules; each prints how often its antecedent held.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    reason = "tests may fail loudly"
+)]
 
 mod support;
 

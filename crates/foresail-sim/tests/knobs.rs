@@ -1,4 +1,12 @@
 //! Every knob changes what it says it changes, in the direction and by the size that it should.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    reason = "tests may fail loudly"
+)]
 
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::rng::Seed;

@@ -1,4 +1,12 @@
 //! The simulator against queueing theory: Erlang C, Little's law, conservation.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    reason = "tests may fail loudly"
+)]
 
 use foresail_core::quantity::time::Span;
 use foresail_core::value::capacity::erlang_c;

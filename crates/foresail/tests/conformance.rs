@@ -1,11 +1,21 @@
 //! Kubernetes' own vectors through the command: every one must pass.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    reason = "tests may fail loudly"
+)]
 
 use std::path::PathBuf;
 
 use foresail::conformance::{Verdict, answer, parse};
 
 fn golden(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/hpa").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden/hpa")
+        .join(name);
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -48,9 +58,17 @@ fn saturated_overflows_scale_up_to_the_limit() {
     for vector in vectors.iter().filter(|v| v.upstream_defect) {
         let step = answer(vector, false).unwrap().result.swap_remove(0);
         assert_eq!(step["scaledTo"], 6, "{}", vector.id);
-        let limited = step["conditions"].as_array().unwrap().iter().any(|c| c["reason"] == "ScaleUpLimit");
+        let limited = step["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|c| c["reason"] == "ScaleUpLimit");
         assert!(limited, "{}: {step}", vector.id);
-        let raw = step["recommendationsAfter"].as_array().unwrap().iter().any(|r| r["replicas"] == i32::MAX);
+        let raw = step["recommendationsAfter"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|r| r["replicas"] == i32::MAX);
         assert!(raw, "{}: {step}", vector.id);
     }
 }
@@ -79,11 +97,22 @@ fn what_cannot_be_read_names_its_place() {
     for (text, want) in [
         ("{", "line 1"),
         ("{\"vectors\": 5}", "expected"),
-        ("[{\"id\": \"X1\", \"hpa\": {\"spec\": {\"maxReplicas\": \"many\"}}}]", "X1: hpa.spec"),
-        ("[{\"id\": \"X2\", \"hpa\": {\"spec\": {\"maxReplicas\": 5}}, \"pods\": [{\"name\": \"p\", \"phase\": \"Dancing\"}]}]", "Dancing"),
-        ("[{\"id\": \"X3\", \"hpa\": {\"spec\": {\"maxReplicas\": 0}}}]", "maxReplicas"),
+        (
+            "[{\"id\": \"X1\", \"hpa\": {\"spec\": {\"maxReplicas\": \"many\"}}}]",
+            "X1: hpa.spec",
+        ),
+        (
+            "[{\"id\": \"X2\", \"hpa\": {\"spec\": {\"maxReplicas\": 5}}, \"pods\": [{\"name\": \"p\", \"phase\": \"Dancing\"}]}]",
+            "Dancing",
+        ),
+        (
+            "[{\"id\": \"X3\", \"hpa\": {\"spec\": {\"maxReplicas\": 0}}}]",
+            "maxReplicas",
+        ),
     ] {
-        let error = parse(text).and_then(|(v, _)| answer(&v[0], false).map(|_| ())).unwrap_err();
+        let error = parse(text)
+            .and_then(|(v, _)| answer(&v[0], false).map(|_| ()))
+            .unwrap_err();
         assert!(error.to_string().contains(want), "{text}: {error}");
     }
 }

@@ -1,6 +1,14 @@
 //! What the engine's types must carry, shown by small proposers: requests, pools under one memory
 //! budget, a tuner's trials, advice as a delta, a learner. Each is recorded, killed half-way,
 //! restored and replayed identically.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    reason = "tests may fail loudly"
+)]
 
 use foresail_core::act::{Outcome, Seq, Settled};
 use foresail_core::admit::{Admission, Arbiter, Budgets, Decision};
@@ -35,7 +43,13 @@ fn hpa(percent: i32) -> HpaSpec {
 
 fn spec_of(targets: &[&str], proposer: &str) -> Spec {
     let mut spec = Spec::of_hpa(id(targets[0]), hpa(60));
-    let target = |name: &&str| TargetSpec { id: id(name), hpa: hpa(60), capacity: None, pool: None, startup: None };
+    let target = |name: &&str| TargetSpec {
+        id: id(name),
+        hpa: hpa(60),
+        capacity: None,
+        pool: None,
+        startup: None,
+    };
     spec.targets = targets.iter().map(target).collect();
     spec.proposers = vec![ProposerSpec::named(proposer)];
     spec
@@ -50,8 +64,15 @@ fn state(name: &str, replicas: u32, usage: i64, now: Timestamp) -> TargetState {
         ready: Ready::True,
         ready_changed_at: START - Span::from_seconds(8000),
     };
-    let sample = PodSample { value: usage, at: now - Span::from_seconds(15), window: Span::from_seconds(30) };
-    let reading = PodReading { request: Some(1000), sample: Some(sample) };
+    let sample = PodSample {
+        value: usage,
+        at: now - Span::from_seconds(15),
+        window: Span::from_seconds(30),
+    };
+    let reading = PodReading {
+        request: Some(1000),
+        sample: Some(sample),
+    };
     let mut current = Setting::replicas(Replicas::new(replicas));
     current.per_pod.set("cpu", "1".parse().unwrap());
     TargetState {
@@ -67,14 +88,23 @@ fn state(name: &str, replicas: u32, usage: i64, now: Timestamp) -> TargetState {
 
 fn samples(now: Timestamp, targets: Vec<TargetState>) -> Input {
     let (health, leading) = (Health::default(), true);
-    Input::Samples(Samples { at: now, health, leading, targets, values: Vec::new() })
+    Input::Samples(Samples {
+        at: now,
+        health,
+        leading,
+        targets,
+        values: Vec::new(),
+    })
 }
 
 /// A proposer by its constructor, so that a second engine can be built of it.
 type Maker = fn() -> Box<dyn Proposer>;
 
 fn build(spec: &Spec, maker: Maker) -> Engine {
-    Engine::new(ValidSpec::new(spec.clone()).expect("a valid spec"), vec![maker()])
+    Engine::new(
+        ValidSpec::new(spec.clone()).expect("a valid spec"),
+        vec![maker()],
+    )
 }
 
 fn tell(engine: &Engine, tick: &Tick) -> String {
@@ -100,10 +130,20 @@ fn fly(engine: &mut Engine, inputs: &[Input]) -> (Vec<String>, Option<Tick>) {
 /// from a snapshot as JSON; all must tell the same.
 fn check_replay(spec: &Spec, maker: Maker, inputs: &[Input]) -> Tick {
     let (whole, last) = fly(&mut build(spec, maker), inputs);
-    let lines: Vec<String> = inputs.iter().map(|i| serde_json::to_string(i).expect("JSON")).collect();
-    let read: Vec<Input> = lines.iter().map(|l| serde_json::from_str(l).expect("the same")).collect();
+    let lines: Vec<String> = inputs
+        .iter()
+        .map(|i| serde_json::to_string(i).expect("JSON"))
+        .collect();
+    let read: Vec<Input> = lines
+        .iter()
+        .map(|l| serde_json::from_str(l).expect("the same"))
+        .collect();
     assert_eq!(read, inputs, "inputs read back as they were");
-    assert_eq!(fly(&mut build(spec, maker), &read).0, whole, "a replay is identical");
+    assert_eq!(
+        fly(&mut build(spec, maker), &read).0,
+        whole,
+        "a replay is identical"
+    );
     for half in 0..inputs.len() {
         let mut first = build(spec, maker);
         let (mut told, _) = fly(&mut first, &inputs[..half]);
@@ -129,7 +169,10 @@ impl Proposer for Halves {
         let mut setting = Setting::replicas(Replicas::new(2));
         setting.per_pod.set("cpu", "500m".parse().unwrap());
         let plan = vec![(view.spec.targets()[0].id.clone(), setting)];
-        Proposal { plan, ..Proposal::replicas(&view.spec.targets()[0].id, Replicas::ZERO, Basis::Fixed) }
+        Proposal {
+            plan,
+            ..Proposal::replicas(&view.spec.targets()[0].id, Replicas::ZERO, Basis::Fixed)
+        }
     }
 }
 
@@ -144,9 +187,20 @@ fn a_request_halved_under_the_floor_drops_no_replica() {
     }
     let tick = check_replay(&spec_of(&["web"], "halves"), || Box::new(Halves), &inputs);
     let web = &tick.targets[0];
-    assert_eq!(web.wanted.reactive.replicas, Some(Replicas::new(8)), "the floor at the proposed request");
-    assert!(web.decided.replicas >= Some(Replicas::new(4)), "{:?}", web.decided);
-    assert_eq!(web.decided.per_pod.get("cpu"), Some("500m".parse().unwrap()));
+    assert_eq!(
+        web.wanted.reactive.replicas,
+        Some(Replicas::new(8)),
+        "the floor at the proposed request"
+    );
+    assert!(
+        web.decided.replicas >= Some(Replicas::new(4)),
+        "{:?}",
+        web.decided
+    );
+    assert_eq!(
+        web.decided.per_pod.get("cpu"),
+        Some("500m".parse().unwrap())
+    );
 }
 
 // Two functions under one memory budget.
@@ -162,42 +216,76 @@ impl Proposer for Pools {
             keep_alive: Some(Span::from_seconds(600)),
             ..Setting::default()
         };
-        let plan: Plan = view.spec.targets().iter().map(|t| (t.id.clone(), wish.clone())).collect();
+        let plan: Plan = view
+            .spec
+            .targets()
+            .iter()
+            .map(|t| (t.id.clone(), wish.clone()))
+            .collect();
         let (interval, ratio_milli) = (None, None);
-        Proposal { plan, interval, confidence: Confidence::FULL, ratio_milli, basis: Basis::Fixed }
+        Proposal {
+            plan,
+            interval,
+            confidence: Confidence::FULL,
+            ratio_milli,
+            basis: Basis::Fixed,
+        }
     }
 }
 
 #[test]
 fn two_functions_share_a_gibibyte_of_warm_memory() {
     let mut spec = spec_of(&["f/resize", "f/thumb"], "pools");
-    spec.combine.floor = Floor::Relaxed { min_share_percent: 0 };
+    spec.combine.floor = Floor::Relaxed {
+        min_share_percent: 0,
+    };
     for (target, memory) in spec.targets.iter_mut().zip(["64Mi", "128Mi"]) {
-        let (min, max, memory) = (Replicas::ZERO, Replicas::new(20), Some(memory.parse().unwrap()));
+        let (min, max, memory) = (
+            Replicas::ZERO,
+            Replicas::new(20),
+            Some(memory.parse().unwrap()),
+        );
         target.pool = Some(PoolSpec { min, max, memory });
     }
     let idle = |name: &str| TargetState {
         target: id(name),
-        current: Setting { pool: Some(Replicas::new(1)), ..Setting::default() },
+        current: Setting {
+            pool: Some(Replicas::new(1)),
+            ..Setting::default()
+        },
         ..TargetState::default()
     };
     let inputs: Vec<Input> = (0..4)
         .flat_map(|i| {
             let now = START + Span::from_seconds(60 * i);
-            [samples(now, vec![idle("f/resize"), idle("f/thumb")]), Input::Tick { now }]
+            [
+                samples(now, vec![idle("f/resize"), idle("f/thumb")]),
+                Input::Tick { now },
+            ]
         })
         .collect();
     let tick = check_replay(&spec, || Box::new(Pools), &inputs);
     let valid = ValidSpec::new(spec).expect("a valid spec");
     let warm_memory: Option<Quantity> = Some("1Gi".parse().unwrap());
-    let mut arbiter = Admission::new(Budgets { warm_memory, ..Budgets::default() });
+    let mut arbiter = Admission::new(Budgets {
+        warm_memory,
+        ..Budgets::default()
+    });
     let decisions = arbiter.admit(&[(&valid, &tick)]);
     let pool = |d: &Decision| d.setting.pool.map_or(0, Replicas::get);
     // 10 × 64 Mi leave 384 Mi: three of 128 Mi.
     assert_eq!([pool(&decisions[0]), pool(&decisions[1])], [10, 3]);
-    let told = Explanation::new(&tick, 1, &valid, &Identity::default(), Some(&decisions[1])).expect("one");
-    assert!(told.to_string().contains("pool 10→3, warm memory of all pools is 1Gi"), "{told}");
-    assert!(told.broken_laws((Replicas::ZERO, Replicas::new(50))).is_empty());
+    let told =
+        Explanation::new(&tick, 1, &valid, &Identity::default(), Some(&decisions[1])).expect("one");
+    assert!(
+        told.to_string()
+            .contains("pool 10→3, warm memory of all pools is 1Gi"),
+        "{told}"
+    );
+    assert!(
+        told.broken_laws((Replicas::ZERO, Replicas::new(50)))
+            .is_empty()
+    );
 }
 
 // A tuner of three stages, by ask and tell.
@@ -214,7 +302,10 @@ const STAGES: [&str; 3] = ["flow/a", "flow/b", "flow/c"];
 fn stage_plan(millicores: i64) -> Plan {
     let setting = || {
         let mut setting = Setting::default();
-        setting.per_pod.set("cpu", Quantity::from_milli(millicores, foresail_core::quantity::units::Unit::Count));
+        setting.per_pod.set(
+            "cpu",
+            Quantity::from_milli(millicores, foresail_core::quantity::units::Unit::Count),
+        );
         setting
     };
     STAGES.iter().map(|s| (id(s), setting())).collect()
@@ -227,7 +318,11 @@ impl Tuner for Bisects {
         }
         self.next += 1;
         let number = self.next;
-        vec![Trial { number, plan: stage_plan(900 - 200 * number as i64), spend_milli: 100 * number }]
+        vec![Trial {
+            number,
+            plan: stage_plan(900 - 200 * number as i64),
+            spend_milli: 100 * number,
+        }]
     }
 
     fn tell(&mut self, trial: &Trial, measurement: &Measurement) {
@@ -249,7 +344,11 @@ impl Proposer for Trials {
                 interval: None,
                 confidence: Confidence::FULL,
                 ratio_milli: None,
-                basis: Basis::Trial { number: trial.number, spend_milli: trial.spend_milli, since: advice.at },
+                basis: Basis::Trial {
+                    number: trial.number,
+                    spend_milli: trial.spend_milli,
+                    since: advice.at,
+                },
             },
             _ => Proposal::absent(Absence::NoAdvice),
         }
@@ -265,17 +364,26 @@ fn a_trial_that_breaks_the_slo_or_costs_too_much_is_dropped() {
     let mut gates = Vec::new();
     let mut engine = build(&spec, || Box::new(Trials));
     let mut second = 0;
-    loop {
-        let Some(trial) = tuner.ask().pop() else { break };
+    while let Some(trial) = tuner.ask().pop() {
         let now = START + Span::from_seconds(second);
         let until = now + Span::from_seconds(600);
         let says = Says::Trial(trial.clone());
-        let advice = Advice { by: "tuner".to_owned(), at: now, until, says, confidence_percent: None, text: String::new() };
+        let advice = Advice {
+            by: "tuner".to_owned(),
+            at: now,
+            until,
+            says,
+            confidence_percent: None,
+            text: String::new(),
+        };
         inputs.push(Input::Advice(advice));
         // The second trial is too small: the SLO breaks while it runs.
         for broken in [false, trial.number == 2] {
             let now = START + Span::from_seconds(second);
-            let states = STAGES.iter().map(|s| TargetState { slo_broken: broken, ..state(s, 2, 500, now) });
+            let states = STAGES.iter().map(|s| TargetState {
+                slo_broken: broken,
+                ..state(s, 2, 500, now)
+            });
             inputs.push(samples(now, states.collect()));
             inputs.push(Input::Tick { now });
             second += 60;
@@ -284,10 +392,23 @@ fn a_trial_that_breaks_the_slo_or_costs_too_much_is_dropped() {
         let tick = last.expect("a tick");
         gates.push(tick.judged[0].gate);
         let slo_met = tick.judged[0].gate.is_none();
-        tuner.tell(&trial, &Measurement { objective: Some(1.0), slo_met });
+        tuner.tell(
+            &trial,
+            &Measurement {
+                objective: Some(1.0),
+                slo_met,
+            },
+        );
         let at = START + Span::from_seconds(second);
         let says = Says::TrialEnded(trial.number);
-        inputs.push(Input::Advice(Advice { by: "tuner".to_owned(), at, until: at, says, confidence_percent: None, text: String::new() }));
+        inputs.push(Input::Advice(Advice {
+            by: "tuner".to_owned(),
+            at,
+            until: at,
+            says,
+            confidence_percent: None,
+            text: String::new(),
+        }));
         engine.feed(inputs[inputs.len() - 1].clone());
     }
     use foresail_core::combine::gate::Gate;
@@ -304,13 +425,22 @@ struct Deltas;
 
 impl Proposer for Deltas {
     fn propose(&mut self, view: &View<'_>, context: &Context<'_>) -> Proposal {
-        let Some(advice) = view.advice("model") else { return Proposal::absent(Absence::NoAdvice) };
-        let Says::Delta(deltas) = &advice.says else { return Proposal::absent(Absence::NoAdvice) };
+        let Some(advice) = view.advice("model") else {
+            return Proposal::absent(Absence::NoAdvice);
+        };
+        let Says::Delta(deltas) = &advice.says else {
+            return Proposal::absent(Absence::NoAdvice);
+        };
         let baseline = context.reactive[0].replicas.map_or(0, Replicas::as_i64);
         let replicas = Replicas::saturating(baseline + i64::from(deltas[0].1));
-        let basis = Basis::Advice { text: advice.text.clone() };
+        let basis = Basis::Advice {
+            text: advice.text.clone(),
+        };
         let confidence = Confidence::percent(advice.confidence_percent.unwrap_or(0));
-        Proposal { confidence, ..Proposal::replicas(&deltas[0].0, replicas, basis) }
+        Proposal {
+            confidence,
+            ..Proposal::replicas(&deltas[0].0, replicas, basis)
+        }
     }
 }
 
@@ -322,30 +452,59 @@ fn advice_is_a_delta_on_the_baseline_under_the_same_guards() {
         let until = at + Span::from_seconds(45);
         let says = Says::Delta(vec![(id("web"), delta)]);
         let text = "traffic doubles at nine ".repeat(100);
-        Input::Advice(Advice { by: "model".to_owned(), at, until, says, confidence_percent: Some(70), text })
+        Input::Advice(Advice {
+            by: "model".to_owned(),
+            at,
+            until,
+            says,
+            confidence_percent: Some(70),
+            text,
+        })
     };
     let at = |second: i64| {
         let now = START + Span::from_seconds(second);
-        [samples(now, vec![state("web", 4, 900, now)]), Input::Tick { now }]
+        [
+            samples(now, vec![state("web", 4, 900, now)]),
+            Input::Tick { now },
+        ]
     };
     let mut inputs = vec![advise(0, 1)];
     inputs.extend(at(0));
     let tick = check_replay(&spec, || Box::new(Deltas), &inputs);
-    assert_eq!(tick.targets[0].decided.replicas, Some(Replicas::new(7)), "6 of the HPA and one more");
+    assert_eq!(
+        tick.targets[0].decided.replicas,
+        Some(Replicas::new(7)),
+        "6 of the HPA and one more"
+    );
     inputs.push(advise(15, 1000));
     inputs.extend(at(15));
     let tick = check_replay(&spec, || Box::new(Deltas), &inputs);
-    assert_eq!(tick.targets[0].decided.replicas, Some(Replicas::new(8)), "at most twice the current");
+    assert_eq!(
+        tick.targets[0].decided.replicas,
+        Some(Replicas::new(8)),
+        "at most twice the current"
+    );
     inputs.push(advise(30, -5));
     inputs.extend(at(30));
     let tick = check_replay(&spec, || Box::new(Deltas), &inputs);
-    assert!(tick.targets[0].decided.replicas >= Some(Replicas::new(6)), "never below the floor");
+    assert!(
+        tick.targets[0].decided.replicas >= Some(Replicas::new(6)),
+        "never below the floor"
+    );
     inputs.extend(at(120));
     let tick = check_replay(&spec, || Box::new(Deltas), &inputs);
-    assert_eq!(tick.judged[0].proposal.basis, Basis::Absent(Absence::NoAdvice), "old advice is no advice");
+    assert_eq!(
+        tick.judged[0].proposal.basis,
+        Basis::Absent(Absence::NoAdvice),
+        "old advice is no advice"
+    );
     let told = build(&spec, || Box::new(Deltas));
     let longest = fly(&mut build(&spec, || Box::new(Deltas)), &inputs[..3]).0;
-    assert!(longest[0].len() < 4096, "the reasoning is cut: {} bytes", longest[0].len());
+    assert!(
+        longest[0].len() < 4096,
+        "the reasoning is cut: {} bytes",
+        longest[0].len()
+    );
     drop(told);
 }
 
@@ -361,12 +520,17 @@ impl Proposer for Learns {
     fn propose(&mut self, view: &View<'_>, _: &Context<'_>) -> Proposal {
         // Its wish tells what it learned, so that the replay must get that right too.
         let learned: u32 = self.seen.iter().map(|(_, n)| n).sum();
-        Proposal::replicas(&view.spec.targets()[0].id, Replicas::new(20 + learned), Basis::Fixed)
+        Proposal::replicas(
+            &view.spec.targets()[0].id,
+            Replicas::new(20 + learned),
+            Basis::Fixed,
+        )
     }
 
     fn settled(&mut self, settled: &Settled) {
         let executed = settled.executed.first().and_then(|(_, s)| s.replicas);
-        self.seen.push((settled.seq.0, executed.map_or(0, Replicas::get)));
+        self.seen
+            .push((settled.seq.0, executed.map_or(0, Replicas::get)));
     }
 
     fn save(&self) -> Vec<u8> {
@@ -374,7 +538,10 @@ impl Proposer for Learns {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
-        let failed = |e: serde_json::Error| RestoreError { proposer: "learns".to_owned(), why: e.to_string() };
+        let failed = |e: serde_json::Error| RestoreError {
+            proposer: "learns".to_owned(),
+            why: e.to_string(),
+        };
         self.seen = serde_json::from_slice(state).map_err(failed)?;
         Ok(())
     }
@@ -397,9 +564,21 @@ fn a_learner_sees_the_executed_action_and_not_its_wish() {
         assert!(decided.get() <= 2 * current, "the wish of 20 is limited");
         // The third write fails.
         let failed = i == 2;
-        let outcome = if failed { Outcome::Failed } else { Outcome::Applied };
-        let executed = if failed { Vec::new() } else { vec![(id("web"), Setting::replicas(decided))] };
-        let settled = Input::Settled { seq: tick.seq, outcome, executed };
+        let outcome = if failed {
+            Outcome::Failed
+        } else {
+            Outcome::Applied
+        };
+        let executed = if failed {
+            Vec::new()
+        } else {
+            vec![(id("web"), Setting::replicas(decided))]
+        };
+        let settled = Input::Settled {
+            seq: tick.seq,
+            outcome,
+            executed,
+        };
         engine.feed(settled.clone());
         inputs.push(settled);
         current = if failed { current } else { decided.get() };
@@ -407,8 +586,9 @@ fn a_learner_sees_the_executed_action_and_not_its_wish() {
     let learned: Vec<(u64, u32)> = {
         let snapshot = engine.snapshot();
         let hex = &snapshot.proposers[0].1;
-        let bytes: Vec<u8> =
-            (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
+        let bytes: Vec<u8> = (0..hex.len() / 2)
+            .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+            .collect();
         serde_json::from_slice(&bytes).unwrap()
     };
     assert_eq!(learned[0], (1, 8), "executed 8, wished 20");
@@ -428,7 +608,7 @@ struct Fails {
 impl Proposer for Fails {
     fn propose(&mut self, view: &View<'_>, _: &Context<'_>) -> Proposal {
         self.asked += 1;
-        assert!(self.asked % 3 != 0, "this failure is meant");
+        assert!(!self.asked.is_multiple_of(3), "this failure is meant");
         Proposal::replicas(&view.spec.targets()[0].id, Replicas::new(6), Basis::Fixed)
     }
 
@@ -447,10 +627,24 @@ fn a_proposer_that_fails_goes_on_from_its_last_saved_state() {
     let inputs: Vec<Input> = (0..8)
         .flat_map(|i| {
             let now = START + Span::from_seconds(15 * i);
-            [samples(now, vec![state("web", 4, 600, now)]), Input::Tick { now }]
+            [
+                samples(now, vec![state("web", 4, 600, now)]),
+                Input::Tick { now },
+            ]
         })
         .collect();
-    let tick = check_replay(&spec_of(&["web"], "fails"), || Box::new(Fails::default()), &inputs);
-    assert_eq!(tick.judged[0].proposal.basis, Basis::Absent(Absence::Failed), "state 2 is tried again and again");
-    assert!(tick.targets[0].decided.replicas >= Some(Replicas::new(4)), "the floor holds without it");
+    let tick = check_replay(
+        &spec_of(&["web"], "fails"),
+        || Box::new(Fails::default()),
+        &inputs,
+    );
+    assert_eq!(
+        tick.judged[0].proposal.basis,
+        Basis::Absent(Absence::Failed),
+        "state 2 is tried again and again"
+    );
+    assert!(
+        tick.targets[0].decided.replicas >= Some(Replicas::new(4)),
+        "the floor holds without it"
+    );
 }

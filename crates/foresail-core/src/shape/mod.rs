@@ -85,7 +85,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1000);
 
     fn check(
-        spec: ShapeSpec,
+        spec: &ShapeSpec,
         current: u32,
         ready: u32,
         wished: u32,
@@ -106,7 +106,7 @@ mod tests {
             to,
         });
         let wish = Wish {
-            spec: &spec,
+            spec,
             state: &state,
             history: &history,
             episode: None,
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn without_knobs_nothing_is_shaped() {
-        assert_eq!(check(ShapeSpec::default(), 4, 4, 9, 3000), (9, vec![]));
+        assert_eq!(check(&ShapeSpec::default(), 4, 4, 9, 3000), (9, vec![]));
     }
 
     #[test]
@@ -131,11 +131,8 @@ mod tests {
             tolerance_percent: Some(10),
             ..ShapeSpec::default()
         };
-        assert_eq!(
-            check(spec.clone(), 4, 4, 5, 1080),
-            (4, vec![GuardName::Tolerance])
-        );
-        assert_eq!(check(spec, 4, 4, 5, 1101), (5, vec![]));
+        assert_eq!(check(&spec, 4, 4, 5, 1080), (4, vec![GuardName::Tolerance]));
+        assert_eq!(check(&spec, 4, 4, 5, 1101), (5, vec![]));
     }
 
     #[test]
@@ -144,16 +141,13 @@ mod tests {
             readiness: true,
             ..ShapeSpec::default()
         };
+        assert_eq!(check(&spec, 6, 3, 5, 0), (6, vec![GuardName::Readiness]));
+        assert_eq!(check(&spec, 6, 6, 5, 0), (5, vec![]), "nothing is starting");
         assert_eq!(
-            check(spec.clone(), 6, 3, 5, 0),
-            (6, vec![GuardName::Readiness])
+            check(&spec, 6, 3, 9, 0),
+            (9, vec![]),
+            "a rise is never held"
         );
-        assert_eq!(
-            check(spec.clone(), 6, 6, 5, 0),
-            (5, vec![]),
-            "nothing is starting"
-        );
-        assert_eq!(check(spec, 6, 3, 9, 0), (9, vec![]), "a rise is never held");
     }
 
     #[test]
@@ -162,16 +156,13 @@ mod tests {
             cooldown: Span::from_seconds(120),
             ..ShapeSpec::default()
         };
-        assert_eq!(
-            check(spec.clone(), 6, 6, 5, 0),
-            (6, vec![GuardName::Cooldown])
-        );
-        assert_eq!(check(spec, 6, 6, 7, 0), (7, vec![]));
+        assert_eq!(check(&spec, 6, 6, 5, 0), (6, vec![GuardName::Cooldown]));
+        assert_eq!(check(&spec, 6, 6, 7, 0), (7, vec![]));
         let short = ShapeSpec {
             cooldown: Span::from_seconds(99),
             ..ShapeSpec::default()
         };
-        assert_eq!(check(short, 6, 6, 5, 0), (5, vec![]));
+        assert_eq!(check(&short, 6, 6, 5, 0), (5, vec![]));
     }
 
     #[test]

@@ -189,9 +189,9 @@ mod tests {
         );
         for i in 0..1000 {
             if i % 3 == 0 {
-                a.record(i * i)
+                a.record(i * i);
             } else {
-                b.record(i * i)
+                b.record(i * i);
             }
             both.record(i * i);
         }

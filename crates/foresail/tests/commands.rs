@@ -1,0 +1,554 @@
+//! Every command as a user meets it: what it prints, how it ends, what it refuses.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    reason = "tests may fail loudly"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{foresail, golden, refused, root, stdout};
+
+/// An hour of CSV, so that a run takes no time.
+fn small_trace(folder: &Path) {
+    let rows: String = (0..60)
+        .map(|i| format!("{},{}\n", 1_767_571_200 + 60 * i, 300 + (i * 37) % 200))
+        .collect();
+    fs::write(folder.join("web.csv"), format!("timestamp,count\n{rows}")).unwrap();
+}
+
+#[test]
+fn compare_ends_with_the_reports_path_and_writes_every_file() {
+    let folder = tempfile::tempdir().unwrap();
+    small_trace(folder.path());
+    let text = stdout(
+        folder.path(),
+        &["compare", "--trace", "web.csv", "--out", "report"],
+        0,
+    );
+    assert_eq!(text.lines().last(), Some("report: report/index.html"));
+    for name in [
+        "index.html",
+        "summary.csv",
+        "ticks.parquet",
+        "run.json",
+        "figures/cost-slo.svg",
+        "figures/cost-slo.png",
+    ] {
+        assert!(folder.path().join("report").join(name).is_file(), "{name}");
+    }
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(left.len(), 2, "nothing else is left behind: {left:?}");
+    let summary = fs::read_to_string(folder.path().join("report/summary.csv")).unwrap();
+    golden("commands/summary.csv", &summary);
+}
+
+#[test]
+fn report_rebuilds_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    small_trace(folder.path());
+    stdout(
+        folder.path(),
+        &[
+            "compare",
+            "--trace",
+            "web.csv",
+            "--out",
+            "a",
+            "--policies",
+            "hpa,kpa",
+        ],
+        0,
+    );
+    let text = stdout(folder.path(), &["report", "a", "--out", "b"], 0);
+    assert_eq!(text, "report: b/index.html\n");
+    for name in [
+        "index.html",
+        "summary.csv",
+        "ticks.parquet",
+        "figures/waits.png",
+    ] {
+        let read = |f: &str| fs::read(folder.path().join(f).join(name)).unwrap();
+        assert_eq!(read("a"), read("b"), "{name}");
+    }
+}
+
+#[test]
+fn the_summary_is_the_same_as_a_table_csv_and_json() {
+    let folder = tempfile::tempdir().unwrap();
+    small_trace(folder.path());
+    let run = |output| {
+        stdout(
+            folder.path(),
+            &[
+                "compare",
+                "--trace",
+                "web.csv",
+                "--policies",
+                "hpa",
+                "--output",
+                output,
+            ],
+            0,
+        )
+    };
+    let json: serde_json::Value = serde_json::from_str(&run("json")).unwrap();
+    assert_eq!(json["policies"][0]["policy"], "hpa");
+    assert_eq!(json["frontier"].as_array().unwrap().len(), 18);
+    let csv = run("csv");
+    assert!(
+        csv.starts_with("policy,violations_percent,") && csv.lines().count() == 2,
+        "{csv}"
+    );
+    assert!(run("table").contains("BROKE THE PROMISE"));
+}
+
+#[test]
+fn a_flight_is_recorded_replayed_and_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    small_trace(folder.path());
+    for (policy, file) in [("predictive-hpa", "a.jsonl"), ("kpa", "b.jsonl.gz")] {
+        let args = [
+            "simulate",
+            "--trace",
+            "web.csv",
+            "--policies",
+            policy,
+            "--record",
+            file,
+        ];
+        stdout(folder.path(), &args, 0);
+        assert_eq!(
+            stdout(folder.path(), &["replay", file], 0),
+            "identical\n",
+            "{policy}"
+        );
+    }
+    let what_if = "--what-if=targets.0.hpa.maxReplicas=3";
+    let at = "--at=2026-01-05T00:30:00Z";
+    let text = stdout(
+        folder.path(),
+        &[
+            "explain",
+            "a.jsonl",
+            at,
+            what_if,
+            "--what-if=without=Stabilization",
+        ],
+        0,
+    );
+    golden("commands/explain.txt", &text);
+    let json = stdout(
+        folder.path(),
+        &["explain", "a.jsonl", at, what_if, "--output", "json"],
+        0,
+    );
+    golden("commands/explain.json", &json);
+    let none = foresail(
+        folder.path(),
+        &["explain", "a.jsonl", "--at=1999-01-01T00:00:00Z"],
+    );
+    assert_eq!(none.status.code(), Some(5), "not found");
+    // One changed number of one input must be noticed.
+    let record = fs::read_to_string(folder.path().join("a.jsonl")).unwrap();
+    let line = record
+        .lines()
+        .skip(100)
+        .find(|l| l.starts_with("{\"input\"") && l.contains("\"value\":"))
+        .unwrap();
+    let other = record.replacen(line, &line.replace("\"value\":", "\"value\":1"), 1);
+    fs::write(folder.path().join("c.jsonl"), other).unwrap();
+    let replayed = foresail(folder.path(), &["replay", "c.jsonl"]);
+    assert_eq!(replayed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&replayed.stdout).starts_with("differs at line"));
+}
+
+const SPEC: &str = "
+targets:
+  - id: default/Deployment/web
+    hpa: {minReplicas: 1, maxReplicas: 10, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}]}
+proposers:
+  - {name: static, knobs: {replicas: 3}}
+  - name: hpa
+";
+
+fn inputs() -> String {
+    let sample = r#"{"value":900,"at":"2026-01-01T08:00:00Z","windowSeconds":30}"#;
+    let pod = r#"{"phase":"Running","started_at":null,"startedAt":"2026-01-01T06:00:00Z","ready":"True","readyChangedAt":"2026-01-01T06:01:00Z"}"#
+        .replace(r#""started_at":null,"#, "");
+    let reading = format!(r#"{{"request":1000,"sample":{sample}}}"#);
+    let target = format!(
+        r#"{{"target":"default/Deployment/web","current":{{"replicas":4}},"statusReplicas":4,"ready":4,"pods":[{}],"readings":[{{"pods":[{}]}}]}}"#,
+        vec![pod; 4].join(","),
+        vec![reading; 4].join(",")
+    );
+    format!(
+        "{{\"samples\":{{\"at\":\"2026-01-01T08:00:10Z\",\"targets\":[{target}]}}}}\n{{\"tick\":{{\"now\":\"2026-01-01T08:00:10Z\"}}}}\n"
+    )
+}
+
+#[test]
+fn decide_prints_the_tick_and_goes_on_from_a_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("spec.yaml"), SPEC).unwrap();
+    fs::write(folder.path().join("inputs.jsonl"), inputs()).unwrap();
+    let args = [
+        "decide",
+        "--spec",
+        "spec.yaml",
+        "--inputs",
+        "inputs.jsonl",
+        "--save",
+        "state.json",
+    ];
+    golden("commands/decide.json", &stdout(folder.path(), &args, 0));
+    let later = inputs().replace("08:00", "08:01");
+    fs::write(folder.path().join("later.jsonl"), later).unwrap();
+    let args = [
+        "decide",
+        "--spec",
+        "spec.yaml",
+        "--inputs",
+        "later.jsonl",
+        "--snapshot",
+        "state.json",
+        "--output",
+        "table",
+    ];
+    golden("commands/decide.txt", &stdout(folder.path(), &args, 0));
+}
+
+#[test]
+fn what_is_wrong_in_a_spec_is_told_at_once_with_path_and_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = "
+targets:
+  - id: web
+    hpa:
+      minReplicas: 5
+      maxReplicas: 2
+      behavior: {scaleUp: {policies: [{type: Pods, value: 0, periodSeconds: 0}]}}
+    capacity: 0 req/s
+proposers:
+  - name: hpaa
+intervalSeconds: 0
+";
+    fs::write(folder.path().join("spec.yaml"), wrong).unwrap();
+    let error = refused(folder.path(), &["decide", "--spec", "spec.yaml"]);
+    for want in [
+        "targets[0].hpa.maxReplicas: 2: is below minReplicas = 5",
+        "targets[0].hpa.behavior.scaleUp.policies[0].periodSeconds: 0: must be 1…1800",
+        "policies[0].value: 0: must be above 0",
+        "targets[0].capacity: 0 req/s: must be above 0",
+        "intervalSeconds: 0s: must be above 0",
+    ] {
+        assert!(error.contains(want), "{want}\n{error}");
+    }
+    fs::write(
+        folder.path().join("spec.yaml"),
+        SPEC.replace("static", "sttic"),
+    )
+    .unwrap();
+    assert!(
+        refused(folder.path(), &["decide", "--spec", "spec.yaml"])
+            .contains("did you mean `static`")
+    );
+    fs::write(
+        folder.path().join("spec.yaml"),
+        SPEC.replace("replicas: 3", "replica: 3"),
+    )
+    .unwrap();
+    assert!(
+        refused(folder.path(), &["decide", "--spec", "spec.yaml"])
+            .contains("did you mean `replicas`")
+    );
+}
+
+#[test]
+fn conformance_tells_pass_allowed_and_unreadable_by_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let vectors = root().join("tests/golden/hpa/hpa_vectors.json");
+    let vectors = vectors.to_str().unwrap();
+    let text = stdout(
+        folder.path(),
+        &["conformance", "hpa", vectors, "--output", "json"],
+        0,
+    );
+    assert_eq!(text.lines().count(), 108);
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    for key in [
+        "scaledTo",
+        "statusDesiredReplicas",
+        "conditions",
+        "events",
+        "recommendationsAfter",
+        "scaleUpEventsAfter",
+        "failed",
+    ] {
+        assert!(first["result"][0].get(key).is_some(), "{key}");
+    }
+    let mut file: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(vectors).unwrap()).unwrap();
+    file["vectors"][3]["expected"][0]["scaledTo"] = serde_json::json!(77);
+    fs::write(folder.path().join("wrong.json"), file.to_string()).unwrap();
+    let text = stdout(folder.path(), &["conformance", "hpa", "wrong.json"], 1);
+    assert!(
+        text.contains("differs") && text.contains("scaledTo: expected 77"),
+        "{text}"
+    );
+    fs::write(folder.path().join("bad.json"), "{").unwrap();
+    assert!(refused(folder.path(), &["conformance", "hpa", "bad.json"]).contains("bad.json"));
+    assert!(refused(folder.path(), &["conformance", "hpa", "absent.json"]).contains("absent.json"));
+}
+
+#[test]
+fn traces_are_made_looked_at_cut_and_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    stdout(
+        here,
+        &["trace", "generate", "--days", "1", "--out", "a.csv"],
+        0,
+    );
+    golden(
+        "commands/trace-info.txt",
+        &stdout(here, &["trace", "info", "a.csv"], 0),
+    );
+    stdout(
+        here,
+        &[
+            "trace", "convert", "a.csv", "--to", "csv-wide", "--out", "b.csv",
+        ],
+        0,
+    );
+    stdout(
+        here,
+        &[
+            "trace", "convert", "b.csv", "--to", "csv-long", "--out", "c.csv",
+        ],
+        0,
+    );
+    assert_eq!(
+        fs::read(here.join("a.csv")).unwrap(),
+        fs::read(here.join("c.csv")).unwrap()
+    );
+    stdout(
+        here,
+        &[
+            "trace",
+            "convert",
+            "a.csv",
+            "--to",
+            "azure2019",
+            "--out",
+            "d.csv",
+        ],
+        0,
+    );
+    let info = |f: &str| -> serde_json::Value {
+        serde_json::from_str(&stdout(here, &["trace", "info", f, "--output", "json"], 0)).unwrap()
+    };
+    assert_eq!(info("a.csv")["requests"], info("d.csv")["requests"]);
+    let args = [
+        "trace",
+        "slice",
+        "a.csv",
+        "--from",
+        "2026-01-05T06:00:00Z",
+        "--until",
+        "2026-01-05T07:00:00Z",
+        "--out",
+        "e.csv",
+    ];
+    stdout(here, &args, 0);
+    assert_eq!(info("e.csv")["steps"], 60);
+    let none = [
+        "trace",
+        "slice",
+        "a.csv",
+        "--from",
+        "2030-01-01T00:00:00Z",
+        "--out",
+        "f.csv",
+    ];
+    assert!(refused(here, &none).contains("nothing is left"));
+    assert!(!here.join("f.csv").exists());
+}
+
+#[test]
+fn trace_check_finds_missing_days() {
+    let folder = tempfile::tempdir().unwrap();
+    let header: Vec<String> = (1..=1440).map(|m| m.to_string()).collect();
+    let row = vec!["1"; 1440].join(",");
+    let text = format!(
+        "HashOwner,HashApp,HashFunction,Trigger,{}\no,a,f,http,{row}\n",
+        header.join(",")
+    );
+    fs::write(
+        folder
+            .path()
+            .join("invocations_per_function_md.anon.d01.csv"),
+        text,
+    )
+    .unwrap();
+    let one = stdout(folder.path(), &["trace", "check", ".", "--days", "1"], 0);
+    assert!(
+        one.contains("ok   day 1: 1 functions, 1440 requests"),
+        "{one}"
+    );
+    let two = stdout(folder.path(), &["trace", "check", ".", "--days", "1-2"], 1);
+    assert!(two.contains("fail day 2: no file of invocations"), "{two}");
+}
+
+#[test]
+fn bad_input_ends_with_2_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("empty.csv"), "").unwrap();
+    fs::write(here.join("head.csv"), "timestamp,count\n").unwrap();
+    fs::write(here.join("odd.csv"), "colour,taste\nred,sweet\n").unwrap();
+    fs::write(here.join("negative.csv"), "timestamp,count\n0,-5\n").unwrap();
+    fs::write(here.join("nan.csv"), "timestamp,count\n0,NaN\n").unwrap();
+    fs::write(here.join("gap.csv"), "timestamp,count\n0,5\n60,\n120,5\n").unwrap();
+    fs::write(here.join("twice.csv"), "timestamp,count\n0,5\n0,6\n").unwrap();
+    fs::write(here.join("zeros.csv"), "timestamp,count\n0,0\n60,0\n").unwrap();
+    fs::write(here.join("short.csv"), "timestamp,count\n0,5\n60,5\n").unwrap();
+    // The begin of a gzip member and no more.
+    fs::write(
+        here.join("cut.csv.gz"),
+        [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b],
+    )
+    .unwrap();
+    fs::write(here.join("photo.png"), b"x").unwrap();
+    let before = fs::read_dir(here).unwrap().count();
+    let cases: [(&[&str], &str); 18] = [
+        (&["--trace", "empty.csv"], "empty.csv has no data"),
+        (&["--trace", "head.csv"], "has no data"),
+        (&["--trace", "odd.csv"], "in none of the known formats"),
+        (
+            &["--trace", "negative.csv"],
+            "negative.csv, line 2, column count: found `-5`",
+        ),
+        (&["--trace", "nan.csv"], "line 2, column count: found `NaN`"),
+        (
+            &["--trace", "gap.csv"],
+            "say what they mean: --gaps zero or --gaps hold",
+        ),
+        (&["--trace", "twice.csv"], "stands there twice"),
+        (&["--trace", "zeros.csv"], "no item has a single request"),
+        (&["--trace", "cut.csv.gz"], "cut short"),
+        (&["--trace", "absent.csv"], "cannot read absent.csv"),
+        (
+            &["--trace", "short.csv", "--startup", "5m"],
+            "not shorter than the run",
+        ),
+        (
+            &["--trace", "short.csv", "--service", "0s"],
+            "service: mean 0s: must be above 0",
+        ),
+        (&["--min", "5", "--max", "2"], "--min 5 is above --max 2"),
+        (&["--policies", "hpaa"], "did you mean `hpa`"),
+        (
+            &[
+                "--policies",
+                "hpa",
+                "--trace",
+                "short.csv",
+                "--out",
+                "photo.png",
+            ],
+            "give another folder with --out",
+        ),
+        (&["--out", "photo.png/report"], "cannot write"),
+        (&["--slo", "fast"], "is not an SLO"),
+        (
+            &[
+                "--metric-loss",
+                "2",
+                "--trace",
+                "short.csv",
+                "--startup",
+                "1s",
+            ],
+            "loss: 2: must be 0 to 1",
+        ),
+    ];
+    for (args, want) in cases {
+        let all: Vec<&str> = std::iter::once("compare")
+            .chain(args.iter().copied())
+            .collect();
+        let error = refused(here, &all);
+        assert!(error.contains(want), "{args:?}: {error}");
+        assert_eq!(
+            fs::read_dir(here).unwrap().count(),
+            before,
+            "{args:?} left something behind"
+        );
+    }
+    let skipped = stdout(
+        here,
+        &["compare", "--trace", "negative.csv", "--skip-bad-rows"],
+        2,
+    );
+    assert!(skipped.is_empty());
+}
+
+#[test]
+fn settings_are_refused_with_a_suggestion() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("foresail.toml"),
+        "[simulate]\nsede = 7\n",
+    )
+    .unwrap();
+    assert!(refused(folder.path(), &["config", "view"]).contains("did you mean `simulate.seed`"));
+    fs::write(
+        folder.path().join("foresail.toml"),
+        "[simulate]\nseed = 7\n",
+    )
+    .unwrap();
+    let text = stdout(folder.path(), &["config", "view", "--origin"], 0);
+    assert!(
+        text.lines()
+            .any(|l| l.starts_with("simulate.seed") && l.contains("(file foresail.toml)")),
+        "{text}"
+    );
+}
+
+#[test]
+fn help_of_every_command_is_pinned() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands = [
+        "compare",
+        "simulate",
+        "decide",
+        "explain",
+        "replay",
+        "conformance",
+        "trace",
+        "report",
+        "doctor",
+        "config",
+        "completion",
+        "version",
+    ];
+    let mut text = stdout(folder.path(), &["--help"], 0);
+    for command in commands {
+        text.push_str(&format!("\n---- foresail {command} --help\n"));
+        text.push_str(&stdout(folder.path(), &[command, "--help"], 0));
+    }
+    golden("commands/help.txt", &text);
+    assert!(stdout(folder.path(), &["doctor"], 0).contains("ok   foresail"));
+    assert!(stdout(folder.path(), &["version"], 0).starts_with("foresail 0."));
+    assert!(stdout(folder.path(), &["completion", "bash"], 0).contains("_foresail"));
+    assert_eq!(foresail(folder.path(), &["compar"]).status.code(), Some(2));
+}

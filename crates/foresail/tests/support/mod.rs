@@ -1,0 +1,83 @@
+//! What the command tests share: the binary, a folder, goldens, visible skips.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Runs the binary in a folder, with no settings of this machine.
+pub fn foresail(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_foresail"));
+    command
+        .args(args)
+        .current_dir(folder)
+        .env_remove("XDG_CONFIG_HOME")
+        .env("CI", "true");
+    for (name, _) in std::env::vars() {
+        if name.starts_with("FORESAIL_") {
+            command.env_remove(name);
+        }
+    }
+    command.output().expect("the binary runs")
+}
+
+/// Its stdout; the run must have ended with this code.
+pub fn stdout(folder: &Path, args: &[&str], code: i32) -> String {
+    let output = foresail(folder, args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Its stderr; the run must have ended with code 2 and printed nothing on stdout.
+pub fn refused(folder: &Path, args: &[&str]) -> String {
+    let output = foresail(folder, args);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+    assert!(
+        output.stdout.is_empty(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    error
+}
+
+/// The repository's folder.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Compares with a pinned text, or pins it where `FORESAIL_BLESS` is set.
+pub fn golden(name: &str, text: &str) {
+    let path = root().join("tests/golden").join(name);
+    if std::env::var_os("FORESAIL_BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+        std::fs::write(&path, text).expect("writable");
+    }
+    let want = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        text, want,
+        "{name}: if this is meant, run cargo xtask golden --bless"
+    );
+}
+
+/// The folder of real traces, or a visible skip.
+pub fn data(test: &str) -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("FORESAIL_DATA_DIR") {
+        return Some(folder.into());
+    }
+    println!("SKIPPED: {test}: FORESAIL_DATA_DIR is not set");
+    if let Some(log) = std::env::var_os("FORESAIL_SKIP_LOG") {
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(log)
+            .expect("the skip log");
+        writeln!(file, "{test}: FORESAIL_DATA_DIR is not set").expect("the skip log");
+    }
+    None
+}
