@@ -21,10 +21,13 @@ struct Counts {
     skipped: u64,
 }
 
+/// What a step runs; the answer says whether all is well.
+type Run = Box<dyn Fn(&mut Counts) -> Result<bool>>;
+
 /// One step: its name and what it runs.
 struct Step {
     name: &'static str,
-    run: Box<dyn Fn(&mut Counts) -> Result<bool>>,
+    run: Run,
 }
 
 /// The folder of the workspace.

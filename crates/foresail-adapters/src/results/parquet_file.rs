@@ -110,7 +110,7 @@ fn spread<T, U>(levels: &[i16], values: Vec<T>, convert: impl Fn(T) -> U) -> Vec
         .collect()
 }
 
-/// Reads a table that [`write`] wrote.
+/// Reads a table that [`write()`] wrote.
 ///
 /// # Errors
 /// [`ParquetError`] where the bytes are no Parquet, or of a type that we do not write.
