@@ -344,7 +344,9 @@ fn functions(source: &Source) -> Vec<Function> {
             depth += i32::from(c == '{') - i32::from(c == '}');
             (depth == 0).then_some(at + open + i)
         });
-        let lines = code[at..end.unwrap_or(code.len())].lines().count();
+        let lines = code[at..end.map_or(code.len(), |end| end + 1)]
+            .lines()
+            .count();
         let name: String = code[at + 3..]
             .chars()
             .take_while(|c| c.is_alphanumeric() || *c == '_')

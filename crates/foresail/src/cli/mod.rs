@@ -48,12 +48,7 @@ impl Output {
 
 /// An autoscaler that forecasts demand, knows how sure it is, and can always say why
 #[derive(Parser, Debug)]
-#[command(
-    name = "foresail",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "foresail", version, propagate_version = true, term_width = 100)]
 pub struct Cli {
     /// The command.
     #[command(subcommand)]

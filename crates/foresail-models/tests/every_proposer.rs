@@ -1,0 +1,216 @@
+//! What every proposer of the registry owes, whichever it is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests may fail loudly"
+)]
+
+use std::collections::BTreeMap;
+
+use foresail_core::engine::{Engine, Input};
+use foresail_core::explain::{Explanation, Identity};
+use foresail_core::hpa::{HpaSpec, Phase, Pod, PodReading, PodSample, Reading, Ready};
+use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
+use foresail_core::propose::plan::{Setting, TargetId};
+use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::Replicas;
+use foresail_core::spec::{ProposerSpec, Spec};
+use foresail_models::knobs::Kind;
+use foresail_models::registry::{Entry, PROPOSERS, engine_of};
+use foresail_models::rng::Seed;
+use serde_json::json;
+
+const START: Timestamp = Timestamp::from_seconds(1_767_571_200);
+
+fn target() -> TargetId {
+    TargetId::new("default/Deployment/web")
+}
+
+fn spec(entry: &Entry) -> Spec {
+    let hpa = HpaSpec {
+        min_replicas: Some(1),
+        max_replicas: 50,
+        ..HpaSpec::default()
+    };
+    let mut spec = Spec::of_hpa(target(), hpa);
+    spec.targets[0].capacity = Some("10 req/s".parse().unwrap());
+    let mut proposer = ProposerSpec::named(entry.name);
+    if entry.name == "schedule" {
+        let rule = json!({"cron": "*/30 * * * *", "durationSeconds": 600, "replicas": 7});
+        proposer.knobs.insert("rules".to_owned(), json!([rule]));
+    }
+    spec.proposers = vec![proposer];
+    spec
+}
+
+fn engine(entry: &Entry) -> Engine {
+    engine_of(spec(entry), Seed(1)).unwrap_or_else(|p| panic!("{}: {p:?}", entry.name))
+}
+
+/// Samples of one minute: CPU, concurrency each second, demand, all following `level`.
+fn minute(i: i64, level: f64) -> Input {
+    let now = START + Span::from_seconds(60 * i);
+    let sample = |metric, at, value: f64| Sample {
+        target: target(),
+        metric,
+        at,
+        value: Some(value),
+    };
+    let mut values = vec![sample(Metric::Demand, now, level)];
+    values.extend(
+        (0..60).map(|s| sample(Metric::Concurrency, now - Span::from_seconds(59 - s), level)),
+    );
+    let pod = Pod {
+        phase: Phase::Running,
+        deleting: false,
+        started_at: Some(START - Span::from_seconds(9000)),
+        ready: Ready::True,
+        ready_changed_at: START - Span::from_seconds(8000),
+    };
+    let usage = PodSample {
+        value: (level * 100.0) as i64,
+        at: now,
+        window: Span::from_seconds(30),
+    };
+    let reading = PodReading {
+        request: Some(1000),
+        sample: Some(usage),
+    };
+    let state = TargetState {
+        target: target(),
+        current: Setting::replicas(Replicas::new(4)),
+        status_replicas: Replicas::new(4),
+        ready: Replicas::new(4),
+        pods: vec![pod; 4],
+        readings: vec![Reading::Pods(vec![reading; 4])],
+        ..TargetState::default()
+    };
+    let (health, leading) = (Health::default(), true);
+    Input::Samples(Samples {
+        at: now,
+        health,
+        leading,
+        targets: vec![state],
+        values,
+    })
+}
+
+fn level(i: i64) -> f64 {
+    20.0 + 10.0 * (i as f64 / 200.0).sin() + (i % 7) as f64 / 10.0
+}
+
+fn tick(i: i64) -> Input {
+    Input::Tick {
+        now: START + Span::from_seconds(60 * i),
+    }
+}
+
+fn tell(engine: &mut Engine, i: i64) -> String {
+    let tick = engine.feed(tick(i)).expect("a tick");
+    let told = Explanation::new(&tick, 0, engine.spec(), &Identity::default(), None).expect("one");
+    serde_json::to_string(&told).expect("JSON")
+}
+
+#[test]
+fn a_restored_proposer_goes_on_as_if_nothing_had_happened() {
+    for entry in &PROPOSERS {
+        let mut whole = engine(entry);
+        let mut first = engine(entry);
+        for i in 0..1700 {
+            for engine in [&mut whole, &mut first] {
+                engine.feed(minute(i, level(i)));
+            }
+            assert_eq!(tell(&mut whole, i), tell(&mut first, i), "{}", entry.name);
+        }
+        let text = serde_json::to_string(&first.snapshot()).expect("JSON");
+        let mut second = engine(entry);
+        second
+            .restore(serde_json::from_str(&text).expect("the same"))
+            .expect("restorable");
+        for i in 1700..1760 {
+            for engine in [&mut whole, &mut second] {
+                engine.feed(minute(i, level(i)));
+            }
+            assert_eq!(
+                tell(&mut whole, i),
+                tell(&mut second, i),
+                "{} at {i}",
+                entry.name
+            );
+        }
+    }
+}
+
+#[test]
+fn more_load_never_brings_a_smaller_wish() {
+    for entry in &PROPOSERS {
+        let wish = |factor: f64| {
+            let mut engine = engine(entry);
+            for i in 0..200 {
+                engine.feed(minute(i, level(i) * factor));
+                engine.feed(tick(i));
+            }
+            let tick = engine.feed(tick(200)).expect("a tick");
+            tick.judged[0]
+                .proposal
+                .wish(&target())
+                .and_then(|s| s.replicas)
+        };
+        assert!(
+            wish(2.0) >= wish(1.0),
+            "{}: {:?} and {:?}",
+            entry.name,
+            wish(1.0),
+            wish(2.0)
+        );
+    }
+}
+
+#[test]
+fn nonsense_and_silence_are_survived() {
+    for entry in &PROPOSERS {
+        let mut engine = engine(entry);
+        for i in 0..50 {
+            for value in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
+                engine.feed(minute(i, value));
+                let tick = engine.feed(tick(i)).expect("a tick");
+                let decided = tick.targets[0].decided.replicas.expect("replicas").get();
+                assert!((1..=50).contains(&decided), "{}: {decided}", entry.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn documented_knobs_are_taken_and_others_refused() {
+    for entry in &PROPOSERS {
+        assert!(!entry.summary.is_empty());
+        for knob in entry.knobs {
+            assert!(!knob.doc.is_empty(), "{}.{}", entry.name, knob.name);
+            if let Kind::Number { default, min, max } = knob.kind {
+                assert!(
+                    (min..=max).contains(&default),
+                    "{}.{}",
+                    entry.name,
+                    knob.name
+                );
+                let mut spec = spec(entry);
+                spec.proposers[0]
+                    .knobs
+                    .insert(knob.name.to_owned(), json!(max + 1.0));
+                let problems = engine_of(spec, Seed(1)).err().unwrap_or_default();
+                assert!(
+                    problems.iter().any(|p| p.path.ends_with(knob.name)),
+                    "{}.{}",
+                    entry.name,
+                    knob.name
+                );
+            }
+        }
+        let mut spec = spec(entry);
+        spec.proposers[0].knobs = BTreeMap::from([("colour".to_owned(), json!("blue"))]);
+        assert!(engine_of(spec, Seed(1)).is_err(), "{}", entry.name);
+    }
+}
