@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// Marks a folder as results of ours, so that it may be replaced.
 pub const MARKER: &str = "run.json";
@@ -31,6 +32,34 @@ pub enum WriteError {
     },
 }
 
+/// What is half written at present, so that an interrupted run can take it away.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn begin(path: &Path) {
+    if let Ok(mut all) = UNFINISHED.lock() {
+        all.push(path.to_owned());
+    }
+}
+
+fn end(path: &Path) {
+    if let Ok(mut all) = UNFINISHED.lock() {
+        all.retain(|p| p != path);
+    }
+}
+
+/// Takes away everything that is half written; for the handler of an interrupt.
+pub fn abandon() {
+    let all = UNFINISHED
+        .lock()
+        .map(|mut all| std::mem::take(&mut *all))
+        .unwrap_or_default();
+    for path in all {
+        // It may be a file or a folder, or be gone already.
+        let _ = fs::remove_file(&path);
+        let _ = fs::remove_dir_all(&path);
+    }
+}
+
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> WriteError + use<> {
     let path = path.display().to_string();
     move |source| WriteError::Io { path, source }
@@ -53,6 +82,7 @@ pub fn write_file(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), WriteError> {
     let temporary = beside(path);
+    begin(&temporary);
     let write = || -> io::Result<()> {
         let mut writer = BufWriter::new(File::create(&temporary)?);
         fill(&mut writer)?;
@@ -61,11 +91,13 @@ pub fn write_file(
         drop(writer);
         fs::rename(&temporary, path)
     };
-    write().map_err(|error| {
+    let written = write();
+    if written.is_err() {
         // What is half written is of no use; that it may not exist is no error.
         let _ = fs::remove_file(&temporary);
-        failed(path)(error)
-    })
+    }
+    end(&temporary);
+    written.map_err(failed(path))
 }
 
 /// A results folder in the making: a sibling of the final one until [`ResultsFolder::commit`].
@@ -95,6 +127,7 @@ impl ResultsFolder {
             fs::remove_dir_all(&staging).map_err(failed(target))?;
         }
         fs::create_dir(&staging).map_err(failed(target))?;
+        begin(&staging);
         Ok(Self {
             target: target.to_owned(),
             staging,
@@ -147,6 +180,7 @@ impl Drop for ResultsFolder {
         if !self.committed {
             let _ = fs::remove_dir_all(&self.staging);
         }
+        end(&self.staging);
     }
 }
 

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use foresail::cli::{self, Cli};
-use foresail::exit::code_of;
+use foresail::exit::{Code, code_of};
 
 fn main() -> ExitCode {
+    // Without a handler an interrupt ends the process too, it only leaves its temporary files.
+    let _ = ctrlc::set_handler(interrupted);
     let cli = Cli::parse();
     let stdout = std::io::stdout();
     let mut out = std::io::BufWriter::new(stdout.lock());
@@ -22,4 +24,14 @@ fn main() -> ExitCode {
             code_of(&error).into()
         }
     }
+}
+
+/// Takes half-written files away and ends; what was there before is untouched.
+#[allow(
+    clippy::exit,
+    reason = "an interrupt ends the process from another thread"
+)]
+fn interrupted() {
+    foresail_adapters::atomic::abandon();
+    std::process::exit(Code::Interrupted as i32);
 }

@@ -552,3 +552,24 @@ fn help_of_every_command_is_pinned() {
     assert!(stdout(folder.path(), &["completion", "bash"], 0).contains("_foresail"));
     assert_eq!(foresail(folder.path(), &["compar"]).status.code(), Some(2));
 }
+
+/// Ctrl-C while it runs: code 130, and neither a report nor half of one.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_foresail"))
+        .args(["compare", "--jobs", "1"])
+        .current_dir(folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -93,6 +93,9 @@ pub struct RunArgs {
     /// Run times of an Azure 2019 trace
     #[arg(long, value_name = "FILE")]
     pub durations: Option<PathBuf>,
+    /// Memory of an Azure 2019 trace; only its price counts
+    #[arg(long, value_name = "FILE")]
+    pub memory: Option<PathBuf>,
     /// Skip rows that cannot be read, and say how many
     #[arg(long)]
     pub skip_bad_rows: bool,

@@ -1,9 +1,9 @@
 //! Traces from disk as workloads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use foresail_adapters::io::azure2019::{self, Kind};
+use foresail_adapters::io::azure2019::{self, ByName, Kind};
 use foresail_adapters::io::{Items, compress, read_items};
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::series::Series;
@@ -13,7 +13,7 @@ use foresail_sim::experiment::Item;
 use foresail_sim::rng::Stream;
 use foresail_sim::workload::Workload;
 
-use super::options::{GapsArg, Options};
+use super::options::{GapsArg, Options, RunArgs};
 use super::plan::{Defaults, setup_of};
 
 /// Items that are simulated where none are asked for: all of a small trace.
@@ -74,6 +74,7 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
         }
     }
     let skipped = items.skipped().count;
+    let known = Known::read(path, args)?;
     if args.functions.is_none() && of > ITEMS_DEFAULT {
         eprintln!(
             "note: {of} items in the trace; the {ITEMS_DEFAULT} busiest are simulated (--functions N for more)"
@@ -81,7 +82,7 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
     }
     let busiest = busiest.into_iter().filter(|(total, _)| *total > 0.0);
     let items = busiest
-        .map(|(_, item)| to_item(item, options))
+        .map(|(_, item)| to_item(item, options, &known))
         .collect::<Result<Vec<_>>>()?;
     if items.is_empty() {
         bail!(
@@ -92,11 +93,38 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
     Ok(Read { items, of, skipped })
 }
 
-fn to_item(mut item: TraceItem, options: &Options) -> Result<Item> {
-    if let Some(path) = &options.args.durations {
-        let durations = azure2019::read_percentiles(compress::open(path)?)?;
-        azure2019::join(&mut item, &durations, &azure2019::ByName::new());
+/// Run times and memory, by name.
+#[derive(Debug, Default)]
+struct Known {
+    durations: ByName,
+    memory: ByName,
+}
+
+impl Known {
+    /// From the named files, and from a folder's own files of every day; an earlier day counts.
+    fn read(path: &Path, args: &RunArgs) -> Result<Self> {
+        let mut known = Self::default();
+        let of = |kind: Kind, named: Option<&PathBuf>| -> Result<ByName> {
+            let mut files: Vec<PathBuf> = named.into_iter().cloned().collect();
+            if path.is_dir() {
+                files.extend(azure2019::day_files(path, kind)?.into_values());
+            }
+            let mut all = ByName::new();
+            for file in files {
+                for (name, percentiles) in azure2019::read_percentiles(compress::open(&file)?)? {
+                    all.entry(name).or_insert(percentiles);
+                }
+            }
+            Ok(all)
+        };
+        known.durations = of(Kind::Durations, args.durations.as_ref())?;
+        known.memory = of(Kind::Memory, args.memory.as_ref())?;
+        Ok(known)
     }
+}
+
+fn to_item(mut item: TraceItem, options: &Options, known: &Known) -> Result<Item> {
+    azure2019::join(&mut item, &known.durations, &known.memory);
     let counts = whole_counts(&item.id, &item.demand, options)?;
     let mut defaults = DEFAULTS;
     if let Some(durations) = &item.durations
