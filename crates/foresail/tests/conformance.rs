@@ -106,8 +106,8 @@ fn what_cannot_be_read_names_its_place() {
             "Dancing",
         ),
         (
-            "[{\"id\": \"X3\", \"hpa\": {\"spec\": {\"maxReplicas\": 0}}}]",
-            "maxReplicas",
+            "[{\"id\": \"X3\", \"hpa\": {\"spec\": {\"maxReplicas\": 5, \"metrics\": [{\"type\": \"External\", \"external\": {\"metric\": {\"name\": \"q\"}, \"target\": {\"type\": \"Value\", \"value\": \"ten\"}}}]}}}]",
+            "`ten` is not a quantity",
         ),
     ] {
         let error = parse(text)

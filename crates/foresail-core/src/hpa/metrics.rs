@@ -257,7 +257,7 @@ impl PodsPass<'_> {
     fn by_utilization(&self) -> Option<i32> {
         match self.rule.target {
             Target::Utilization(percent) => Some(percent),
-            Target::AverageValue(_) | Target::Value(_) => None,
+            Target::AverageValue(_) | Target::Value(_) | Target::Missing => None,
         }
     }
 
@@ -281,6 +281,7 @@ impl PodsPass<'_> {
                 let average = saturate_i64(sums.usage / i128::from(sums.samples.max(1)));
                 (sums.samples > 0).then(|| average as f64 / target as f64)
             }
+            Target::Missing => None,
         }
     }
 
@@ -306,6 +307,7 @@ impl PodsPass<'_> {
                 saturate_i64(i128::from(request.unwrap_or(0)) * share / 100)
             }
             Target::AverageValue(target) | Target::Value(target) => target,
+            Target::Missing => 0,
         }
     }
 }
@@ -448,7 +450,7 @@ fn of_total(
             let needed = (ratio * ready_running(seen.pods)? as f64).ceil();
             Some((needed as i32, ratio))
         }
-        Target::Utilization(_) => None,
+        Target::Utilization(_) | Target::Missing => None,
     }
 }
 

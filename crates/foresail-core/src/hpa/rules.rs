@@ -1,8 +1,8 @@
 //! From the API's spec to compiled rules: validation and the API server's defaulting.
 
 use super::spec::{
-    Amount, ControllerSettings, HpaSpec, MetricSpec, MetricTarget, ObjectReference, Policy,
-    PolicyType, ScalingRules, SelectPolicy,
+    Amount, ControllerSettings, HpaSpec, MetricSpec, MetricTarget, NamedMetric, ObjectReference,
+    Policy, PolicyType, ResourceMetric, ScalingRules, SelectPolicy,
 };
 use crate::quantity::time::Span;
 use crate::quantity::units::parse_kubernetes_milli;
@@ -55,6 +55,8 @@ pub enum Target {
     AverageValue(i64),
     /// Thousandths in all.
     Value(i64),
+    /// None was given; the metric can never be used.
+    Missing,
 }
 
 /// One compiled metric.
@@ -148,6 +150,33 @@ impl Rules {
         spec: &HpaSpec,
         controller: ControllerSettings,
     ) -> Result<Self, Vec<HpaProblem>> {
+        let (rules, found) = Self::read(spec, controller);
+        if found.problems.is_empty() {
+            Ok(rules)
+        } else {
+            Err(found.problems)
+        }
+    }
+
+    /// Applies the API server's defaults without its validation.
+    ///
+    /// The controller computes on whatever object it is given; so does the conformance command.
+    ///
+    /// # Errors
+    /// Only what no controller could compute with: a quantity that is none.
+    pub fn compile_unchecked(
+        spec: &HpaSpec,
+        controller: ControllerSettings,
+    ) -> Result<Self, Vec<HpaProblem>> {
+        let (rules, found) = Self::read(spec, controller);
+        if found.unreadable {
+            Err(found.problems)
+        } else {
+            Ok(rules)
+        }
+    }
+
+    fn read(spec: &HpaSpec, controller: ControllerSettings) -> (Self, Found) {
         let mut found = Found::default();
         let (min, max) = (spec.min_replicas.unwrap_or(1), spec.max_replicas);
         let default_metric = [MetricSpec::cpu_utilization(DEFAULT_CPU_UTILIZATION)];
@@ -159,7 +188,7 @@ impl Rules {
         let metrics: Vec<_> = written
             .iter()
             .enumerate()
-            .filter_map(|(i, m)| found.metric(i, m))
+            .map(|(i, m)| found.metric(i, m))
             .collect();
         found.bounds(min, max, &metrics);
         found.controller(&controller);
@@ -167,19 +196,18 @@ impl Rules {
             up: found.direction("scaleUp", b.scale_up.as_ref(), &controller),
             down: found.direction("scaleDown", b.scale_down.as_ref(), &controller),
         });
-        if found.0.is_empty() {
-            let zero_gate = controller.gates.scale_to_zero;
-            Ok(Self {
+        let zero_gate = controller.gates.scale_to_zero;
+        (
+            Self {
                 min,
                 max,
                 metrics,
                 behavior,
                 controller,
                 zero_gate,
-            })
-        } else {
-            Err(found.0)
-        }
+            },
+            found,
+        )
     }
 
     /// The fewest replicas.
@@ -256,11 +284,15 @@ impl Rules {
 
 /// Problems found so far.
 #[derive(Default)]
-struct Found(Vec<HpaProblem>);
+struct Found {
+    problems: Vec<HpaProblem>,
+    /// `true` once something was met that no controller could compute with.
+    unreadable: bool,
+}
 
 impl Found {
     fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(HpaProblem {
+        self.problems.push(HpaProblem {
             path: path.into(),
             message: message.into(),
         });
@@ -316,77 +348,73 @@ impl Found {
         }
     }
 
-    fn metric(&mut self, index: usize, metric: &MetricSpec) -> Option<MetricRule> {
+    fn metric(&mut self, index: usize, metric: &MetricSpec) -> MetricRule {
         let path = format!("metrics[{index}]");
-        let missing = |found: &mut Self, field: &str| {
-            found.add(
-                format!("{path}.{field}"),
-                format!("missing although type is {}", metric.kind),
-            );
-            None
-        };
         match metric.kind.as_str() {
-            "Resource" | "ContainerResource" => {
-                let of_container = metric.kind == "ContainerResource";
-                let field = if of_container {
-                    "containerResource"
-                } else {
-                    "resource"
-                };
-                let given = if of_container {
-                    &metric.container_resource
-                } else {
-                    &metric.resource
-                };
-                let Some(resource) = given else {
-                    return missing(self, field);
-                };
-                let target =
-                    self.target(&format!("{path}.{field}"), &resource.target, &metric.kind)?;
-                let container = resource.container.clone();
-                if of_container && container.is_none() {
-                    self.add(
-                        format!("{path}.{field}.container"),
-                        "missing: name the container",
-                    );
+            "Resource" => self.resource(&path, "resource", metric.resource.as_ref(), false),
+            "ContainerResource" => self.resource(
+                &path,
+                "containerResource",
+                metric.container_resource.as_ref(),
+                true,
+            ),
+            "Pods" => self.named(&path, "Pods", metric.pods.as_ref()),
+            "Object" => self.named(&path, "Object", metric.object.as_ref()),
+            "External" => self.named(&path, "External", metric.external.as_ref()),
+            other => {
+                let known = "Resource, ContainerResource, Pods, Object, External";
+                self.add(
+                    format!("{path}.type"),
+                    format!("`{other}`: must be one of {known}"),
+                );
+                MetricRule {
+                    source: Source::Unknown(other.to_owned()),
+                    target: Target::Missing,
                 }
-                Some(MetricRule {
-                    source: Source::Resource {
-                        name: resource.name.clone(),
-                        container,
-                    },
-                    target,
-                })
             }
-            "Pods" | "Object" | "External" => {
-                let field = metric.kind.to_lowercase();
-                let given = match metric.kind.as_str() {
-                    "Pods" => &metric.pods,
-                    "Object" => &metric.object,
-                    _ => &metric.external,
-                };
-                let Some(named) = given else {
-                    return missing(self, &field);
-                };
-                let target =
-                    self.target(&format!("{path}.{field}"), &named.target, &metric.kind)?;
-                let name = named.metric.name.clone();
-                let source = match metric.kind.as_str() {
-                    "Pods" => Source::Pods(name),
-                    "Object" => Source::Object(name, named.described_object.clone()),
-                    _ => Source::External(name),
-                };
-                Some(MetricRule { source, target })
-            }
-            other => Some(MetricRule {
-                source: Source::Unknown(other.to_owned()),
-                target: Target::Value(1000),
-            }),
         }
     }
 
+    fn resource(
+        &mut self,
+        path: &str,
+        field: &str,
+        given: Option<&ResourceMetric>,
+        of_container: bool,
+    ) -> MetricRule {
+        let path = format!("{path}.{field}");
+        let container = given.and_then(|r| r.container.clone());
+        if of_container && container.is_none() {
+            self.add(format!("{path}.container"), "missing: name the container");
+        }
+        // A container that is not named is still a container's metric.
+        let container = of_container.then(|| container.unwrap_or_default());
+        let name = given.map(|r| r.name.clone()).unwrap_or_default();
+        let target = self.target(&path, given.map(|r| &r.target), "Resource");
+        MetricRule {
+            source: Source::Resource { name, container },
+            target,
+        }
+    }
+
+    fn named(&mut self, path: &str, kind: &str, given: Option<&NamedMetric>) -> MetricRule {
+        let path = format!("{path}.{}", kind.to_lowercase());
+        let name = given.map(|n| n.metric.name.clone()).unwrap_or_default();
+        let source = match kind {
+            "Pods" => Source::Pods(name),
+            "Object" => Source::Object(name, given.and_then(|n| n.described_object.clone())),
+            _ => Source::External(name),
+        };
+        let target = self.target(&path, given.map(|n| &n.target), kind);
+        MetricRule { source, target }
+    }
+
     /// The set point that the controller looks at for this kind of metric.
-    fn target(&mut self, path: &str, target: &MetricTarget, kind: &str) -> Option<Target> {
+    fn target(&mut self, path: &str, given: Option<&MetricTarget>, kind: &str) -> Target {
+        let Some(target) = given else {
+            self.add(path, "missing although the metric's type names it");
+            return Target::Missing;
+        };
         let average = self.amount(
             &format!("{path}.target.averageValue"),
             target.average_value.as_ref(),
@@ -395,17 +423,11 @@ impl Found {
         if let Some(percent) = target.average_utilization
             && percent < 1
         {
-            self.add(
-                format!("{path}.target.averageUtilization"),
-                format!("{percent}: must be 1 or more"),
-            );
-            return None;
+            let at = format!("{path}.target.averageUtilization");
+            self.add(at, format!("{percent}: must be 1 or more"));
         }
-        let by_utilization = matches!(kind, "Resource" | "ContainerResource");
-        let utilization = target
-            .average_utilization
-            .filter(|_| by_utilization)
-            .map(Target::Utilization);
+        let utilization = target.average_utilization.filter(|_| kind == "Resource");
+        let utilization = utilization.map(Target::Utilization);
         let average = average.map(Target::AverageValue);
         let value = value
             .filter(|_| matches!(kind, "Object" | "External"))
@@ -416,23 +438,23 @@ impl Found {
             _ => average.or(utilization).or(value),
         };
         if chosen.is_none() {
-            self.add(
-                format!("{path}.target"),
-                "no set point: give averageUtilization, averageValue or value",
-            );
+            let mend = "no set point: give averageUtilization, averageValue or value";
+            self.add(format!("{path}.target"), mend);
         }
-        chosen
+        chosen.unwrap_or(Target::Missing)
     }
 
     fn amount(&mut self, path: &str, amount: Option<&Amount>) -> Option<i64> {
         let text = amount?.text();
         match parse_kubernetes_milli(&text) {
-            Ok(milli) if milli > 0 => Some(milli),
-            Ok(_) => {
-                self.add(path, format!("{text}: must be above 0"));
-                None
+            Ok(milli) => {
+                if milli <= 0 {
+                    self.add(path, format!("{text}: must be above 0"));
+                }
+                Some(milli)
             }
             Err(error) => {
+                self.unreadable = true;
                 self.add(path, error.to_string());
                 None
             }

@@ -105,9 +105,9 @@ impl ValidSpec {
         Self::checked(spec, true)
     }
 
-    /// Checks a spec by Kubernetes' own rules, without the stricter ones that Foresail adds.
+    /// Takes an HPA as Kubernetes' controller does, which validates nothing.
     ///
-    /// Used by the conformance command alone: it must accept what the API server accepts.
+    /// Used by the conformance command alone: its vectors are computed whatever they hold.
     ///
     /// # Errors
     /// Every problem found, each with its path and the mend.
@@ -236,7 +236,12 @@ fn compile_targets(spec: &Spec, strict: bool, problems: &mut Vec<SpecProblem>) -
             ));
         }
         check_target(&path, target, problems);
-        match Rules::compile(&target.hpa, spec.controller.clone()) {
+        let compile = if strict {
+            Rules::compile
+        } else {
+            Rules::compile_unchecked
+        };
+        match compile(&target.hpa, spec.controller.clone()) {
             Err(found) => problems.extend(
                 found
                     .into_iter()
