@@ -24,10 +24,15 @@ pub fn figures(run: &RunReport) -> Vec<Figure> {
     let mut figures = vec![cost_slo(run), waits(run)];
     for (index, policy) in run.policies.iter().enumerate() {
         figures.push(timeline(run, policy, index, Part::Whole));
-        figures.push(timeline(run, policy, index, Part::BusiestDay));
+        if busiest_day(run).len() < run.workload.demand.len() {
+            figures.push(timeline(run, policy, index, Part::BusiestDay));
+        }
     }
     figures
 }
+
+/// Shares of requests below this, in percent, stand at the foot of the picture.
+const SHARE_MIN: f64 = 0.01;
 
 /// Cost against violations: every policy a point, the HPA's frontier a line.
 fn cost_slo(run: &RunReport) -> Figure {
@@ -53,21 +58,22 @@ fn cost_slo(run: &RunReport) -> Figure {
             .map(|p| p.2)
             .chain(run.frontier.iter().map(|f| f.violations_percent))
     };
-    let least = shares().filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
-    let least = if least.is_finite() { least } else { 0.01 };
     let x = Axis::linear(costs, area.x + 20.0, area.x + area.width - 20.0);
-    let shown = shares().map(|v| if v > 0.0 { v } else { least / 2.0 });
-    let y = Axis::logarithmic(shown, area.y + area.height, area.y);
+    let shown = shares().map(|v| v.max(SHARE_MIN));
+    // Room under the least share, so that its labels keep off the ticks of the cost.
+    let y = Axis::logarithmic(shown, area.y + area.height - 30.0, area.y).or_less(SHARE_MIN);
+    drawing.keep_labels_within(area);
     let names = (
         "cost of the run (price × replica-hours)",
         "requests that broke the promise, % (log scale)",
     );
     drawing.frame(&x, &y, area, names);
-    draw_frontier(&mut drawing, run, &x, &y);
     let places: Vec<_> = points
         .iter()
         .map(|(_, c, v)| (x.place(*c), y.place(*v)))
         .collect();
+    places.iter().for_each(|at| drawing.reserve(*at, 9.0));
+    draw_frontier(&mut drawing, run, &x, &y);
     for (index, ((policy, cost, share), at)) in points.iter().zip(&places).enumerate() {
         let title = format!(
             "{}: cost {}, {} % broke the promise",

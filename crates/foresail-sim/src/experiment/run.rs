@@ -156,6 +156,7 @@ impl Measures {
             row.cold_starts += add.cold_starts;
             row.current += add.current;
             row.ready += add.ready;
+            row.capacity += add.capacity;
             row.replica_minutes += add.replica_minutes;
         }
     }

@@ -22,6 +22,8 @@ pub struct MinuteRow {
     pub current: u32,
     /// Ready replicas, mean over the minute.
     pub ready: f64,
+    /// Demand that these can serve for ever, in requests per second.
+    pub capacity: f64,
     /// Capacity paid for, in replica·minutes.
     pub replica_minutes: f64,
 }
@@ -121,6 +123,7 @@ pub(crate) struct Meter {
     pub(crate) minutes: Vec<MinuteRow>,
     recent: Recent,
     slo: Slo,
+    capacity: f64,
     below: i64,
     pub(crate) violations: u64,
     pub(crate) cold_starts: u64,
@@ -150,6 +153,7 @@ impl Meter {
             minutes: vec![MinuteRow::default(); minutes],
             recent: Recent::default(),
             slo: config.slo,
+            capacity: config.capacity(),
             below: config.slo.below.nanos(),
             violations: 0,
             cold_starts: 0,
@@ -243,8 +247,10 @@ impl Meter {
             self.ready_area - self.minute_ready,
         );
         (self.minute_alive, self.minute_ready) = (self.alive_area, self.ready_area);
+        let capacity = ready / length * self.capacity;
         let row = self.minute(now - 1);
         row.current = current;
+        row.capacity = capacity;
         row.ready = ready / length;
         row.replica_minutes = alive / length;
     }

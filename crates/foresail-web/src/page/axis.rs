@@ -10,6 +10,8 @@ pub struct Axis {
     from: f64,
     to: f64,
     logarithmic: bool,
+    /// The tick that stands for its value and everything below it.
+    foot: Option<f64>,
 }
 
 impl Axis {
@@ -26,6 +28,7 @@ impl Axis {
             from,
             to,
             logarithmic: false,
+            foot: None,
         }
     }
 
@@ -39,6 +42,7 @@ impl Axis {
             from,
             to,
             logarithmic: false,
+            foot: None,
         }
     }
 
@@ -56,7 +60,15 @@ impl Axis {
             from,
             to,
             logarithmic: true,
+            foot: None,
         }
+    }
+
+    /// The same axis, the tick at `value` marked as standing for all below it too.
+    #[must_use]
+    pub fn or_less(mut self, value: f64) -> Self {
+        self.foot = Some(value);
+        self
     }
 
     /// The place of a value in pixels; values past the ends stand at the ends.
@@ -89,7 +101,17 @@ impl Axis {
             let decades = self.low as i32..=self.high as i32;
             return decades
                 .map(|d| 10_f64.powi(d))
-                .map(|v| (v, short(v)))
+                .map(|v| {
+                    let foot = self.foot.is_some_and(|f| (v / f - 1.0).abs() < 1e-9);
+                    (
+                        v,
+                        if foot {
+                            format!("≤ {}", short(v))
+                        } else {
+                            short(v)
+                        },
+                    )
+                })
                 .collect();
         }
         let step = round_step((self.high - self.low) / 5.0);

@@ -27,6 +27,8 @@ pub struct Drawing {
     height: f64,
     body: String,
     taken: Vec<Rectangle>,
+    /// Where labels may stand.
+    room: Rectangle,
 }
 
 /// A place that a label or a point covers.
@@ -83,7 +85,29 @@ impl Drawing {
             height,
             body: String::new(),
             taken: Vec::new(),
+            room: Rectangle {
+                x: 4.0,
+                y: 4.0,
+                width: width - 8.0,
+                height: height - 8.0,
+            },
         }
+    }
+
+    /// Keeps labels within a part of the drawing.
+    pub fn keep_labels_within(&mut self, room: Rectangle) {
+        self.room = room;
+    }
+
+    /// Keeps labels off a point that is drawn later.
+    pub fn reserve(&mut self, at: (f64, f64), radius: f64) {
+        let (x, y, side) = (at.0 - radius, at.1 - radius, 2.0 * radius);
+        self.taken.push(Rectangle {
+            x,
+            y,
+            width: side,
+            height: side,
+        });
     }
 
     fn add(&mut self, element: std::fmt::Arguments<'_>) {
@@ -175,10 +199,11 @@ impl Drawing {
         let gap = 9.0;
         let candidates = label_places(at, width, height, gap);
         let free = |r: &&Rectangle| {
-            let inside = r.x > 4.0
-                && r.x + r.width < self.width - 4.0
-                && r.y > 4.0
-                && r.y + r.height < self.height - 4.0;
+            let room = &self.room;
+            let inside = r.x >= room.x
+                && r.x + r.width <= room.x + room.width
+                && r.y >= room.y
+                && r.y + r.height <= room.y + room.height;
             inside && self.taken.iter().all(|t| !t.overlaps(r))
         };
         let place = candidates.iter().find(free).or(candidates.first()).copied();

@@ -86,7 +86,6 @@ pub fn compare(
             pipeline,
             &measured,
             told,
-            plan,
             options,
             workload,
         ));
@@ -192,7 +191,6 @@ fn policy_report(
     pipeline: String,
     measured: &Measures,
     told: Vec<(usize, String)>,
-    plan: &Plan,
     options: &Options,
     workload: &WorkloadReport,
 ) -> PolicyReport {
@@ -200,9 +198,6 @@ fn policy_report(
         workload.requests, measured.requests.arrived,
         "every policy gets the same arrivals"
     );
-    // Items have capacities of their own; the sum over items is told at their mean.
-    let capacities = plan.items.iter().map(|i| i.setup.cluster.capacity());
-    let capacity = capacities.sum::<f64>() / plan.items.len().max(1) as f64;
     let minutes = &measured.minutes;
     PolicyReport {
         name,
@@ -213,7 +208,7 @@ fn policy_report(
         current: per_bucket(minutes, |rows| {
             rows.last().map_or(0.0, |r| f64::from(r.current))
         }),
-        capacity: per_bucket(minutes, |rows| mean(rows, |r| r.ready) * capacity),
+        capacity: per_bucket(minutes, |rows| mean(rows, |r| r.capacity)),
         violations: per_bucket(minutes, |rows| {
             rows.iter().map(|r| f64::from(r.violations)).sum()
         }),
@@ -276,7 +271,7 @@ fn assumptions(options: &Options, plan: &Plan) -> Vec<Assumption> {
     };
     let absent = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     let own = if options.args.durations.is_some() {
-        " (items with a run time of their own: that)"
+        " (of the busiest item; each has its own)"
     } else {
         ""
     };
@@ -308,7 +303,10 @@ fn assumptions(options: &Options, plan: &Plan) -> Vec<Assumption> {
         ),
         one(
             "demand that a replica serves for ever",
-            format!("{} req/s", cluster.capacity()),
+            format!(
+                "{} req/s",
+                foresail_adapters::results::six_digits(cluster.capacity())
+            ),
             "follows from the four above",
         ),
         one(
