@@ -5,15 +5,18 @@ mod headline;
 mod listen;
 mod measures;
 mod options;
+mod own_hpa;
 mod plan;
 mod sample;
 pub mod trace;
+mod verdict;
 
 pub use build::{Comparison, compare};
 pub use measures::measures;
 pub use options::{Options, RunArgs};
 pub(crate) use plan::policies_of;
 pub use plan::{Plan, plan};
+pub(crate) use verdict::settings_tried;
 
 /// The report's files in a results folder, from its model alone.
 pub mod files;

@@ -11,6 +11,7 @@ use foresail_models::rng::Seed;
 use foresail_sim::config::{Queueing, Shape};
 use foresail_sim::workload::Within;
 
+use super::own_hpa::OwnHpa;
 use crate::config::{Environment, Settings};
 
 /// How the requests of one step of a trace lie within it.
@@ -108,6 +109,12 @@ pub struct RunArgs {
     /// Policies to run: all, or names with commas between
     #[arg(long, value_name = "LIST", default_value = "all")]
     pub policies: String,
+    /// Your own HPA's manifest: policy hpa is run with it, and the report judges it
+    #[arg(long, value_name = "FILE")]
+    pub hpa: Option<PathBuf>,
+    /// Requests per second that one replica serves for ever; sets concurrency and CPU per request
+    #[arg(long, value_name = "RATE")]
+    pub capacity: Option<f64>,
     /// YAML file with the rules of policy schedule
     #[arg(long, value_name = "FILE")]
     pub schedule: Option<PathBuf>,
@@ -219,6 +226,8 @@ pub struct Options {
     pub hpa_target: u32,
     /// Where requests wait.
     pub queueing: Queueing,
+    /// The user's own HPA.
+    pub own: Option<OwnHpa>,
 }
 
 /// A file of prices.
@@ -284,10 +293,21 @@ impl Options {
             cpu_core_hour: settings.parse("cost.cpu_core_hour")?,
             memory_gib_hour: settings.parse("cost.memory_gib_hour")?,
         };
-        let bounds = (
-            settings.parse("simulate.min")?,
-            settings.parse("simulate.max")?,
-        );
+        let own = args
+            .hpa
+            .as_deref()
+            .map(|path| OwnHpa::read(path, args.cpu_request));
+        let own = own.transpose()?;
+        let (bounds, hpa_target) = match &own {
+            Some(own) => (own.bounds, own.target_percent),
+            None => (
+                (
+                    settings.parse("simulate.min")?,
+                    settings.parse("simulate.max")?,
+                ),
+                settings.parse("simulate.hpa_target")?,
+            ),
+        };
         let queueing = match args.queue {
             QueueArg::Central => Queueing::Central,
             QueueArg::PerPod => Queueing::PerPod,
@@ -300,8 +320,9 @@ impl Options {
             sync: settings.parse("simulate.sync")?,
             metric_delay: settings.parse("simulate.metric_delay")?,
             bounds,
-            hpa_target: settings.parse("simulate.hpa_target")?,
+            hpa_target,
             queueing,
+            own,
             args,
             settings,
         };
@@ -310,6 +331,7 @@ impl Options {
     }
 
     fn check(&self) -> Result<()> {
+        self.check_own()?;
         let (min, max) = self.bounds;
         if max == 0 || min > max {
             bail!("--min {min} is above --max {max}, or --max is 0: raise --max or lower --min");
@@ -330,6 +352,26 @@ impl Options {
         }
         if self.args.functions == Some(0) {
             bail!("--functions 0: must be 1 or more");
+        }
+        Ok(())
+    }
+
+    fn check_own(&self) -> Result<()> {
+        let args = &self.args;
+        if let Some(capacity) = args.capacity
+            && !(capacity.is_finite() && (1e-6..=1e9).contains(&capacity))
+        {
+            bail!("--capacity {capacity}: must be above 0, in requests per second");
+        }
+        if self.own.is_some() {
+            let twice = [
+                ("--min", args.min.is_some()),
+                ("--max", args.max.is_some()),
+                ("--hpa-target", args.hpa_target.is_some()),
+            ];
+            if let Some((flag, _)) = twice.iter().find(|(_, given)| *given) {
+                bail!("{flag} stands in the HPA's manifest: change it there, or leave --hpa out");
+            }
         }
         Ok(())
     }

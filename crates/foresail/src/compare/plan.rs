@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::Span;
+use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::SpecProblem;
 use foresail_sim::config::{ClusterConfig, Pipeline, Times};
 use foresail_sim::experiment::{Item, Policy, Setup, default_policies};
@@ -40,20 +41,18 @@ pub struct Plan {
 /// Builds a setup of flags, settings and the workload's own defaults.
 pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults) -> Setup {
     let args = &options.args;
+    let one = Served::of(options, defaults);
     let cluster = ClusterConfig {
         service: Times {
-            mean: args.service.unwrap_or(defaults.service),
+            mean: one.service,
             shape: args.service_shape.0,
         },
-        concurrency: args.concurrency.unwrap_or(defaults.concurrency),
+        concurrency: one.concurrency,
         queueing: options.queueing,
         queue_max: args.queue_max,
         timeout: args.timeout,
         cpu_request_millicores: args.cpu_request,
-        cpu_per_request: args
-            .cpu_per_request
-            .or(args.service)
-            .unwrap_or(defaults.cpu_per_request),
+        cpu_per_request: one.cpu_per_request,
         memory_request_gib: args.memory_request,
         startup: Times {
             mean: options.startup,
@@ -83,6 +82,51 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
         hpa_target_percent: options.hpa_target,
         schedule,
         target,
+        own: options.own.as_ref().map(|own| own.spec.clone()),
+    }
+}
+
+/// How one pod serves requests.
+struct Served {
+    service: Span,
+    concurrency: u32,
+    cpu_per_request: Span,
+}
+
+impl Served {
+    /// Of the flags, and of a given capacity where those say nothing else.
+    ///
+    /// A capacity of C requests per second keeps a pod's CPU request busy, and as many slots as the
+    /// service time fills at that rate; the service time is stretched to fill them exactly.
+    fn of(options: &Options, defaults: &Defaults) -> Self {
+        let args = &options.args;
+        let mut one = Self {
+            service: args.service.unwrap_or(defaults.service),
+            concurrency: args.concurrency.unwrap_or(defaults.concurrency),
+            cpu_per_request: args
+                .cpu_per_request
+                .or(args.service)
+                .unwrap_or(defaults.cpu_per_request),
+        };
+        let Some(capacity) = args.capacity else {
+            return one;
+        };
+        if args.concurrency.is_none() {
+            let slots = capacity * one.service.seconds();
+            one.concurrency = Replicas::covering(slots, 1.0)
+                .map_or(1, Replicas::get)
+                .max(1);
+        }
+        let exact = |seconds: f64| Span::from_seconds_f64(seconds);
+        if args.service.is_none() {
+            let filled = exact(f64::from(one.concurrency) / capacity);
+            one.service = filled.unwrap_or(one.service);
+        }
+        if args.cpu_per_request.is_none() {
+            let cpu = exact(f64::from(args.cpu_request) / 1000.0 / capacity);
+            one.cpu_per_request = cpu.unwrap_or(one.cpu_per_request);
+        }
+        one
     }
 }
 
@@ -99,6 +143,17 @@ pub(super) fn rates(item: &Item) -> (f64, f64) {
         Workload::Rates { parts, .. } => parts.first().map_or(0.0, |p| p.1),
     };
     (mean, first)
+}
+
+/// Rate of each step of an item, in requests per second.
+pub(super) fn step_rates(item: &Item) -> Vec<f64> {
+    match &item.workload {
+        Workload::Counts { step, counts, .. } => {
+            let rate = |count: &u32| f64::from(*count) / step.seconds();
+            counts.iter().map(rate).collect()
+        }
+        Workload::Rates { parts, .. } => parts.iter().map(|p| (p.1 + p.2) / 2.0).collect(),
+    }
 }
 
 /// One item's policies.
@@ -156,6 +211,12 @@ pub fn plan(options: &Options) -> Result<Plan> {
         }
     }
     plan.policies = chosen(options, &plan)?;
+    if let Some(own) = &options.own {
+        if !plan.policies.iter().any(|p| p == "hpa") {
+            bail!("--hpa is judged by running it: add hpa to --policies");
+        }
+        plan.notes.extend(own.notes.iter().cloned());
+    }
     check(&plan)?;
     Ok(plan)
 }
