@@ -8,7 +8,9 @@
     reason = "tests may fail loudly"
 )]
 
+use foresail_core::propose::plan::Setting;
 use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::Replicas;
 use foresail_models::rng::Seed;
 use foresail_sim::config::{ClusterConfig, Pipeline, Queueing, Shape, Times};
 use foresail_sim::metrics::measure::Measures;
@@ -55,7 +57,7 @@ struct Script {
 }
 
 impl Pilot for Script {
-    fn sync(&mut self, seen: &Seen<'_>) -> Option<u32> {
+    fn sync(&mut self, seen: &Seen<'_>) -> Option<Setting> {
         let now = seen.now.seconds_floor();
         for sample in seen.pods.iter().filter_map(|p| p.cpu) {
             self.samples += 1;
@@ -73,7 +75,7 @@ impl Pilot for Script {
             .iter()
             .rev()
             .find(|(at, _)| *at <= now)
-            .map(|(_, n)| *n)
+            .map(|(_, n)| Setting::replicas(Replicas::new(*n)))
     }
 }
 

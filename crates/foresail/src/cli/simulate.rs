@@ -10,7 +10,8 @@ use foresail_core::engine::{Engine, Input, Tick};
 use foresail_core::explain::Identity;
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
-use foresail_sim::driver::{EnginePilot, Listener, Story};
+use foresail_sim::driver::{Listener, Story};
+use foresail_sim::experiment::run::pilot;
 use foresail_sim::simulation;
 use foresail_web::page::text::number;
 use rayon::prelude::*;
@@ -203,8 +204,7 @@ fn watch(args: &SimulateArgs, options: &Options, plan: &Plan) -> Result<()> {
             log: args.log.is_some(),
             identity: identity.clone(),
         };
-        let request = item.setup.cluster.cpu_request_millicores;
-        let mut pilot = EnginePilot::new(engine, request, policy.reads_cpu, watcher);
+        let mut pilot = pilot(item, policy, engine, watcher);
         let mut cluster = item.setup.cluster.clone();
         cluster.initial = policy.initial;
         simulation::run(

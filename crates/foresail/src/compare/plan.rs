@@ -6,7 +6,6 @@ use foresail_core::quantity::time::Span;
 use foresail_core::spec::SpecProblem;
 use foresail_sim::config::{ClusterConfig, Pipeline, Times};
 use foresail_sim::experiment::{Item, Policy, Setup, default_policies};
-use foresail_sim::workload::Workload;
 use serde_json::Value;
 
 use super::options::Options;
@@ -90,14 +89,7 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
 #[must_use]
 pub(super) fn rates(item: &Item) -> (f64, f64) {
     let mean = item.workload.expected() / item.workload.length().seconds();
-    let first = match &item.workload {
-        Workload::Counts { step, counts, .. } => {
-            let steps = counts.len().min(5);
-            let sum: f64 = counts.iter().take(steps).map(|c| f64::from(*c)).sum();
-            sum / (step.seconds() * steps.max(1) as f64)
-        }
-        Workload::Rates { parts, .. } => parts.first().map_or(0.0, |p| p.1),
-    };
+    let first = item.workload.first_rate();
     (mean, first)
 }
 
