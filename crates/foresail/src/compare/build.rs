@@ -362,7 +362,7 @@ fn assumptions(options: &Options, plan: &Plan) -> Vec<Assumption> {
         ),
         one(
             "arrivals within a step",
-            format!("{:?}", options.args.arrivals),
+            options.args.arrivals.to_string(),
             "--arrivals",
         ),
         one("seed", options.seed.0.to_string(), "--seed"),

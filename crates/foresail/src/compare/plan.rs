@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::Span;
 use foresail_core::spec::SpecProblem;
-use foresail_sim::config::{ClusterConfig, Pipeline, Times};
+use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
 use foresail_sim::experiment::{Item, Policy, Setup, default_policies};
 use serde_json::Value;
 
@@ -17,6 +17,8 @@ pub(super) struct Defaults {
     pub(super) service: Span,
     pub(super) concurrency: u32,
     pub(super) cpu_per_request: Span,
+    /// Form of the service time where the trace knows it.
+    pub(super) shape: Shape,
 }
 
 /// What is to be run.
@@ -42,7 +44,7 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
     let cluster = ClusterConfig {
         service: Times {
             mean: args.service.unwrap_or(defaults.service),
-            shape: args.service_shape.0,
+            shape: args.service_shape.0.unwrap_or(defaults.shape),
         },
         concurrency: args.concurrency.unwrap_or(defaults.concurrency),
         queueing: options.queueing,
@@ -56,7 +58,7 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
         memory_request_gib: args.memory_request,
         startup: Times {
             mean: options.startup,
-            shape: args.startup_shape.0,
+            shape: args.startup_shape.0.unwrap_or_default(),
         },
         startup_cpu_millicores: args.startup_cpu,
         initial: options.bounds.0,
@@ -167,7 +169,7 @@ fn sample_plan(options: &Options) -> Plan {
     }
 }
 
-fn chosen(options: &Options, plan: &Plan) -> Result<Vec<String>> {
+pub(super) fn chosen(options: &Options, plan: &Plan) -> Result<Vec<String>> {
     let known: Vec<String> = plan
         .items
         .first()
@@ -208,7 +210,7 @@ fn chosen(options: &Options, plan: &Plan) -> Result<Vec<String>> {
 }
 
 /// Everything that a run would refuse, before anything is run.
-fn check(plan: &Plan) -> Result<()> {
+pub(super) fn check(plan: &Plan) -> Result<()> {
     for item in &plan.items {
         let cluster = &item.setup.cluster;
         cluster
