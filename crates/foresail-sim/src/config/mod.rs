@@ -106,7 +106,8 @@ pub struct ClusterConfig {
     /// A change of direction within this time is a flap.
     #[serde(rename = "flapWindowSeconds")]
     pub flap_window: Span,
-    /// What goes wrong, and when; the same for every policy.
+    /// What goes wrong, and when; the same for every policy. A scenario gives it beside the cluster.
+    #[serde(skip)]
     pub faults: Vec<Fault>,
 }
 

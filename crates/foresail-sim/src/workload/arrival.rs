@@ -2,13 +2,15 @@
 
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::rng::Seed;
+use serde::{Deserialize, Serialize};
 
 use super::mmpp::Mmpp;
 use crate::config::{ConfigProblem, problem};
 use crate::rng::Stream;
 
 /// How the requests of one bin lie within it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Within {
     /// As a Poisson process of that count has them: anywhere, independently.
     #[default]

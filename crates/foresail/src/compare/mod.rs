@@ -7,6 +7,7 @@ mod measures;
 mod options;
 mod plan;
 mod sample;
+pub mod scenario;
 pub mod trace;
 
 pub use build::{Comparison, compare};
