@@ -9,6 +9,7 @@ use foresail_core::spec::{CombineSpec, Floor, ProposerSpec, Spec, TargetSpec};
 use serde_json::{Value, json};
 
 use crate::config::{ClusterConfig, Pipeline};
+use crate::fault::Fault;
 
 /// What all policies of a comparison share.
 #[derive(Clone, Debug, PartialEq)]
@@ -227,9 +228,17 @@ pub fn predictive(setup: &Setup, initial: u32) -> Policy {
     setup.policy("predictive-hpa", summary, spec, initial)
 }
 
+fn advised(setup: &Setup, initial: u32) -> Policy {
+    let hpa = setup.hpa_spec(setup.hpa_target_percent);
+    let proposers = vec![ProposerSpec::named("advice"), ProposerSpec::named("hpa")];
+    let spec = setup.spec(hpa, proposers, Floor::Strict);
+    let summary = "what an adviser asks for, the HPA as its floor";
+    setup.policy("advised", summary, spec, initial)
+}
+
 /// The default set for a workload with this mean rate and this rate at its begin.
 ///
-/// `schedule` is left out where the setup has no rules.
+/// `schedule` is left out where the setup has no rules, `advised` where nobody advises.
 #[must_use]
 pub fn default_policies(setup: &Setup, mean_rate: f64, first_rate: f64) -> Vec<Policy> {
     let initial = setup.replicas_for(first_rate);
@@ -241,6 +250,10 @@ pub fn default_policies(setup: &Setup, mean_rate: f64, first_rate: f64) -> Vec<P
     ];
     if !setup.schedule.is_empty() {
         policies.push(schedule(setup, initial));
+    }
+    let advises = |f: &Fault| matches!(f, Fault::LyingAdvice { .. });
+    if setup.cluster.faults.iter().any(advises) {
+        policies.push(advised(setup, initial));
     }
     policies
 }

@@ -8,6 +8,7 @@ mod options;
 mod own_hpa;
 mod plan;
 mod sample;
+pub mod scenario;
 pub mod trace;
 mod verdict;
 

@@ -5,9 +5,8 @@ use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::Span;
 use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::SpecProblem;
-use foresail_sim::config::{ClusterConfig, Pipeline, Times};
+use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
 use foresail_sim::experiment::{Item, Policy, Setup, default_policies};
-use foresail_sim::workload::Workload;
 use serde_json::Value;
 
 use super::options::Options;
@@ -19,6 +18,8 @@ pub(super) struct Defaults {
     pub(super) service: Span,
     pub(super) concurrency: u32,
     pub(super) cpu_per_request: Span,
+    /// Form of the service time where the trace knows it.
+    pub(super) shape: Shape,
 }
 
 /// What is to be run.
@@ -45,7 +46,7 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
     let cluster = ClusterConfig {
         service: Times {
             mean: one.service,
-            shape: args.service_shape.0,
+            shape: args.service_shape.0.unwrap_or(defaults.shape),
         },
         concurrency: one.concurrency,
         queueing: options.queueing,
@@ -56,7 +57,7 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
         memory_request_gib: args.memory_request,
         startup: Times {
             mean: options.startup,
-            shape: args.startup_shape.0,
+            shape: args.startup_shape.0.unwrap_or_default(),
         },
         startup_cpu_millicores: args.startup_cpu,
         initial: options.bounds.0,
@@ -134,26 +135,8 @@ impl Served {
 #[must_use]
 pub(super) fn rates(item: &Item) -> (f64, f64) {
     let mean = item.workload.expected() / item.workload.length().seconds();
-    let first = match &item.workload {
-        Workload::Counts { step, counts, .. } => {
-            let steps = counts.len().min(5);
-            let sum: f64 = counts.iter().take(steps).map(|c| f64::from(*c)).sum();
-            sum / (step.seconds() * steps.max(1) as f64)
-        }
-        Workload::Rates { parts, .. } => parts.first().map_or(0.0, |p| p.1),
-    };
+    let first = item.workload.first_rate();
     (mean, first)
-}
-
-/// Rate of each step of an item, in requests per second.
-pub(super) fn step_rates(item: &Item) -> Vec<f64> {
-    match &item.workload {
-        Workload::Counts { step, counts, .. } => {
-            let rate = |count: &u32| f64::from(*count) / step.seconds();
-            counts.iter().map(rate).collect()
-        }
-        Workload::Rates { parts, .. } => parts.iter().map(|p| (p.1 + p.2) / 2.0).collect(),
-    }
 }
 
 /// One item's policies.
@@ -236,7 +219,7 @@ fn sample_plan(options: &Options) -> Plan {
     }
 }
 
-fn chosen(options: &Options, plan: &Plan) -> Result<Vec<String>> {
+pub(super) fn chosen(options: &Options, plan: &Plan) -> Result<Vec<String>> {
     let known: Vec<String> = plan
         .items
         .first()
@@ -277,7 +260,7 @@ fn chosen(options: &Options, plan: &Plan) -> Result<Vec<String>> {
 }
 
 /// Everything that a run would refuse, before anything is run.
-fn check(plan: &Plan) -> Result<()> {
+pub(super) fn check(plan: &Plan) -> Result<()> {
     for item in &plan.items {
         let cluster = &item.setup.cluster;
         cluster

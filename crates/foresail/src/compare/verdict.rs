@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::options::Options;
 use super::own_hpa::{Choice, OwnHpa};
-use super::plan::{Plan, rates, step_rates};
+use super::plan::{Plan, rates};
 
 /// CPU targets that are tried, in percent.
 const TARGETS: [u32; 13] = [30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90];
@@ -151,7 +151,7 @@ fn minima(plan: &Plan, own: &OwnHpa) -> Vec<u32> {
     let Some(item) = plan.items.first().filter(|_| plan.items.len() == 1) else {
         return Vec::new();
     };
-    let mut rates = step_rates(item);
+    let mut rates = item.workload.step_rates();
     rates.sort_by(f64::total_cmp);
     let at = |level: f64| rates.get((level * rates.len() as f64) as usize).copied();
     let (least, most) = own.bounds;
