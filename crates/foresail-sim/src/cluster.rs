@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 
 use foresail_core::quantity::time::Span;
 
-use crate::config::{Shape, Times};
 use crate::metrics::scrape::CpuRing;
-use crate::rng::Stream;
 
 /// Where a pod is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,48 +111,6 @@ impl ByLoad {
     }
 }
 
-/// Draws times of a distribution.
-#[derive(Clone, Debug)]
-pub(crate) struct Sampler {
-    mean: f64,
-    shape: Drawn,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Drawn {
-    Constant,
-    Exponential,
-    Lognormal { mu: f64, sigma: f64 },
-}
-
-impl Sampler {
-    pub(crate) fn new(times: Times) -> Self {
-        let mean = times.mean.nanos() as f64;
-        let shape = match times.shape {
-            Shape::Constant => Drawn::Constant,
-            Shape::Exponential => Drawn::Exponential,
-            Shape::Lognormal(cv) => {
-                let variance = (1.0 + cv * cv).ln();
-                Drawn::Lognormal {
-                    mu: mean.ln() - variance / 2.0,
-                    sigma: variance.sqrt(),
-                }
-            }
-        };
-        Self { mean, shape }
-    }
-
-    /// The next time in nanoseconds.
-    #[inline]
-    pub(crate) fn draw(&self, stream: &mut Stream) -> i64 {
-        match self.shape {
-            Drawn::Constant => self.mean as i64,
-            Drawn::Exponential => (self.mean * stream.exponential()) as i64,
-            Drawn::Lognormal { mu, sigma } => (mu + sigma * stream.normal()).exp() as i64,
-        }
-    }
-}
-
 /// Pods to take away first: not ready before ready, of equals the younger.
 ///
 /// Source: kubernetes/kubernetes:pkg/controller/controller_utils.go, ActivePodsWithRanks.
@@ -185,34 +141,6 @@ pub(crate) fn millicores_per_request(cpu_per_request: Span, mean_service: Span) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foresail_models::rng::Seed;
-
-    #[test]
-    fn drawn_times_have_the_mean_and_the_spread_asked_for() {
-        for (shape, want) in [
-            (Shape::Constant, 0.0),
-            (Shape::Exponential, 1.0),
-            (Shape::Lognormal(2.0), 2.0),
-        ] {
-            let sampler = Sampler::new(Times {
-                mean: Span::from_seconds(1),
-                shape,
-            });
-            let mut stream = Stream::of(Seed(5), "times");
-            let drawn: Vec<f64> = (0..400_000)
-                .map(|_| sampler.draw(&mut stream) as f64 / 1e9)
-                .collect();
-            let n = drawn.len() as f64;
-            let mean = drawn.iter().sum::<f64>() / n;
-            let sd = (drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
-            assert!((mean - 1.0).abs() < 0.02, "{shape:?}: mean {mean}");
-            assert!(
-                (sd / mean - want).abs() < 0.08,
-                "{shape:?}: cv {}",
-                sd / mean
-            );
-        }
-    }
 
     #[test]
     fn pods_that_are_not_ready_go_first_then_the_youngest() {

@@ -5,6 +5,8 @@ use foresail_core::value::cost::Price;
 use foresail_core::value::slo::{Measure, Slo};
 use serde::{Deserialize, Serialize};
 
+use crate::service::Table;
+
 /// How a time is distributed around its mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +18,10 @@ pub enum Shape {
     Exponential,
     /// Lognormal with this coefficient of variation (standard deviation over mean).
     Lognormal(f64),
+    /// Gamma with this coefficient of variation.
+    Gamma(f64),
+    /// The form of a table of percentiles, scaled to the mean.
+    Table(Table),
 }
 
 /// A distribution of times.
@@ -210,11 +216,11 @@ fn check_times(field: &'static str, times: &Times, zero: bool) -> Result<(), Con
         ));
     }
     match times.shape {
-        Shape::Lognormal(cv) if !(cv.is_finite() && cv > 0.0 && cv <= 100.0) => Err(problem(
+        Shape::Lognormal(cv) | Shape::Gamma(cv) if !(cv > 0.0 && cv <= 100.0) => Err(problem(
             field,
             format!("coefficient of variation {cv}: must be above 0 and at most 100"),
         )),
-        Shape::Constant | Shape::Exponential | Shape::Lognormal(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 

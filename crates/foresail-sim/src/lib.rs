@@ -10,5 +10,6 @@ mod event;
 pub mod experiment;
 pub mod metrics;
 pub mod rng;
+pub mod service;
 pub mod simulation;
 pub mod workload;

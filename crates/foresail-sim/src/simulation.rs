@@ -3,12 +3,13 @@
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::rng::Seed;
 
-use crate::cluster::{ByLoad, Life, Pod, Sampler, Waiting, millicores_per_request, victims};
+use crate::cluster::{ByLoad, Life, Pod, Waiting, millicores_per_request, victims};
 use crate::config::{ClusterConfig, ConfigProblem, Pipeline, Queueing};
 use crate::event::EventHeap;
 use crate::metrics::measure::{Interval, MINUTE, Measures, Meter};
 use crate::metrics::scrape::CpuSample;
 use crate::rng::Stream;
+use crate::service::Sampler;
 use crate::workload::{Arrivals, Workload};
 
 /// The most pods that may exist at once.

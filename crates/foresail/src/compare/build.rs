@@ -268,6 +268,8 @@ fn assumptions(options: &Options, plan: &Plan) -> Vec<Assumption> {
         foresail_sim::config::Shape::Lognormal(cv) => {
             format!("lognormal, coefficient of variation {cv}")
         }
+        foresail_sim::config::Shape::Gamma(cv) => format!("gamma, coefficient of variation {cv}"),
+        foresail_sim::config::Shape::Table(_) => "the trace's percentiles".to_owned(),
     };
     let absent = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     let own = if options.args.durations.is_some() {

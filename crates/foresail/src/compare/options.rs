@@ -65,15 +65,19 @@ impl std::str::FromStr for ShapeArg {
         match text.split_once(':') {
             None if text == "constant" => Ok(Self(Shape::Constant)),
             None if text == "exponential" => Ok(Self(Shape::Exponential)),
-            Some(("lognormal", cv)) => {
+            Some((form @ ("lognormal" | "gamma"), cv)) => {
                 let cv = cv
                     .parse()
                     .map_err(|_| format!("`{cv}` is no coefficient of variation"))?;
-                Ok(Self(Shape::Lognormal(cv)))
+                Ok(Self(match form {
+                    "gamma" => Shape::Gamma(cv),
+                    _ => Shape::Lognormal(cv),
+                }))
             }
-            _ => {
-                Err("write constant, exponential or lognormal:CV, such as lognormal:1.5".to_owned())
-            }
+            _ => Err(
+                "write constant, exponential, lognormal:CV or gamma:CV, such as lognormal:1.5"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -120,7 +124,7 @@ pub struct RunArgs {
     /// Mean time that a request is served [default: 100ms; the sample: 2s]
     #[arg(long)]
     pub service: Option<Span>,
-    /// Form of the service time: constant, exponential or lognormal:CV
+    /// Form of the service time: constant, exponential, lognormal:CV or gamma:CV
     #[arg(long, default_value = "exponential")]
     pub service_shape: ShapeArg,
     /// Requests that a pod serves at once [default: 10; the sample: 2]
