@@ -195,14 +195,18 @@ pub struct ConfigProblem {
     pub message: String,
 }
 
-fn problem(field: &'static str, message: impl Into<String>) -> ConfigProblem {
+pub(crate) fn problem(field: &'static str, message: impl Into<String>) -> ConfigProblem {
     ConfigProblem {
         field,
         message: message.into(),
     }
 }
 
-fn check_times(field: &'static str, times: &Times, zero: bool) -> Result<(), ConfigProblem> {
+pub(crate) fn check_times(
+    field: &'static str,
+    times: &Times,
+    zero: bool,
+) -> Result<(), ConfigProblem> {
     let least = if zero {
         Span::ZERO
     } else {
