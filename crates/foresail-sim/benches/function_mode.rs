@@ -60,7 +60,9 @@ fn peak_mebibytes() -> Option<f64> {
 
 fn shares() -> Vec<f64> {
     let all: f64 = (1..=FUNCTIONS).map(|rank| 1.0 / rank as f64).sum();
-    (1..=FUNCTIONS).map(|rank| 1.0 / rank as f64 / all).collect()
+    (1..=FUNCTIONS)
+        .map(|rank| 1.0 / rank as f64 / all)
+        .collect()
 }
 
 fn half_a_second(shape: Shape) -> Times {
@@ -143,12 +145,16 @@ fn bare(calls: &[Call]) -> (f64, u64) {
                 break;
             }
             if end == now {
-                let Some(Reverse((_, container))) = ends.pop() else { break };
+                let Some(Reverse((_, container))) = ends.pop() else {
+                    break;
+                };
                 containers[container as usize].1 = now;
                 idle[containers[container as usize].0 as usize].push(container);
                 expiries.push_back((now, container));
             } else if expiry == now {
-                let Some((since, container)) = expiries.pop_front() else { break };
+                let Some((since, container)) = expiries.pop_front() else {
+                    break;
+                };
                 let (function, idle_since) = containers[container as usize];
                 if idle_since == since {
                     idle[function as usize].retain(|c| *c != container);

@@ -49,7 +49,9 @@ fn interval(batches: &[f64]) -> (f64, f64) {
 }
 
 fn main() {
-    println!("| λ, 1/s | τ, s | P(cold) = e^(−λτ) | simulated | idle s a call = (1−e^(−λτ))/λ | simulated |");
+    println!(
+        "| λ, 1/s | τ, s | P(cold) = e^(−λτ) | simulated | idle s a call = (1−e^(−λτ))/λ | simulated |"
+    );
     println!("|---|---|---|---|---|---|");
     for (rate, keep_alive) in [
         (0.01, 10),

@@ -272,3 +272,27 @@ fn one_memory_budget_cuts_the_pools_of_all_functions_in_their_order() {
     assert_eq!(cut[..2], [1, 1], "the first two fit");
     assert!(cut[2] > 40 && cut[3] > 40, "{cut:?}");
 }
+
+#[test]
+fn a_memory_bound_that_never_binds_changes_nothing() {
+    let exponential = Times {
+        shape: Shape::Exponential,
+        ..constant(2000)
+    };
+    let functions: Vec<_> = (0..20)
+        .map(|i| Function {
+            id: format!("f{i}"),
+            ..poisson(0.02, 20_000, exponential)
+        })
+        .collect();
+    let free = unkept(&platform(30), &functions, 3);
+    // Calls of a minute alone might hold 24 containers more than there are: slices are in order.
+    let bound = Platform {
+        memory: Some(30 * 100 * MB),
+        ..platform(30)
+    };
+    let bounded = unkept(&bound, &functions, 3);
+    assert!(free.memory_most() > 10 * 100 * MB, "{}", free.memory_most());
+    assert_eq!(bounded.evicted() + bounded.requests.rejected, 0);
+    assert_eq!(free, bounded);
+}

@@ -29,6 +29,27 @@ pub struct RunReport {
     pub policies: Vec<PolicyReport>,
     /// The HPA at every setting of its frontier.
     pub frontier: Vec<FrontierPoint>,
+    /// Pairs of measures that are drawn against each other instead of cost and promise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tradeoffs: Vec<Tradeoff>,
+}
+
+/// Two measures against each other: every policy a point, a swept setting as the line to beat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tradeoff {
+    /// Name of its file, without an ending.
+    pub name: String,
+    /// What it shows.
+    pub title: String,
+    /// What a reader should see in it.
+    pub caption: String,
+    /// Key of the measure to the right, and the axis' name.
+    pub x: (String, String),
+    /// Key of the measure upwards, and the axis' name.
+    pub y: (String, String),
+    /// Points of the line, in the order of the swept setting: name, right, up.
+    pub line: Vec<(String, f64, f64)>,
 }
 
 /// What the policies met.

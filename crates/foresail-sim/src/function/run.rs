@@ -1,4 +1,8 @@
-//! The loop of function mode: calls of all functions in the order of time, a slice at once.
+//! The loop of function mode: a slice of time at once.
+//!
+//! Functions share nothing but the platform's memory. A slice that cannot run out of it is gone
+//! through function by function; only one that might is gone through in the order of time. Both
+//! give the same, since every function has streams of its own.
 
 use foresail_core::observe::Metric;
 use foresail_core::quantity::time::{Span, Timestamp};
@@ -89,6 +93,14 @@ impl Held {
     }
 }
 
+/// The times that one function draws.
+#[derive(Debug)]
+struct Drawn {
+    service: Sampler,
+    service_stream: Stream,
+    cold_stream: Stream,
+}
+
 /// The run in progress.
 struct Run<'a> {
     functions: &'a [Function],
@@ -98,10 +110,9 @@ struct Run<'a> {
     /// Time of the next call of each function.
     next: Vec<i64>,
     containers: Vec<Containers>,
-    run_times: Vec<Sampler>,
+    /// Run times and start-ups of each function.
+    times: Vec<Drawn>,
     cold_start: Sampler,
-    run_stream: Stream,
-    cold_stream: Stream,
     held: Held,
     wait: Histogram,
     latency: Histogram,
@@ -112,7 +123,7 @@ struct Run<'a> {
 }
 
 /// Simulates functions on a platform; every policy gets the same calls, run times, and start-up of
-/// the n-th container.
+/// each function's n-th container.
 ///
 /// # Errors
 /// [`ConfigProblem`] for the first knob or function that cannot be simulated.
@@ -144,6 +155,22 @@ pub fn run(
     Ok(run.finish())
 }
 
+impl Drawn {
+    fn new(function: &Function, seed: Seed) -> Self {
+        let of = |what: &str| Stream::of(seed, &format!("{what}/{}", function.id));
+        Self {
+            service: Sampler::new(function.service),
+            service_stream: of("service"),
+            cold_stream: of("startup"),
+        }
+    }
+
+    #[inline]
+    fn service(&mut self) -> i64 {
+        self.service.draw(&mut self.service_stream)
+    }
+}
+
 impl<'a> Run<'a> {
     fn new(platform: &Platform, functions: &'a [Function], seed: Seed, reads: bool) -> Self {
         let length = functions[0].workload.length().nanos();
@@ -161,10 +188,8 @@ impl<'a> Run<'a> {
             arrivals,
             next,
             containers: functions.iter().map(new).collect(),
-            run_times: functions.iter().map(|f| Sampler::new(f.service)).collect(),
+            times: functions.iter().map(|f| Drawn::new(f, seed)).collect(),
             cold_start: Sampler::new(platform.cold_start),
-            run_stream: Stream::of(seed, "service"),
-            cold_stream: Stream::of(seed, "startup"),
             held: Held {
                 bytes: 0,
                 most: platform.memory,
@@ -182,22 +207,27 @@ impl<'a> Run<'a> {
         self.start + Span::from_nanos(nanos)
     }
 
-    /// Every call of a slice as a key of its time and its function, ascending.
+    /// Every call of a slice as a key of its time and its function: ascending where memory might
+    /// run out, else function by function.
     fn gather(&mut self, begin: i64, end: i64, keys: &mut Vec<u64>) {
         keys.clear();
+        let mut bytes = 0;
         for (function, next) in self.next.iter_mut().enumerate() {
             while *next < end {
                 let key = ((*next - begin) as u64) << FUNCTION_BITS;
                 keys.push(key | function as u64);
+                bytes += self.functions[function].memory;
                 *next = self.arrivals[function].next().unwrap_or(i64::MAX);
             }
         }
-        keys.sort_unstable();
+        if !self.held.fits(bytes) {
+            keys.sort_unstable();
+        }
     }
 
     #[inline]
     fn call(&mut self, function: usize, now: i64) {
-        let service = self.run_times[function].draw(&mut self.run_stream);
+        let service = self.times[function].service();
         self.settle(function, now);
         let minute = &mut self.minutes[(now / MINUTE) as usize];
         minute.calls += 1;
@@ -250,7 +280,8 @@ impl<'a> Run<'a> {
             self.containers[function].tally.rejected += 1;
             return None;
         }
-        let ready = now + self.cold_start.draw(&mut self.cold_stream);
+        let stream = &mut self.times[function].cold_stream;
+        let ready = now + self.cold_start.draw(stream);
         let containers = &mut self.containers[function];
         containers.tally.cold_starts += 1;
         self.minutes[(now / MINUTE) as usize].cold_starts += 1;
@@ -318,7 +349,8 @@ impl<'a> Run<'a> {
                 if !self.held.fits(memory) {
                     break;
                 }
-                let ready = now + self.cold_start.draw(&mut self.cold_stream);
+                let stream = &mut self.times[function].cold_stream;
+                let ready = now + self.cold_start.draw(stream);
                 containers.start_for_pool(now, ready);
                 self.held.change(now, memory as i64);
             }

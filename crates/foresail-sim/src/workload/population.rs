@@ -80,11 +80,23 @@ impl Population {
         let calls_a_day = 10_f64.powf(on_lines(&CALLS_A_DAY, level));
         let kind = stream.uniform();
         let (name, counts, within) = if kind < TIMERS {
-            ("timer", self.timer(calls_a_day, &mut stream), Within::Uniform)
+            (
+                "timer",
+                self.timer(calls_a_day, &mut stream),
+                Within::Uniform,
+            )
         } else if kind < TIMERS + BURSTY {
-            ("queue", self.bursts(calls_a_day, &mut stream), Within::Bursty)
+            (
+                "queue",
+                self.bursts(calls_a_day, &mut stream),
+                Within::Bursty,
+            )
         } else {
-            ("http", self.requests(calls_a_day, &mut stream), Within::Poisson)
+            (
+                "http",
+                self.requests(calls_a_day, &mut stream),
+                Within::Poisson,
+            )
         };
         let run_time = (RUN_TIME.0 + RUN_TIME.1 * stream.normal()).exp();
         let mean = Span::from_seconds_f64(run_time.clamp(0.001, RUN_TIME_MAX));
@@ -160,7 +172,10 @@ fn radical_inverse(index: u32) -> f64 {
 
 /// The value at `x` on the lines between points.
 fn on_lines(points: &[(f64, f64)], x: f64) -> f64 {
-    let above = points.iter().position(|p| x < p.0).unwrap_or(points.len() - 1);
+    let above = points
+        .iter()
+        .position(|p| x < p.0)
+        .unwrap_or(points.len() - 1);
     let ((x0, y0), (x1, y1)) = (points[above.max(1) - 1], points[above.max(1)]);
     y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 }
@@ -182,7 +197,10 @@ mod tests {
         assert!((share(1440.0) - 0.81).abs() < 0.05, "{}", share(1440.0));
         let most = calls.iter().copied().fold(0.0, f64::max);
         assert!(most > 5e5, "{most}");
-        let timers = functions.iter().filter(|f| f.id.starts_with("timer")).count();
+        let timers = functions
+            .iter()
+            .filter(|f| f.id.starts_with("timer"))
+            .count();
         assert!((30..95).contains(&timers), "{timers}");
     }
 
@@ -190,12 +208,22 @@ mod tests {
     fn a_larger_population_begins_with_the_smaller_one() {
         let of = |functions| Population { functions, days: 1 }.functions(Seed(7));
         assert_eq!(of(5), of(9)[..5]);
-        assert_ne!(of(5), Population { functions: 5, days: 1 }.functions(Seed(8)));
+        assert_ne!(
+            of(5),
+            Population {
+                functions: 5,
+                days: 1
+            }
+            .functions(Seed(8))
+        );
     }
 
     #[test]
     fn a_timer_has_one_period() {
-        let population = Population { functions: 1, days: 1 };
+        let population = Population {
+            functions: 1,
+            days: 1,
+        };
         let counts = population.timer(48.0, &mut Stream::of(Seed(1), "t"));
         let at: Vec<usize> = (0..1440).filter(|m| counts[*m] > 0).collect();
         assert_eq!(at.len(), 48);

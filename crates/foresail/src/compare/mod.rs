@@ -1,6 +1,7 @@
 //! The main job: every policy on one workload, and what to make of it.
 
 mod build;
+pub mod function_mode;
 mod headline;
 mod listen;
 mod measures;
@@ -10,8 +11,9 @@ mod sample;
 pub mod trace;
 
 pub use build::{Comparison, compare};
+pub use function_mode::FunctionArgs;
 pub use measures::measures;
-pub use options::{Options, RunArgs};
+pub use options::{ModeArg, Options, RunArgs};
 pub(crate) use plan::policies_of;
 pub use plan::{Plan, plan};
 

@@ -45,6 +45,16 @@ pub enum GapsArg {
     Hold,
 }
 
+/// What is simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ModeArg {
+    /// Requests, pods and queues of each item, one by one.
+    #[default]
+    Event,
+    /// Calls and containers of all items together: keep-alive and pools.
+    Function,
+}
+
 /// Where requests wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum QueueArg {
