@@ -114,7 +114,9 @@ struct Run<'a> {
     times: Vec<Drawn>,
     cold_start: Sampler,
     held: Held,
+    /// Waits above zero; the others are counted.
     wait: Histogram,
+    without_wait: u64,
     latency: Histogram,
     minutes: Vec<FunctionMinute>,
     /// Idle times since the last look, by function; empty where nobody reads them.
@@ -196,6 +198,7 @@ impl<'a> Run<'a> {
                 changes: vec![0; minutes],
             },
             wait: Histogram::default(),
+            without_wait: 0,
             latency: Histogram::default(),
             minutes: vec![FunctionMinute::default(); minutes],
             idle_times: vec![Vec::new(); idle_times],
@@ -246,7 +249,11 @@ impl<'a> Run<'a> {
                 None => return,
             },
         };
-        self.wait.record(ready - now);
+        if ready > now {
+            self.wait.record(ready - now);
+        } else {
+            self.without_wait += 1;
+        }
         self.latency.record(ready - now + service);
         if let Some(since) = idle_since
             && !self.idle_times.is_empty()
@@ -362,6 +369,7 @@ impl<'a> Run<'a> {
             self.settle(function, self.end);
             self.containers[function].close(self.end);
         }
+        self.wait.record_zeros(self.without_wait);
         let mut bytes = 0;
         for (minute, change) in self.minutes.iter_mut().zip(&self.held.changes) {
             bytes += change;

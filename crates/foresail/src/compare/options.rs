@@ -107,7 +107,7 @@ pub struct RunArgs {
     /// Run times of an Azure 2019 trace
     #[arg(long, value_name = "FILE")]
     pub durations: Option<PathBuf>,
-    /// Memory of an Azure 2019 trace; only its price counts
+    /// Memory of an Azure 2019 trace; only in function mode it does more than cost
     #[arg(long, value_name = "FILE")]
     pub memory: Option<PathBuf>,
     /// Skip rows that cannot be read, and say how many
