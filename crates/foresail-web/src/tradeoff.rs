@@ -1,4 +1,4 @@
-//! The figure of one tradeoff: two measures against each other, a swept setting as the line to beat.
+//! The figure of one tradeoff: two measures against each other, a swept setting as the line.
 
 use crate::figure::Figure;
 use crate::page::axis::Axis;
@@ -7,6 +7,9 @@ use crate::page::text::number;
 use crate::read_model::{PolicyReport, RunReport, Tradeoff};
 
 const GREY: &str = "#8c959f";
+
+/// The least distance in pixels between two points of the line whose names are written.
+const LABELS_APART: f64 = 50.0;
 
 /// Every policy a point, the swept setting a line with its names.
 pub(crate) fn draw(run: &RunReport, tradeoff: &Tradeoff) -> Figure {
@@ -64,7 +67,42 @@ fn draw_line(drawing: &mut Drawing, tradeoff: &Tradeoff, place: &dyn Fn(f64, f64
         let title = format!("{name}: {}, {}", number(*right, 2), number(*up, 2));
         drawing.dot(*at, 4.0, GREY, 1.0, &title);
     }
+    // Names that would crowd are left to the pointer.
+    let mut last: Option<(f64, f64)> = None;
     for ((name, ..), at) in line.iter().zip(&places) {
-        drawing.label(*at, 11.0, "tick", name);
+        let far = |l: (f64, f64)| (l.0 - at.0).hypot(l.1 - at.1) > LABELS_APART;
+        if last.is_none_or(far) {
+            drawing.label(*at, 11.0, "tick", name);
+            last = Some(*at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_points_that_crowd_are_left_out_and_what_is_not_finite_is_not_drawn() {
+        let point = |name: &str, x| (name.to_owned(), x, 1.0);
+        let tradeoff = Tradeoff {
+            name: "t".to_owned(),
+            title: "t".to_owned(),
+            caption: String::new(),
+            x: (String::new(), String::new()),
+            y: (String::new(), String::new()),
+            line: vec![
+                point("a", 0.0),
+                point("b", 1.0),
+                point("c", 500.0),
+                point("d", f64::NAN),
+            ],
+        };
+        let mut drawing = Drawing::new(600.0, 100.0);
+        draw_line(&mut drawing, &tradeoff, &|x, y| (x, y));
+        let svg = drawing.standalone("t");
+        let named = |name: &str| svg.contains(&format!(">{name}</text>"));
+        assert_eq!(["a", "b", "c", "d"].map(named), [true, false, true, false]);
+        assert!(!svg.contains("NaN"));
     }
 }

@@ -1,5 +1,5 @@
-//! A generated population of functions with the shape of Azure's: a few are called without end, most
-//! hardly ever, some by the clock, some in bursts.
+//! A generated population of functions with the shape of Azure's: a few are called without end,
+//! most hardly ever, some by the clock, some in bursts.
 
 use foresail_core::quantity::time::Span;
 use foresail_models::rng::Seed;

@@ -13,6 +13,7 @@ use foresail_core::spec::SpecProblem;
 use foresail_sim::config::{Shape, Times};
 use foresail_sim::driver::Deaf;
 use foresail_sim::function::driver::{KeepListener, KeepPilot};
+use foresail_sim::function::measure::at_level;
 use foresail_sim::function::policy::{FIXED_MINUTES, FunctionPolicy, default_policies, fixed};
 use foresail_sim::function::{Function, FunctionMeasures, Keep, Platform, run};
 use foresail_sim::service::times_of;
@@ -194,7 +195,7 @@ fn generated(options: &Options) -> Result<FunctionPlan> {
     }
     let functions = population.functions(options.seed);
     let summary = format!(
-        "{} generated functions, {} days: popularity over eight orders of magnitude, timers, bursts",
+        "{} generated functions, {} days: popularity over eight decades, timers, bursts",
         population.functions, population.days
     );
     Ok(empty_plan("population".to_owned(), summary, functions))
@@ -309,11 +310,13 @@ pub fn compare(
         rows.push(listener);
     }
     let workload = workload.context("no policy was run")?;
+    let mut notes = plan.notes.clone();
+    notes.extend(by_function(&policies, &line));
     let report = RunReport {
         v: VERSION,
         title: plan.name.clone(),
         headline: headline(&policies, &line),
-        notes: plan.notes.clone(),
+        notes,
         workload,
         slo: String::new(),
         command: command.to_owned(),
@@ -434,7 +437,7 @@ fn on_line(
         let share = (at - a) / (b - a);
         let between = (0.0..=1.0).contains(&share);
         let (low, high) = (value(&pair[0].1), value(&pair[1].1));
-        between.then(|| low + share * (high - low))
+        between.then_some(low + share * (high - low))
     })
 }
 
@@ -477,6 +480,22 @@ fn headline(policies: &[PolicyReport], line: &[Swept]) -> String {
         number(cold, 2),
         number(warm, 0)
     )
+}
+
+/// What half and three quarters of the functions see: a busy function's calls drown a rare one's.
+fn by_function(policies: &[PolicyReport], line: &[Swept]) -> Option<String> {
+    let policy = policies.iter().find(|p| p.name != "keepalive-fixed")?;
+    let (_, fixed) = line.iter().find(|(m, _)| *m == FIXED_REFERENCE)?;
+    let of_fixed = at_level(&fixed.cold_percents(), 0.75)?;
+    let percent = |value: f64| number(value, 1);
+    Some(format!(
+        "By function: three quarters start cold on at most {} % of their calls under {}, on at most {} % under \
+         {FIXED_REFERENCE} fixed minutes; it keeps {} % of their warm memory.",
+        percent(policy.measure("function_cold_p75_percent")?),
+        policy.name,
+        percent(of_fixed),
+        percent(policy.measure("warm_memory_of_fixed_percent")?)
+    ))
 }
 
 fn assumptions(options: &Options, plan: &FunctionPlan) -> Vec<Assumption> {
