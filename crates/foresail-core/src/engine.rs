@@ -230,7 +230,7 @@ impl Engine {
     /// The decision: takes in one input; only [`Input::Tick`] yields a tick.
     pub fn feed(&mut self, input: Input) -> Option<Tick> {
         match input {
-            Input::Samples(samples) => self.history.absorb(samples),
+            Input::Samples(samples) => self.history.absorb(&self.spec, samples),
             Input::Advice(advice) => self.history.advise(advice),
             Input::Installed { artifact } => self.install(&artifact),
             Input::Settled {
@@ -457,7 +457,13 @@ impl Engine {
         let shortcut = floor::shortcut(&self.spec, target, state);
         let floor_at = |setting: &Setting| self.floor_at(index, state, setting, reactive, now);
         let combined = &self.spec.written().combine;
-        let wanted = combine(combined, &target.id, judged, &state.current, floor_at);
+        let wanted = combine(
+            combined,
+            (index, &target.id),
+            judged,
+            &state.current,
+            floor_at,
+        );
         let scene = Scene {
             target,
             guards: &self.spec.written().guards,

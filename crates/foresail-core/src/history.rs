@@ -69,6 +69,8 @@ pub struct TargetHistory {
     pub records: Records,
     demand: VecDeque<Point>,
     concurrency: VecDeque<Point>,
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    idle_times: VecDeque<Point>,
     changes: VecDeque<Change>,
     /// Panic of each proposer, in the order of the spec.
     pub(crate) panics: Vec<Option<PanicEpisode>>,
@@ -81,6 +83,7 @@ impl TargetHistory {
         match metric {
             Metric::Demand => &self.demand,
             Metric::Concurrency => &self.concurrency,
+            Metric::IdleTime => &self.idle_times,
         }
     }
 
@@ -88,6 +91,7 @@ impl TargetHistory {
         match metric {
             Metric::Demand => &mut self.demand,
             Metric::Concurrency => &mut self.concurrency,
+            Metric::IdleTime => &mut self.idle_times,
         }
     }
 
@@ -178,26 +182,24 @@ impl History {
     }
 
     /// Takes in what is new. What belongs to no target of the spec is ignored.
-    pub(crate) fn absorb(&mut self, samples: Samples) {
+    pub(crate) fn absorb(&mut self, spec: &ValidSpec, samples: Samples) {
         self.health = samples.health;
         self.leading = samples.leading;
         for state in samples.targets {
-            if let Some(target) = self.target_mut(&state.target) {
+            if let Some(target) = self.target_mut(spec, &state.target) {
                 target.state = Some(state);
             }
         }
         for sample in &samples.values {
-            if let Some(target) = self.target_mut(&sample.target) {
+            if let Some(target) = self.target_mut(spec, &sample.target) {
                 target.absorb(sample, samples.at);
             }
         }
     }
 
-    fn target_mut(&mut self, id: &TargetId) -> Option<&mut TargetHistory> {
-        self.targets
-            .iter_mut()
-            .find(|(known, _)| known == id)
-            .map(|(_, target)| target)
+    fn target_mut(&mut self, spec: &ValidSpec, id: &TargetId) -> Option<&mut TargetHistory> {
+        let index = spec.index_of(id)?;
+        self.targets.get_mut(index).map(|(_, target)| target)
     }
 
     /// Takes in advice; a trial's end takes that trial away.

@@ -8,7 +8,9 @@ use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
 use crate::knobs::{Knob, Knobs};
-use crate::propose::{advised, fixed, hpa, kpa, predictive_hpa, schedule};
+use crate::propose::{
+    advised, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa, predictive_hpa, schedule,
+};
 use crate::rng::Seed;
 
 /// What a proposer is built from.
@@ -41,10 +43,12 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 6] = [
+pub static PROPOSERS: [Entry; 8] = [
     advised::ENTRY,
     fixed::ENTRY,
     hpa::ENTRY,
+    keepalive_fixed::ENTRY,
+    keepalive_histogram::ENTRY,
     kpa::ENTRY,
     predictive_hpa::ENTRY,
     schedule::ENTRY,

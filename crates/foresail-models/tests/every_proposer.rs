@@ -62,6 +62,9 @@ fn minute(i: i64, level: f64) -> Input {
     values.extend(
         (0..60).map(|s| sample(Metric::Concurrency, now - Span::from_seconds(59 - s), level)),
     );
+    // A function that is called now and then: idle for a few minutes, each time ending in this one.
+    let idle = sample(Metric::IdleTime, now, level * 20.0);
+    values.push(idle);
     let pod = Pod {
         phase: Phase::Running,
         deleting: false,
@@ -83,6 +86,7 @@ fn minute(i: i64, level: f64) -> Input {
         current: Setting::replicas(Replicas::new(4)),
         status_replicas: Replicas::new(4),
         ready: Replicas::new(4),
+        idle_since: Some(now),
         pods: vec![pod; 4],
         readings: vec![Reading::Pods(vec![reading; 4])],
         ..TargetState::default()
@@ -213,4 +217,38 @@ fn documented_knobs_are_taken_and_others_refused() {
         spec.proposers[0].knobs = BTreeMap::from([("colour".to_owned(), json!("blue"))]);
         assert!(engine_of(spec, Seed(1)).is_err(), "{}", entry.name);
     }
+}
+
+/// What the keep-alive proposers wish after `count` idle times of `minutes` each.
+fn keep_alive_wish(name: &str, minutes: f64, count: i64) -> Setting {
+    let entry = PROPOSERS.iter().find(|e| e.name == name).expect("known");
+    let mut engine = engine(entry);
+    for i in 0..count {
+        engine.feed(minute(i, minutes * 3.0));
+    }
+    let tick = engine.feed(tick(count)).expect("a tick");
+    let wish = tick.judged[0].proposal.wish(&target()).expect("a wish");
+    assert_eq!(wish.replicas, None, "{name} leaves replicas alone");
+    let decided = &tick.targets[0].decided;
+    let (pool, keep_alive) = (decided.pool, decided.keep_alive);
+    assert_eq!((pool, keep_alive), (wish.pool, wish.keep_alive));
+    wish.clone()
+}
+
+#[test]
+fn keep_alive_proposers_wish_on_their_own_axes_alone() {
+    let seconds = |s: &Setting| s.keep_alive.expect("a keep-alive").whole_seconds();
+    let fixed = keep_alive_wish("keepalive-fixed", 30.0, 20);
+    assert_eq!((fixed.pool, seconds(&fixed)), (None, 600));
+    // Too little is known: four hours. Then idle for half an hour each time: unloaded at once.
+    let first = keep_alive_wish("keepalive-histogram", 30.0, 4);
+    assert_eq!(
+        (first.pool, seconds(&first)),
+        (Some(Replicas::ZERO), 14_400)
+    );
+    let timer = keep_alive_wish("keepalive-histogram", 30.0, 20);
+    assert_eq!((timer.pool, seconds(&timer)), (Some(Replicas::ZERO), 0));
+    // Idle for seconds each time: the container just stays for 1.1 minutes.
+    let busy = keep_alive_wish("keepalive-histogram", 0.2, 20);
+    assert_eq!((busy.pool, seconds(&busy)), (Some(Replicas::ZERO), 66));
 }

@@ -4,6 +4,7 @@ use crate::page::axis::Axis;
 use crate::page::chart::{Anchor, Drawing, Rectangle, colour, stepped};
 use crate::page::text::number;
 use crate::read_model::{PolicyReport, RunReport, non_dominated};
+use crate::tradeoff;
 
 /// One figure.
 #[derive(Clone, Debug)]
@@ -21,6 +22,10 @@ pub struct Figure {
 /// Every figure of a report, in the order of the page.
 #[must_use]
 pub fn figures(run: &RunReport) -> Vec<Figure> {
+    if !run.tradeoffs.is_empty() {
+        let tradeoffs = run.tradeoffs.iter().map(|t| tradeoff::draw(run, t));
+        return tradeoffs.chain([waits(run)]).collect();
+    }
     let mut figures = vec![cost_slo(run), waits(run)];
     for (index, policy) in run.policies.iter().enumerate() {
         figures.push(timeline(run, policy, index, Part::Whole));

@@ -7,3 +7,4 @@ pub mod figure;
 pub mod page;
 pub mod png;
 pub mod read_model;
+mod tradeoff;

@@ -32,6 +32,9 @@ pub struct RunReport {
     /// The verdict on the user's own HPA, where one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<OwnReport>,
+    /// Pairs of measures that are drawn against each other instead of cost and promise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tradeoffs: Vec<Tradeoff>,
 }
 
 /// The verdict on the user's own HPA.
@@ -78,6 +81,24 @@ pub struct Ranged {
     pub value: f64,
     /// The interval's ends, where there is one.
     pub interval: Option<(f64, f64)>,
+}
+
+/// Two measures against each other: every policy a point, a swept setting as the line to beat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tradeoff {
+    /// Name of its file, without an ending.
+    pub name: String,
+    /// What it shows.
+    pub title: String,
+    /// What a reader should see in it.
+    pub caption: String,
+    /// Key of the measure to the right, and the axis' name.
+    pub x: (String, String),
+    /// Key of the measure upwards, and the axis' name.
+    pub y: (String, String),
+    /// Points of the line, in the order of the swept setting: name, right, up.
+    pub line: Vec<(String, f64, f64)>,
 }
 
 /// What the policies met.

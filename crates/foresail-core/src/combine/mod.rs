@@ -24,13 +24,13 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// What is left of the wish for one target, where it was not dropped.
+    /// What is left of the wish for the target at `place` in the spec, where it was not dropped.
     #[must_use]
-    pub fn wish(&self, target: &TargetId) -> Option<Setting> {
+    pub fn wish(&self, place: usize, target: &TargetId) -> Option<Setting> {
         let mut setting = self
             .gate
             .is_none()
-            .then(|| self.proposal.wish(target).cloned())??;
+            .then(|| self.proposal.wish_at(place, target).cloned())??;
         for limit in self.shape.iter().filter(|l| l.target == *target) {
             setting.set(&limit.axis, limit.to);
         }
@@ -64,12 +64,12 @@ pub struct Wanted {
 /// the same usage a larger share of it, so the floor rises.
 pub(crate) fn combine(
     spec: &CombineSpec,
-    target: &TargetId,
+    (place, target): (usize, &TargetId),
     judged: &[Judged],
     current: &Setting,
     reactive_at: impl Fn(&Setting) -> Reactive,
 ) -> Wanted {
-    let picked = pick(spec.rule, target, judged);
+    let picked = pick(spec.rule, (place, target), judged);
     let chosen = picked.as_ref().map(|(i, _)| Chosen::Proposer(*i));
     let mut setting = picked.map(|(_, s)| s).unwrap_or_default();
     let reactive = reactive_at(&setting);
@@ -121,11 +121,15 @@ fn share(floor: Floor, reactive: Replicas) -> Replicas {
 }
 
 /// The wish that the rule takes, with its place in the spec.
-fn pick(rule: CombineRule, target: &TargetId, judged: &[Judged]) -> Option<(usize, Setting)> {
+fn pick(
+    rule: CombineRule,
+    (place, target): (usize, &TargetId),
+    judged: &[Judged],
+) -> Option<(usize, Setting)> {
     let mut wishes = judged
         .iter()
         .enumerate()
-        .filter_map(|(i, j)| Some((i, j.wish(target)?)));
+        .filter_map(|(i, j)| Some((i, j.wish(place, target)?)));
     match rule {
         CombineRule::First => wishes.next(),
         CombineRule::Largest => {

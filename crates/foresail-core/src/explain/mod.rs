@@ -154,6 +154,15 @@ pub enum BasisTold {
         /// Its place in the list.
         rule: usize,
     },
+    /// Idle times: how many targets of the scope are under each rule.
+    IdleTimes {
+        /// Windows from the histogram.
+        histogram: u32,
+        /// The standard keep-alive.
+        standard: u32,
+        /// Windows around a forecast.
+        forecast: u32,
+    },
     /// A tuner's trial.
     Trial {
         /// Its number.
@@ -224,6 +233,15 @@ impl BasisTold {
                 held: *held,
             },
             Basis::Schedule { rule } => Self::Schedule { rule: *rule },
+            Basis::IdleTimes {
+                histogram,
+                standard,
+                forecast,
+            } => Self::IdleTimes {
+                histogram: *histogram,
+                standard: *standard,
+                forecast: *forecast,
+            },
             Basis::Advice { text } => Self::Advice { text: text.clone() },
             Basis::Trial {
                 number,
@@ -279,6 +297,7 @@ impl BasisTold {
                 )
             }
             Self::Schedule { rule } => format!("rule {rule}"),
+            Self::IdleTimes { .. } => "idle times".to_owned(),
             Self::Trial { trial, .. } => format!("trial {trial}"),
             Self::Advice { .. } => "advice".to_owned(),
             Self::Absent { absent } => format!("no wish ({absent:?})"),

@@ -82,18 +82,22 @@ pub enum Metric {
     Demand,
     /// Requests in the system (served and waiting), averaged over one second.
     Concurrency,
+    /// Seconds for which no container of a function was busy, one point as each such time ends.
+    IdleTime,
 }
 
 impl Metric {
     /// Every series.
-    pub const ALL: [Self; 2] = [Self::Demand, Self::Concurrency];
+    pub const ALL: [Self; 3] = [Self::Demand, Self::Concurrency, Self::IdleTime];
 
-    /// Points that are kept: two weeks of minutes of demand, ten minutes of seconds of concurrency.
+    /// Points that are kept: two weeks of minutes of demand, ten minutes of seconds of concurrency,
+    /// and as many idle times as a driver tells at once.
     #[must_use]
     pub const fn points_max(self) -> usize {
         match self {
             Self::Demand => 14 * 1440,
             Self::Concurrency => 600,
+            Self::IdleTime => 512,
         }
     }
 }
@@ -113,6 +117,9 @@ pub struct TargetState {
     /// Containers that are busy, for a pool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub busy: Option<Replicas>,
+    /// Since when no container is busy; absent while one is, and before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<Timestamp>,
     /// Every pod.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pods: Vec<Pod>,

@@ -103,6 +103,15 @@ pub enum Basis {
         /// Index into the schedule's rules.
         rule: usize,
     },
+    /// Idle times: how many targets of the scope are under each rule.
+    IdleTimes {
+        /// Windows from the histogram.
+        histogram: u32,
+        /// The standard keep-alive: too little is known, or the histogram says nothing.
+        standard: u32,
+        /// Windows around a forecast: most idle times are out of the histogram's bounds.
+        forecast: u32,
+    },
     /// Advice from outside, with its reasoning.
     Advice {
         /// The adviser's words.
@@ -195,6 +204,15 @@ impl Proposal {
             confidence: Confidence::FULL,
             ratio_milli: None,
             basis,
+        }
+    }
+
+    /// What is wished for the target at `place` in the spec; most plans have it there too.
+    #[must_use]
+    pub fn wish_at(&self, place: usize, target: &TargetId) -> Option<&Setting> {
+        match self.plan.get(place) {
+            Some((id, setting)) if id == target => Some(setting),
+            _ => self.wish(target),
         }
     }
 

@@ -1,5 +1,6 @@
 //! From a spec as written to one that the engine can trust; all problems at once.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Floor, Mode, PoolSpec, Spec};
@@ -93,6 +94,8 @@ pub struct ValidTarget {
 pub struct ValidSpec {
     spec: Spec,
     targets: Vec<ValidTarget>,
+    /// Place of each target by its name: a scope may have thousands.
+    places: BTreeMap<TargetId, usize>,
     hpa_alone: bool,
 }
 
@@ -121,9 +124,12 @@ impl ValidSpec {
         let targets = compile_targets(&spec, strict, &mut problems);
         if problems.is_empty() {
             let hpa_alone = matches!(spec.proposers.as_slice(), [only] if only.name == "hpa");
+            let places = targets.iter().enumerate();
+            let places = places.map(|(i, t)| (t.id.clone(), i)).collect();
             Ok(Self {
                 spec,
                 targets,
+                places,
                 hpa_alone,
             })
         } else {
@@ -158,7 +164,7 @@ impl ValidSpec {
     /// Index of a target by its name.
     #[must_use]
     pub fn index_of(&self, target: &TargetId) -> Option<usize> {
-        self.targets.iter().position(|t| t.id == *target)
+        self.places.get(target).copied()
     }
 }
 

@@ -3,6 +3,8 @@
 pub mod advised;
 pub mod fixed;
 pub mod hpa;
+pub mod keepalive_fixed;
+pub mod keepalive_histogram;
 pub mod kpa;
 pub mod predictive_hpa;
 pub mod schedule;

@@ -236,7 +236,11 @@ pub(crate) fn problem(field: &'static str, message: impl Into<String>) -> Config
     }
 }
 
-fn check_times(field: &'static str, times: &Times, zero: bool) -> Result<(), ConfigProblem> {
+pub(crate) fn check_times(
+    field: &'static str,
+    times: &Times,
+    zero: bool,
+) -> Result<(), ConfigProblem> {
     let least = if zero {
         Span::ZERO
     } else {

@@ -59,6 +59,12 @@ impl Histogram {
         }
     }
 
+    /// Takes in zero `times` times.
+    pub(crate) fn record_zeros(&mut self, times: u64) {
+        self.counts[0] += times;
+        self.count += times;
+    }
+
     /// Number of values.
     #[must_use]
     pub fn count(&self) -> u64 {

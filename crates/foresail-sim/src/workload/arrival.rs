@@ -159,9 +159,15 @@ impl Workload {
     /// The arrival times, drawn from the stream `arrivals` of the seed.
     #[must_use]
     pub fn arrivals(&self, seed: Seed) -> Arrivals<'_> {
+        self.arrivals_of(seed, "arrivals")
+    }
+
+    /// The arrival times, drawn from the stream of this name: one of many workloads in one run.
+    #[must_use]
+    pub fn arrivals_of(&self, seed: Seed, stream: &str) -> Arrivals<'_> {
         Arrivals {
             workload: self,
-            stream: Stream::of(seed, "arrivals"),
+            stream: Stream::of(seed, stream),
             bin: 0,
             begin: 0,
             offsets: Vec::new(),

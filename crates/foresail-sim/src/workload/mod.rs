@@ -2,6 +2,7 @@
 
 mod arrival;
 mod mmpp;
+pub mod population;
 pub mod sample;
 
 pub use arrival::{Arrivals, Within, Workload};

@@ -31,9 +31,14 @@ pub fn render(run: &RunReport, figures: &[Figure]) -> String {
     page.push_str(&facts(run));
     page.push_str(&run.own.as_ref().map_or_else(String::new, own::section));
     page.push_str(&section(figures, "cost-slo"));
+    for tradeoff in &run.tradeoffs {
+        page.push_str(&section(figures, &tradeoff.name));
+    }
     page.push_str(&table(run));
     page.push_str(&section(figures, "waits"));
-    page.push_str(&timelines(run, figures));
+    if run.tradeoffs.is_empty() {
+        page.push_str(&timelines(run, figures));
+    }
     page.push_str(&assumptions(run));
     page.push_str(&glossary(run));
     let _ = write!(
@@ -61,13 +66,17 @@ fn facts(run: &RunReport) -> String {
     } else {
         format!("{} functions", w.items)
     };
+    let promise = if run.slo.is_empty() {
+        String::new()
+    } else {
+        format!(" · promise <code>{}</code>", escape(&run.slo))
+    };
     format!(
-        "<p class=\"facts\">{} · {items} · {} requests · {} to {} · promise <code>{}</code></p>\n",
+        "<p class=\"facts\">{} · {items} · {} requests · {} to {}{promise}</p>\n",
         escape(&w.summary),
         number(w.requests as f64, 0),
         escape(&w.from),
-        escape(&w.to),
-        escape(&run.slo)
+        escape(&w.to)
     )
 }
 
@@ -297,6 +306,7 @@ mod tests {
                 cost: 1.0,
                 violations_percent: 0.0,
             }],
+            tradeoffs: vec![],
         }
     }
 

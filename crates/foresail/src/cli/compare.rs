@@ -8,7 +8,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::{Output, progress};
-use crate::compare::{Options, Plan, RunArgs, compare, files, plan};
+use crate::compare::{
+    Comparison, FunctionArgs, ModeArg, Options, Plan, RunArgs, compare, files, function_mode, plan,
+};
 use crate::exit::Code;
 
 /// Run every policy on a workload and write one report
@@ -16,6 +18,11 @@ use crate::exit::Code;
 pub struct CompareArgs {
     #[command(flatten)]
     run: RunArgs,
+    /// What is simulated
+    #[arg(long, value_enum, default_value_t)]
+    mode: ModeArg,
+    #[command(flatten)]
+    functions: FunctionArgs,
     /// Where the report goes
     #[arg(long, value_name = "FOLDER", default_value = "foresail-report")]
     out: PathBuf,
@@ -39,11 +46,13 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
     }
     // The place is tried before the work, so that nobody waits for nothing.
     drop(foresail_adapters::atomic::ResultsFolder::begin(&args.out)?);
-    let plan = plan(&options)?;
-    let bar = progress::bar(runs(&options, &plan), "Comparing");
-    let done = |name: &str| bar.step(name);
-    let comparison = compare(&options, &plan, &command(), &done)?;
-    bar.finish();
+    let comparison = match args.mode {
+        ModeArg::Event => {
+            args.functions.refuse()?;
+            events(&options)?
+        }
+        ModeArg::Function => functions(&options, &args.functions)?,
+    };
     let ticks = files::ticks_bytes(&comparison.ticks)?;
     files::write(&comparison.report, &ticks, &args.out)?;
     let report = &comparison.report;
@@ -89,6 +98,23 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
         eprintln!("report: {}", place.display());
     }
     Ok(Code::Done)
+}
+
+fn events(options: &Options) -> Result<Comparison> {
+    let plan = plan(options)?;
+    let bar = progress::bar(runs(options, &plan), "Comparing");
+    let comparison = compare(options, &plan, &command(), &|name| bar.step(name))?;
+    bar.finish();
+    Ok(comparison)
+}
+
+fn functions(options: &Options, args: &FunctionArgs) -> Result<Comparison> {
+    let plan = function_mode::plan(options, args)?;
+    let bar = progress::bar(plan.runs(), "Comparing");
+    let done = |name: &str| bar.step(name);
+    let comparison = function_mode::compare(options, &plan, &command(), &done)?;
+    bar.finish();
+    Ok(comparison)
 }
 
 /// Runs that the progress bar counts: the policies and the settings of the frontier.

@@ -231,6 +231,13 @@ fn basis(basis: &BasisTold) -> String {
             held.map_or_else(String::new, |h| format!(", {}", h.clause()))
         ),
         BasisTold::Schedule { rule } => format!("rule {rule}"),
+        BasisTold::IdleTimes {
+            histogram,
+            standard,
+            forecast,
+        } => format!(
+            "idle times: {histogram} functions by histogram, {standard} by standard keep-alive, {forecast} by forecast"
+        ),
         BasisTold::Trial { trial, spend } => format!("trial {trial}, costs {spend}"),
         BasisTold::Advice { text } => format!("advice: {text}"),
         BasisTold::Absent { absent } => format!("no wish: {absent:?}"),

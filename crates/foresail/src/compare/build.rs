@@ -137,6 +137,7 @@ pub fn compare(
         assumptions: assumptions(options, plan),
         policies,
         frontier,
+        tradeoffs: Vec::new(),
     };
     Ok(Comparison {
         report,
@@ -184,7 +185,7 @@ fn run_frontier(
 }
 
 /// Minutes of one bucket, so that no series has more than [`BUCKETS_MAX`].
-fn minutes_per_bucket(minutes: usize) -> usize {
+pub(super) fn minutes_per_bucket(minutes: usize) -> usize {
     let least = minutes.div_ceil(BUCKETS_MAX).max(1);
     let round = [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 360, 720, 1440];
     round.into_iter().find(|r| *r >= least).unwrap_or(least)
@@ -256,7 +257,7 @@ fn policy_report(
 }
 
 /// A tail of at most about 150 points: the first and last are kept.
-fn thinned(tail: &[(f64, f64)]) -> Vec<(f64, f64)> {
+pub(super) fn thinned(tail: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let every = tail.len().div_ceil(150).max(1);
     let last = tail.len().saturating_sub(1);
     let kept = tail

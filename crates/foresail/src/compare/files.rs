@@ -118,6 +118,13 @@ pub fn print_table(report: &RunReport, out: &mut dyn Write) -> std::io::Result<(
         "cold_starts",
         "actions",
         "flaps",
+        "cold_percent",
+        "function_cold_p75_percent",
+        "warm_memory_gb_s",
+        "warm_memory_of_fixed_percent",
+        "memory_gb_s",
+        "latency_p99_ms",
+        "rejected",
     ];
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);

@@ -1,10 +1,17 @@
 //! What is kept of a run's decisions: rows for the table, texts for the hover, inputs for a record.
 
 use foresail_adapters::results::{Column, Table};
-use foresail_core::explain::Identity;
-use foresail_core::explain::row::{COLUMNS, Cell, Kind};
+use foresail_core::act::Outcome;
+use foresail_core::admit::Decision;
+use foresail_core::engine::{Engine, Tick};
+use foresail_core::explain::row::{COLUMNS, Cell, Kind, Measured, Usage};
+use foresail_core::explain::{Explanation, Identity};
 use foresail_core::quantity::time::Timestamp;
 use foresail_sim::driver::{Listener, Story};
+use foresail_sim::function::driver::KeepListener;
+
+/// The most rows that are kept of one policy over many functions: the first ones.
+pub(super) const KEPT_ROWS_MAX: usize = 100_000;
 
 /// Keeps a row of every tick that changed anything, and one a minute.
 #[derive(Clone, Debug)]
@@ -98,5 +105,19 @@ impl Listener for Rows {
                 .push((story.tick.at, size, explanation.to_string()));
         }
         self.push(row);
+    }
+}
+
+impl KeepListener for Rows {
+    fn changed(&mut self, tick: &Tick, place: usize, decision: &Decision, engine: &Engine) {
+        if self.columns[0].len() >= KEPT_ROWS_MAX {
+            return;
+        }
+        let spec = engine.spec();
+        let told = Explanation::new(tick, place, spec, &self.identity, Some(decision));
+        if let Some(explanation) = told {
+            let explanation = explanation.with_outcome(Some(Outcome::Applied));
+            self.push(explanation.row(Usage::default(), Measured::default()));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The measures of a run by name, each with its meaning, in one order everywhere.
 
+use foresail_sim::function::FunctionMeasures;
+use foresail_sim::function::measure::{OfFunction, at_level};
 use foresail_sim::metrics::measure::Measures;
 use foresail_web::read_model::{Better, Measure};
 
@@ -40,4 +42,205 @@ pub fn measures(m: &Measures, slo: &str) -> Vec<Measure> {
         one("over_time_percent", "time idle %", "share of minutes with more ready replicas than needed (SPEC elasticity, timeshare O)".to_owned(), m.elasticity.over_time_percent, 1, Neither),
         one("unserved", "never served", "requests that were rejected, gave up, died with their pod, or still waited at the end".to_owned(), (m.requests.rejected + m.requests.timed_out + m.requests.crashed + m.requests.waiting) as f64, 0, Lower),
     ]
+}
+
+/// Calls a day at most of a rare function, and of a middling one: one an hour, one a minute.
+const CALLS_A_DAY: [f64; 2] = [24.0, 1440.0];
+
+/// Share of the calls that started cold, in percent, over functions with so many calls a day.
+fn cold_of_class(m: &FunctionMeasures, days: f64, from: f64, to: f64) -> f64 {
+    let in_class = |f: &&OfFunction| {
+        let a_day = f.tally.calls as f64 / days;
+        a_day > from && a_day <= to
+    };
+    let sums = m
+        .functions
+        .iter()
+        .filter(in_class)
+        .fold((0, 0), |(cold, calls), f| {
+            (cold + f.tally.cold_starts, calls + f.tally.calls)
+        });
+    sums.0 as f64 * 100.0 / sums.1 as f64
+}
+
+/// Every measure of a run in function mode, in the order of `summary.csv` and of the report's table.
+///
+/// `days` is the run's length, `reference` what the fixed keep-alive of ten minutes keeps warm.
+#[must_use]
+pub(super) fn function_measures(m: &FunctionMeasures, days: f64, reference: f64) -> Vec<Measure> {
+    let one =
+        |key: &str, name: &str, meaning: &str, value: f64, digits: usize, better: Better| Measure {
+            key: key.to_owned(),
+            name: name.to_owned(),
+            meaning: meaning.to_owned(),
+            value,
+            digits,
+            better,
+        };
+    use Better::{Lower, Neither};
+    let shares = m.cold_percents();
+    let share = |level| at_level(&shares, level).unwrap_or(f64::NAN);
+    let always = shares.iter().filter(|s| **s >= 100.0).count() as f64;
+    let [rare, middling] = CALLS_A_DAY;
+    let class = |from, to| cold_of_class(m, days, from, to);
+    let warm = m.warm_memory_time();
+    let latency = |level| m.latency.quantile_seconds(level).unwrap_or(f64::NAN) * 1000.0;
+    let wait = |level| m.wait.quantile_seconds(level).unwrap_or(f64::NAN) * 1000.0;
+    let mut all = vec![
+        one(
+            "calls",
+            "calls",
+            "calls of all functions",
+            m.requests.arrived as f64,
+            0,
+            Neither,
+        ),
+        one(
+            "cold_starts",
+            "cold starts",
+            "calls that had to wait for a container that was still starting",
+            m.cold_starts() as f64,
+            0,
+            Lower,
+        ),
+        one(
+            "cold_percent",
+            "cold %",
+            "their share of all calls",
+            m.cold_percent(),
+            2,
+            Lower,
+        ),
+        one(
+            "function_cold_p50_percent",
+            "function p50 cold %",
+            "half of the functions start cold on no larger share of their calls",
+            share(0.5),
+            1,
+            Lower,
+        ),
+        one(
+            "function_cold_p75_percent",
+            "function p75 cold %",
+            "three quarters of the functions start cold on no larger share of their calls",
+            share(0.75),
+            1,
+            Lower,
+        ),
+        one(
+            "always_cold_percent",
+            "always cold %",
+            "share of the functions that start cold on every call",
+            always * 100.0 / shares.len() as f64,
+            1,
+            Lower,
+        ),
+        one(
+            "rare_cold_percent",
+            "rare cold %",
+            "share of cold starts over functions with at most one call an hour",
+            class(-1.0, rare),
+            1,
+            Lower,
+        ),
+        one(
+            "middling_cold_percent",
+            "middling cold %",
+            "share of cold starts over functions with more than that and at most one call a minute",
+            class(rare, middling),
+            2,
+            Lower,
+        ),
+        one(
+            "frequent_cold_percent",
+            "frequent cold %",
+            "share of cold starts over functions with more than one call a minute",
+            class(middling, f64::INFINITY),
+            3,
+            Lower,
+        ),
+        one(
+            "warm_memory_gb_s",
+            "warm GB·s",
+            "memory that idle containers held, over time",
+            warm,
+            0,
+            Lower,
+        ),
+        one(
+            "warm_memory_of_fixed_percent",
+            "warm of fixed %",
+            "the same as a share of what a fixed keep-alive of ten minutes holds",
+            warm * 100.0 / reference,
+            1,
+            Lower,
+        ),
+        one(
+            "memory_gb_s",
+            "all GB·s",
+            "memory that all containers held, over time, from creation to the end of each",
+            m.memory_time(),
+            0,
+            Lower,
+        ),
+        one(
+            "memory_most_gb",
+            "most GB",
+            "the most memory that all containers held at the end of a minute",
+            m.memory_most() as f64 / 1e9,
+            1,
+            Lower,
+        ),
+        one(
+            "wait_p99_ms",
+            "wait p99 ms",
+            "99 % of the calls waited no longer for a container",
+            wait(0.99),
+            1,
+            Lower,
+        ),
+        one(
+            "latency_p95_ms",
+            "latency p95 ms",
+            "95 % of the calls ended within this time, the wait included",
+            latency(0.95),
+            0,
+            Lower,
+        ),
+        one(
+            "latency_p99_ms",
+            "latency p99 ms",
+            "99 % of the calls ended within this time, the wait included",
+            latency(0.99),
+            0,
+            Lower,
+        ),
+        one(
+            "rejected",
+            "rejected",
+            "calls that found no memory for a container",
+            m.requests.rejected as f64,
+            0,
+            Lower,
+        ),
+        one(
+            "pooled",
+            "pooled",
+            "containers that were started without a call",
+            m.pooled() as f64,
+            0,
+            Neither,
+        ),
+        one(
+            "evicted",
+            "evicted",
+            "idle containers that gave way for memory",
+            m.evicted() as f64,
+            0,
+            Lower,
+        ),
+    ];
+    // A class without a function has no share; so it is for every policy.
+    all.retain(|m| m.value.is_finite());
+    all
 }

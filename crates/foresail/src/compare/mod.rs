@@ -1,6 +1,7 @@
 //! The main job: every policy on one workload, and what to make of it.
 
 mod build;
+pub mod function_mode;
 mod headline;
 mod listen;
 mod measures;
@@ -13,8 +14,9 @@ pub mod trace;
 mod verdict;
 
 pub use build::{Comparison, compare};
+pub use function_mode::FunctionArgs;
 pub use measures::measures;
-pub use options::{Options, RunArgs};
+pub use options::{ModeArg, Options, RunArgs};
 pub(crate) use plan::policies_of;
 pub use plan::{Plan, plan};
 pub(crate) use verdict::settings_tried;

@@ -85,6 +85,16 @@ pub enum GapsArg {
     Hold,
 }
 
+/// What is simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ModeArg {
+    /// Requests, pods and queues of each item, one by one.
+    #[default]
+    Event,
+    /// Calls and containers of all items together: keep-alive and pools.
+    Function,
+}
+
 /// Where requests wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum QueueArg {
@@ -138,7 +148,7 @@ pub struct RunArgs {
     /// Run times of an Azure 2019 trace
     #[arg(long, value_name = "FILE")]
     pub durations: Option<PathBuf>,
-    /// Memory of an Azure 2019 trace; only its price counts
+    /// Memory of an Azure 2019 trace; only in function mode it does more than cost
     #[arg(long, value_name = "FILE")]
     pub memory: Option<PathBuf>,
     /// Skip rows that cannot be read, and say how many

@@ -58,11 +58,20 @@ pub fn open(path: &Path, format: Option<&str>, skip_bad_rows: bool) -> Result<Bo
     Ok(read_items(source, format, skip_bad_rows)?)
 }
 
-/// Reads the busiest items of a trace; at most that many are held at once.
-pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
-    let args = &options.args;
+/// The busiest items of a trace, those without a request left out.
+#[derive(Debug)]
+pub(super) struct Busiest {
+    /// Their demand, the busiest first.
+    pub(super) items: Vec<TraceItem>,
+    /// Items in the trace.
+    pub(super) of: usize,
+    /// Bad rows that were skipped.
+    pub(super) skipped: u64,
+}
+
+/// Reads the `most` busiest items of a trace; at most that many are held at once.
+pub(super) fn busiest(path: &Path, args: &RunArgs, most: usize) -> Result<Busiest> {
     let mut items = open(path, args.format.as_deref(), args.skip_bad_rows)?;
-    let most = args.functions.unwrap_or(ITEMS_DEFAULT);
     let mut busiest: Vec<(f64, TraceItem)> = Vec::new();
     let mut of = 0;
     for item in items.by_ref() {
@@ -76,35 +85,45 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
         }
     }
     let skipped = items.skipped().count;
-    let known = Known::read(path, args)?;
-    if args.functions.is_none() && of > ITEMS_DEFAULT {
-        eprintln!(
-            "note: {of} items in the trace; the {ITEMS_DEFAULT} busiest are simulated (--functions N for more)"
-        );
-    }
     let busiest = busiest.into_iter().filter(|(total, _)| *total > 0.0);
-    let items = busiest
-        .map(|(_, item)| to_item(item, options, &known))
-        .collect::<Result<Vec<_>>>()?;
+    let items: Vec<_> = busiest.map(|(_, item)| item).collect();
     if items.is_empty() {
         bail!(
             "{}: no item has a single request; choose another trace or another part of it",
             path.display()
         );
     }
+    Ok(Busiest { items, of, skipped })
+}
+
+/// Reads the busiest items of a trace as workloads with their setups.
+pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
+    let args = &options.args;
+    let Busiest { items, of, skipped } =
+        busiest(path, args, args.functions.unwrap_or(ITEMS_DEFAULT))?;
+    let known = Known::read(path, args)?;
+    if args.functions.is_none() && of > ITEMS_DEFAULT {
+        eprintln!(
+            "note: {of} items in the trace; the {ITEMS_DEFAULT} busiest are simulated (--functions N for more)"
+        );
+    }
+    let items = items
+        .into_iter()
+        .map(|item| to_item(item, options, &known))
+        .collect::<Result<Vec<_>>>()?;
     Ok(Read { items, of, skipped })
 }
 
 /// Run times and memory, by name.
 #[derive(Debug, Default)]
-struct Known {
-    durations: ByName,
-    memory: ByName,
+pub(super) struct Known {
+    pub(super) durations: ByName,
+    pub(super) memory: ByName,
 }
 
 impl Known {
     /// From the named files, and from a folder's own files of every day; an earlier day counts.
-    fn read(path: &Path, args: &RunArgs) -> Result<Self> {
+    pub(super) fn read(path: &Path, args: &RunArgs) -> Result<Self> {
         let mut known = Self::default();
         let of = |kind: Kind, named: Option<&PathBuf>| -> Result<ByName> {
             let mut files: Vec<PathBuf> = named.into_iter().cloned().collect();
@@ -156,7 +175,7 @@ fn to_item(mut item: TraceItem, options: &Options, known: &Known) -> Result<Item
 }
 
 /// Whole counts; a mean that is not whole is drawn.
-fn whole_counts(id: &str, demand: &Series, options: &Options) -> Result<Vec<u32>> {
+pub(super) fn whole_counts(id: &str, demand: &Series, options: &Options) -> Result<Vec<u32>> {
     let gaps = demand.gaps();
     if gaps > 0 && options.args.gaps == GapsArg::Error {
         let first = demand.iter().position(|v| v.is_none()).unwrap_or(0);
