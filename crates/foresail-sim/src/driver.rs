@@ -7,6 +7,7 @@ use foresail_core::explain::row::{Measured, Usage};
 use foresail_core::explain::{Explanation, Identity};
 use foresail_core::hpa::{self, Pod, PodReading, PodSample, Reading, Ready};
 use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
+use foresail_core::propose::advice::Advice;
 use foresail_core::propose::plan::{Plan, Setting, TargetId};
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::units::Replicas;
@@ -130,6 +131,7 @@ impl<L: Listener> EnginePilot<L> {
                     started_at: Some(pod.created_at),
                     ready: if pod.ready { Ready::True } else { Ready::False },
                     ready_changed_at: pod.ready_changed_at,
+                    count: 1,
                 });
                 let sample = pod.cpu.map(|c| PodSample {
                     value: c.millicores,
@@ -190,16 +192,33 @@ impl<L: Listener> EnginePilot<L> {
     }
 }
 
-impl<L: Listener> Pilot for EnginePilot<L> {
-    fn sync(&mut self, seen: &Seen<'_>) -> Option<u32> {
-        let samples = self.samples(seen);
+impl<L: Listener> EnginePilot<L> {
+    /// Takes in advice, as it came from outside.
+    pub(crate) fn advise(&mut self, advice: Advice) {
+        self.feed(Input::Advice(advice));
+    }
+
+    /// Whose target it flies.
+    pub(crate) fn target(&self) -> &TargetId {
+        &self.target
+    }
+
+    /// Replicas asked for from now on, on what is new; `None` leaves them.
+    pub(crate) fn decide(
+        &mut self,
+        samples: Samples,
+        current: u32,
+        usage_cpu_millicores: Option<i64>,
+        interval: Interval,
+    ) -> Option<u32> {
+        let now = samples.at;
         self.feed(Input::Samples(samples));
-        let tick = self.feed(Input::Tick { now: seen.now })?;
+        let tick = self.feed(Input::Tick { now })?;
         self.listener.ticked(&tick, &self.engine);
         let decisions = self.arbiter.admit(&[(self.engine.spec(), &tick)]);
         let decision = decisions.into_iter().next()?;
         let wanted = decision.setting.replicas?.get();
-        let writes = decision.to_write && wanted != seen.current;
+        let writes = decision.to_write && wanted != current;
         let outcome = writes.then_some(Outcome::Applied);
         if writes {
             let executed: Plan = vec![(decision.target, decision.setting)];
@@ -209,28 +228,36 @@ impl<L: Listener> Pilot for EnginePilot<L> {
                 executed,
             });
         }
-        self.note(seen.interval);
+        self.note(interval);
         let minute = foresail_core::quantity::time::Span::from_seconds(60);
-        let due = self.told_at.is_none_or(|at| seen.now - at >= minute);
+        let due = self.told_at.is_none_or(|at| now - at >= minute);
         let noteworthy = writes || due;
-        let cpu = seen.pods.iter().filter_map(|p| p.cpu.map(|c| c.millicores));
         let story = Story {
             tick: &tick,
             engine: &self.engine,
             outcome,
-            interval: if noteworthy {
-                self.unsaid
-            } else {
-                seen.interval
-            },
-            usage_cpu_millicores: cpu.reduce(|a, b| a + b),
+            interval: if noteworthy { self.unsaid } else { interval },
+            usage_cpu_millicores,
             noteworthy,
         };
         self.listener.told(&story);
         if noteworthy {
-            self.told_at = Some(seen.now);
+            self.told_at = Some(now);
             self.unsaid = Interval::default();
         }
         writes.then_some(wanted)
+    }
+}
+
+impl<L: Listener> Pilot for EnginePilot<L> {
+    fn sync(&mut self, seen: &Seen<'_>) -> Option<u32> {
+        let samples = self.samples(seen);
+        let cpu = seen.pods.iter().filter_map(|p| p.cpu.map(|c| c.millicores));
+        self.decide(
+            samples,
+            seen.current,
+            cpu.reduce(|a, b| a + b),
+            seen.interval,
+        )
     }
 }

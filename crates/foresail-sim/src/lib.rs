@@ -8,6 +8,7 @@ pub mod config;
 pub mod driver;
 mod event;
 pub mod experiment;
+pub mod fluid;
 pub mod metrics;
 pub mod rng;
 pub mod simulation;

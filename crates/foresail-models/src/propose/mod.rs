@@ -3,5 +3,6 @@
 pub mod fixed;
 pub mod hpa;
 pub mod kpa;
+pub mod oracle;
 pub mod predictive_hpa;
 pub mod schedule;

@@ -4,4 +4,4 @@ pub mod policy;
 pub mod run;
 
 pub use policy::{Policy, Setup, default_policies, frontier};
-pub use run::{Item, Outcome, run_all};
+pub use run::{ExperimentError, Item, Outcome, run_all};
