@@ -31,6 +31,27 @@ pub struct Deaf;
 
 impl Listener for Deaf {}
 
+/// Hears what is in it, or nothing.
+impl<L: Listener> Listener for Option<L> {
+    fn input(&mut self, input: &Input) {
+        if let Some(inner) = self {
+            inner.input(input);
+        }
+    }
+
+    fn ticked(&mut self, tick: &Tick, engine: &Engine) {
+        if let Some(inner) = self {
+            inner.ticked(tick, engine);
+        }
+    }
+
+    fn told(&mut self, story: &Story<'_>) {
+        if let Some(inner) = self {
+            inner.told(story);
+        }
+    }
+}
+
 /// One decision, with what was measured since the one before; texts are made when asked for.
 #[derive(Debug)]
 pub struct Story<'a> {

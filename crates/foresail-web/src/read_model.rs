@@ -29,6 +29,31 @@ pub struct RunReport {
     pub policies: Vec<PolicyReport>,
     /// The HPA at every setting of its frontier.
     pub frontier: Vec<FrontierPoint>,
+    /// What one who knows the future would do; absent in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oracle: Option<OracleReport>,
+}
+
+/// The oracle: the cheapest plans of one who knows all demand to come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OracleReport {
+    /// `true` where no policy can be better in this model; else it is a reference.
+    pub exact: bool,
+    /// What it is, in one sentence.
+    pub summary: String,
+    /// Its plans, by rising cost.
+    pub points: Vec<OraclePoint>,
+}
+
+/// One plan of the oracle.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OraclePoint {
+    /// What it cost.
+    pub cost: f64,
+    /// Requests that broke the promise, in percent.
+    pub violations_percent: f64,
 }
 
 /// What the policies met.

@@ -122,7 +122,8 @@ pub fn fluid_policy(item: &Item, mut policy: Policy) -> Policy {
     policy
 }
 
-/// Flies one policy on one item; it decides once a step, as [`fluid_policy`] has it.
+/// Flies one policy on one item; it decides once a step, as [`fluid_policy`] has it, on what it
+/// sees by the chance of `seed`.
 ///
 /// # Errors
 /// [`ExperimentError`] where a knob or the spec is not valid.
@@ -146,6 +147,10 @@ pub(crate) fn fly_advised<L: Listener>(
     adviser: Option<Adviser<'_>>,
 ) -> Result<(FluidMeasures, L), ExperimentError> {
     let policy = fluid_policy(item, policy);
+    let fluid = Fluid {
+        chance: Some(seed),
+        ..fluid
+    };
     let engine = match engine_of(policy.spec, seed) {
         Ok(engine) => engine,
         Err(problems) => return Err(spec_error(&policy.name, &problems)),

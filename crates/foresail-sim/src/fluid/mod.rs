@@ -9,13 +9,15 @@
 //! its pods, which is what makes [`oracle`] exact; with it, demand above capacity waits, keeps the
 //! pods busy later, and breaks the promise of all that come while the wait is too long.
 //!
-//! What it leaves out, all of it in event mode: the chance within a step, the time that a queue needs
+//! What a policy sees of the load fluctuates as the number of busy servers does; what breaks the
+//! promise is an expectation. What it leaves out, all of it in event mode: the time that a queue needs
 //! to build up or to settle, requests that a removed pod still finishes, the spread of start-up times.
 //! `examples/validate_fluid.rs` measures what that comes to.
 
 mod advised;
 mod demand;
 mod flight;
+mod fluctuation;
 mod measure;
 mod model;
 pub mod oracle;

@@ -2,8 +2,10 @@
 
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::smaller;
+use foresail_models::rng::Seed;
 
 use super::demand::Flow;
+use super::fluctuation::Fluctuation;
 use super::measure::{FluidMeasures, FluidMinute};
 use super::pods::{Burnt, Pods};
 use super::promise::Promise;
@@ -25,6 +27,8 @@ const SETTLED: i64 = 300 * SECOND;
 pub struct Fluid {
     /// `true`: demand above capacity waits for later; else it is lost in its own step.
     pub backlog: bool,
+    /// What a policy sees moves about its mean by this chance; absent = it sees means.
+    pub chance: Option<Seed>,
 }
 
 /// A group of pods as the metrics pipeline shows it.
@@ -140,10 +144,9 @@ struct Model<'a> {
     current: u32,
     pods: Pods,
     burnt: Burnt,
+    fluctuation: Option<Fluctuation>,
     /// Requests that wait.
     backlog: f64,
-    /// Requests in the system at present.
-    in_system: f64,
     millicores_per_request: f64,
     /// The share that breaks the promise at this rate and number, as it was last asked for.
     last_share: (f64, u32, f64),
@@ -189,8 +192,10 @@ impl<'a> Model<'a> {
             current: config.initial,
             pods: Pods::warm(config.initial),
             burnt: Burnt::new(keep),
+            fluctuation: fluid
+                .chance
+                .map(|seed| Fluctuation::new(config, pipeline, workload, seed)),
             backlog: 0.0,
-            in_system: 0.0,
             millicores_per_request: millicores_per_request(
                 config.cpu_per_request,
                 config.service.mean,
@@ -232,8 +237,7 @@ impl<'a> Model<'a> {
 
     /// One step: its mean rate, in stretches that end where pods become ready or a minute ends.
     fn advance(&mut self, until: i64) {
-        let begin = self.now;
-        let seconds = (until - begin) as f64 / SECOND as f64;
+        let seconds = (until - self.now) as f64 / SECOND as f64;
         let rate = self.flow.take(until) / seconds;
         while self.now < until {
             let (ready, next) = self.pods.ready(self.now);
@@ -242,13 +246,6 @@ impl<'a> Model<'a> {
             self.stretch(to, rate, ready);
             if to == minute_end || to == self.end {
                 self.close_minute();
-            }
-        }
-        if self.pipeline.concurrency {
-            let in_system = self.in_system;
-            for second in begin / SECOND + 1..=until / SECOND {
-                let at = self.at(second * SECOND);
-                self.concurrency.push((at, in_system));
             }
         }
     }
@@ -269,16 +266,7 @@ impl<'a> Model<'a> {
             self.measures.unserved += excess * seconds;
             (rate * seconds * share, 0.0)
         };
-        let served = smaller(rate, capacity);
-        let busy = busy_seconds / seconds;
-        let working = (served + (capacity - served) * busy) * self.config.service.mean.seconds();
-        self.in_system = working + self.backlog;
-        let per_pod = if ready > 0 {
-            working / f64::from(ready)
-        } else {
-            0.0
-        };
-        self.burnt.extend(to, per_pod * self.millicores_per_request);
+        self.work(to, rate, ready, busy_seconds / seconds);
         let minutes = seconds / 60.0;
         let row = &mut self.minute;
         row.arrivals += rate * seconds;
@@ -287,6 +275,43 @@ impl<'a> Model<'a> {
         row.replica_minutes += f64::from(self.current) * minutes;
         self.measures.violations += violated;
         self.now = to;
+    }
+
+    /// What the ready pods do in a stretch, as it is measured: all of them are busy in a share of it.
+    fn work(&mut self, to: i64, rate: f64, ready: u32, all_busy: f64) {
+        let service_time = self.config.service.mean.seconds();
+        let servers = f64::from(ready) * f64::from(self.config.concurrency);
+        let seconds = (to - self.now) as f64 / SECOND as f64;
+        let offered = rate * service_time;
+        let load = match &mut self.fluctuation {
+            Some(fluctuation) => fluctuation.around(offered, seconds),
+            None => offered,
+        };
+        let served = smaller(load, servers);
+        let working = served + (servers - served) * all_busy;
+        let per_pod = if ready > 0 {
+            working / f64::from(ready)
+        } else {
+            0.0
+        };
+        self.burnt.extend(to, per_pod * self.millicores_per_request);
+        if self.pipeline.concurrency {
+            self.report_concurrency(to, offered, servers, all_busy);
+        }
+    }
+
+    /// Requests in the system, for each second that ends in the stretch.
+    fn report_concurrency(&mut self, to: i64, offered: f64, servers: f64, all_busy: f64) {
+        for second in self.now / SECOND + 1..=to / SECOND {
+            let load = match &mut self.fluctuation {
+                Some(fluctuation) => fluctuation.next_second(offered),
+                None => offered,
+            };
+            let served = smaller(load, servers);
+            let working = served + (servers - served) * all_busy;
+            let at = self.at(second * SECOND);
+            self.concurrency.push((at, working + self.backlog));
+        }
     }
 
     /// The share that breaks the promise; asked for again only where something changed.

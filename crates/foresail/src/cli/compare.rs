@@ -72,7 +72,7 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
                 })
                 .collect();
             let frontier = &report.frontier;
-            let value = json!({"v": 1, "headline": report.headline, "policies": policies, "frontier": frontier});
+            let value = json!({"v": 1, "headline": report.headline, "policies": policies, "frontier": frontier, "oracle": report.oracle});
             writeln!(out, "{value}")?;
         }
     }

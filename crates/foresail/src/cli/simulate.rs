@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use crate::cli::{Output, progress};
-use crate::compare::{Options, Plan, RunArgs, measures, plan, policies_of};
+use crate::compare::{ModeArg, Options, Plan, RunArgs, measures, plan, policies_of};
 use crate::exit::Code;
 use crate::record::Recorder;
 
@@ -61,6 +61,10 @@ struct Run {
 /// Where the workload cannot be read or a policy not be run.
 pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Code> {
     let options = Options::new(args.run.clone())?;
+    anyhow::ensure!(
+        options.args.mode == ModeArg::Event,
+        "simulate runs event mode alone: use `foresail compare` for the other modes"
+    );
     anyhow::ensure!(args.seeds > 0, "--seeds 0: must be 1 or more");
     let output = Output::of(args.output, &options.settings)?;
     let first = plan(&options)?;

@@ -4,18 +4,21 @@ use anyhow::{Context, Result};
 use foresail_adapters::results::Table;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_sim::driver::Deaf;
-use foresail_sim::experiment::{Item, Outcome, frontier, run_all};
+use foresail_sim::experiment::{Item, Outcome, Policy, frontier, run_all};
 use foresail_sim::metrics::measure::{Measures, MinuteRow};
 use foresail_web::read_model::{
-    Assumption, FrontierPoint, PolicyReport, RunReport, VERSION, WorkloadReport,
+    Assumption, FrontierPoint, OracleReport, PolicyReport, RunReport, VERSION, WorkloadReport,
 };
 use rayon::prelude::*;
 
+use super::fluid_mode;
 use super::headline::headline;
 use super::listen::Rows;
 use super::measures::measures;
-use super::options::Options;
+use super::options::{ModeArg, Options};
 use super::plan::{Plan, policies_of, rates};
+use super::reference::reference;
+use super::regret;
 
 /// The most buckets of a series in the report.
 const BUCKETS_MAX: usize = 1500;
@@ -42,6 +45,9 @@ pub fn compare(
     command: &str,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Comparison> {
+    if options.args.mode == ModeArg::Fluid {
+        return fluid_mode::compare(options, plan, command, done);
+    }
     let seed = options.seed;
     let runs: Vec<_> = plan
         .policies
@@ -59,6 +65,7 @@ pub fn compare(
         })
         .collect();
     let frontier = run_frontier(options, plan, done)?;
+    let corners = reference(options, plan, done).context("the comparison stopped")?;
     let mut policies = Vec::new();
     let mut rows = Vec::new();
     let mut workload = None;
@@ -73,12 +80,7 @@ pub fn compare(
         let workload = workload.get_or_insert_with(|| workload_report(plan, &measured));
         let told = told(&listeners, workload);
         rows.extend(listeners);
-        let looks = policy.reads_cpu || policy.pipeline.concurrency;
-        let pipeline = if looks {
-            policy.pipeline.text()
-        } else {
-            "looks at nothing".to_owned()
-        };
+        let pipeline = pipeline_text(&policy);
         let summary = policy.summary;
         policies.push(policy_report(
             policy.name,
@@ -91,13 +93,49 @@ pub fn compare(
         ));
     }
     let workload = workload.context("no policy was run")?;
+    let oracle = regret::report(&corners, workload.requests as f64, false);
+    let parts = Parts {
+        policies,
+        frontier,
+        oracle,
+        workload,
+        notes: Vec::new(),
+    };
+    Ok(Comparison {
+        report: report(options, plan, command, parts),
+        ticks: Rows::table(rows),
+    })
+}
+
+/// What the runs of a comparison came to.
+pub(super) struct Parts {
+    pub(super) policies: Vec<PolicyReport>,
+    pub(super) frontier: Vec<FrontierPoint>,
+    pub(super) oracle: OracleReport,
+    pub(super) workload: WorkloadReport,
+    /// Sentences that come before those of the plan.
+    pub(super) notes: Vec<String>,
+}
+
+/// The report's model, from what the runs came to.
+pub(super) fn report(options: &Options, plan: &Plan, command: &str, parts: Parts) -> RunReport {
+    let Parts {
+        mut policies,
+        frontier,
+        oracle,
+        workload,
+        notes: own,
+    } = parts;
     let (headline, mut notes) = headline(&policies, &frontier, &options.slo);
+    regret::add(&mut policies, &oracle);
+    notes.extend(regret::note(&oracle, &options.slo));
+    notes.extend(own);
     notes.extend(plan.notes.iter().cloned());
     if !plan.policies.iter().any(|p| p == "schedule") && options.args.policies == "all" {
         notes
             .push("Policy schedule is left out: no rules were given (--schedule FILE).".to_owned());
     }
-    let report = RunReport {
+    RunReport {
         v: VERSION,
         title: plan.name.clone(),
         headline,
@@ -108,11 +146,18 @@ pub fn compare(
         assumptions: assumptions(options, plan),
         policies,
         frontier,
-    };
-    Ok(Comparison {
-        report,
-        ticks: Rows::table(rows),
-    })
+        oracle: Some(oracle),
+    }
+}
+
+/// What a policy gets to see, in one line.
+pub(super) fn pipeline_text(policy: &Policy) -> String {
+    let looks = policy.reads_cpu || policy.pipeline.concurrency;
+    if looks {
+        policy.pipeline.text()
+    } else {
+        "looks at nothing".to_owned()
+    }
 }
 
 fn run_frontier(
@@ -163,7 +208,7 @@ fn mean(rows: &[MinuteRow], of: impl Fn(&MinuteRow) -> f64) -> f64 {
     rows.iter().map(of).sum::<f64>() / rows.len().max(1) as f64
 }
 
-fn workload_report(plan: &Plan, measured: &Measures) -> WorkloadReport {
+pub(super) fn workload_report(plan: &Plan, measured: &Measures) -> WorkloadReport {
     let first = &plan.items[0].workload;
     let bucket = minutes_per_bucket(measured.minutes.len());
     WorkloadReport {
@@ -185,7 +230,7 @@ fn workload_report(plan: &Plan, measured: &Measures) -> WorkloadReport {
     clippy::too_many_arguments,
     reason = "each is one part of the report, named where it is called"
 )]
-fn policy_report(
+pub(super) fn policy_report(
     name: String,
     summary: String,
     pipeline: String,
@@ -229,7 +274,7 @@ fn thinned(tail: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 /// The largest change of each bucket, and of those the largest ones where there are too many.
-fn told(listeners: &[Rows], workload: &WorkloadReport) -> Vec<(usize, String)> {
+pub(super) fn told(listeners: &[Rows], workload: &WorkloadReport) -> Vec<(usize, String)> {
     let start = Timestamp::from_seconds(workload.start_seconds);
     let bucket = Span::from_seconds(workload.bucket_seconds);
     let place =

@@ -1,17 +1,20 @@
 //! The main job: every policy on one workload, and what to make of it.
 
 mod build;
+mod fluid_mode;
 mod headline;
 mod listen;
 mod measures;
 mod options;
 mod plan;
+mod reference;
+mod regret;
 mod sample;
 pub mod trace;
 
 pub use build::{Comparison, compare};
 pub use measures::measures;
-pub use options::{Options, RunArgs};
+pub use options::{ModeArg, Options, RunArgs};
 pub(crate) use plan::policies_of;
 pub use plan::{Plan, plan};
 

@@ -60,7 +60,12 @@ pub fn open(path: &Path, format: Option<&str>, skip_bad_rows: bool) -> Result<Bo
 pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
     let args = &options.args;
     let mut items = open(path, args.format.as_deref(), args.skip_bad_rows)?;
-    let most = args.functions.unwrap_or(ITEMS_DEFAULT);
+    let most = if options.streamed().is_some() {
+        // The busiest stands for all where parameters are shown; the rest comes in chunks.
+        1
+    } else {
+        args.functions.unwrap_or(ITEMS_DEFAULT)
+    };
     let mut busiest: Vec<(f64, TraceItem)> = Vec::new();
     let mut of = 0;
     for item in items.by_ref() {
@@ -91,6 +96,36 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
         );
     }
     Ok(Read { items, of, skipped })
+}
+
+/// Hands out every item that has a request, so many at once; the last chunk may be smaller.
+///
+/// # Errors
+/// Where the trace cannot be read, and what `take` gives.
+pub(super) fn in_chunks(
+    path: &Path,
+    options: &Options,
+    size: usize,
+    take: &mut dyn FnMut(&[Item]) -> Result<()>,
+) -> Result<()> {
+    let args = &options.args;
+    let known = Known::read(path, args)?;
+    let mut chunk = Vec::with_capacity(size);
+    for item in open(path, args.format.as_deref(), args.skip_bad_rows)? {
+        let item = item?;
+        if item.total() > 0.0 {
+            chunk.push(to_item(item, options, &known)?);
+        }
+        if chunk.len() == size {
+            take(&chunk)?;
+            chunk.clear();
+        }
+    }
+    if chunk.is_empty() {
+        Ok(())
+    } else {
+        take(&chunk)
+    }
 }
 
 /// Run times and memory, by name.
