@@ -13,7 +13,9 @@ use foresail_models::rng::Seed;
 use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
 use foresail_sim::driver::Deaf;
 use foresail_sim::experiment::{Item, Policy, Setup, default_policies, policy};
-use foresail_sim::fluid::oracle::{Corner, Game, Solution, least_cost, lower_bound, prices};
+use foresail_sim::fluid::oracle::{
+    Corner, Game, Solution, least_cost, lower_bound, prices, tighten,
+};
 use foresail_sim::fluid::{Fluid, Planned, fly, fly_plan_fluid, run};
 use foresail_sim::rng::Stream;
 use foresail_sim::workload::{Within, Workload};
@@ -199,7 +201,7 @@ proptest! {
         let setup = setup(cluster(startup, 2), 20);
         let item = Item { id: "f".to_owned(), workload: counts(60, demand), setup: setup.clone() };
         let game = Game::new(&setup.cluster, &setup.pipeline, &item.workload, (1, 20)).expect("valid");
-        let corners: Vec<_> = prices(0.04 / 3600.0 / 2.0).into_iter().map(|price| {
+        let mut corners: Vec<_> = prices(0.04 / 3600.0 / 2.0).into_iter().map(|price| {
             let Solution { cost, violations, .. } = game.cheapest(price);
             Corner { price, cost, violations }
         }).collect();
@@ -207,10 +209,16 @@ proptest! {
         for policy in policies(&setup, target, 300, 6.0) {
             let name = policy.name.clone();
             let (m, _) = fly(&item, policy, Fluid::default(), Seed(1), Deaf).expect("flies");
+            let loose = lower_bound(&corners, m.violations);
+            tighten(&mut corners, m.violations, |price| {
+                let Solution { cost, violations, .. } = game.cheapest(price);
+                Corner { price, cost, violations }
+            });
             let bound = lower_bound(&corners, m.violations);
+            prop_assert!(loose <= bound + 1e-9);
             prop_assert!(bound <= m.cost + 1e-9, "{}: {} under {}", name, m.cost, bound);
             if let Some(corner) = least_cost(&corners, m.violations) {
-                prop_assert!(corner.cost >= bound - 1e-9 && corner.cost <= 1.1 * bound + 0.01,
+                prop_assert!(corner.cost >= bound - 1e-9 && corner.cost <= 1.01 * bound + 0.01,
                     "{}: {} against {}", name, corner.cost, bound);
             }
         }

@@ -428,8 +428,50 @@ pub fn least_cost(corners: &[Corner], violations: f64) -> Option<Corner> {
 }
 
 /// What no plan with so many violations costs less than: the best bound that the corners give.
+///
+/// Fewer violations than the corner with the fewest count as many as that one's.
 #[must_use]
 pub fn lower_bound(corners: &[Corner], violations: f64) -> f64 {
+    let fewest = corners.iter().map(|c| c.violations);
+    let fewest = fewest.fold(f64::INFINITY, smaller);
+    let violations = larger(violations, fewest);
     let bound = |c: &Corner| c.cost + c.price * (c.violations - violations);
     corners.iter().map(bound).fold(0.0, larger)
+}
+
+/// Solutions that are asked for at most to find the corners beside one number of violations.
+const TIGHTENED_MAX: usize = 48;
+
+/// Adds the two corners of the convex hull between which a number of violations lies.
+///
+/// The price at which the two nearest known corners are worth the same is solved for, until no
+/// solution is below their line; [`lower_bound`] is then that line. `solve` gives the solution at a
+/// price.
+pub fn tighten(corners: &mut Vec<Corner>, violations: f64, mut solve: impl FnMut(f64) -> Corner) {
+    for _ in 0..TIGHTENED_MAX {
+        let few = corners.iter().filter(|c| c.violations <= violations);
+        let few = few.max_by(|a, b| {
+            let by_cost = b.cost.total_cmp(&a.cost);
+            a.violations.total_cmp(&b.violations).then(by_cost)
+        });
+        let many = corners.iter().filter(|c| c.violations > violations);
+        let many = many.min_by(|a, b| {
+            let by_cost = a.cost.total_cmp(&b.cost);
+            a.violations.total_cmp(&b.violations).then(by_cost)
+        });
+        let Some((few, many)) = few.copied().zip(many.copied()) else {
+            return;
+        };
+        let price = (few.cost - many.cost) / (many.violations - few.violations);
+        if !(price.is_finite() && price > 0.0) {
+            return;
+        }
+        let found = solve(price);
+        let worth = |c: &Corner| c.cost + price * c.violations;
+        if worth(&found) >= worth(&few) * (1.0 - 1e-10) {
+            corners.push(Corner { price, ..few });
+            return;
+        }
+        corners.push(found);
+    }
 }

@@ -7,7 +7,7 @@ use foresail_sim::driver::Deaf;
 use foresail_sim::experiment::{Item, Outcome, Policy, frontier, run_all};
 use foresail_sim::metrics::measure::{Measures, MinuteRow};
 use foresail_web::read_model::{
-    Assumption, FrontierPoint, OracleReport, PolicyReport, RunReport, VERSION, WorkloadReport,
+    Assumption, FrontierPoint, PolicyReport, RunReport, VERSION, WorkloadReport,
 };
 use rayon::prelude::*;
 
@@ -18,7 +18,7 @@ use super::measures::measures;
 use super::options::{ModeArg, Options};
 use super::plan::{Plan, policies_of, rates};
 use super::reference::reference;
-use super::regret;
+use super::regret::{self, Oracle};
 
 /// The most buckets of a series in the report.
 const BUCKETS_MAX: usize = 1500;
@@ -93,7 +93,11 @@ pub fn compare(
         ));
     }
     let workload = workload.context("no policy was run")?;
-    let oracle = regret::report(&corners, workload.requests as f64, false);
+    let oracle = Oracle {
+        corners,
+        requests: workload.requests as f64,
+        exact: false,
+    };
     let parts = Parts {
         policies,
         frontier,
@@ -111,7 +115,7 @@ pub fn compare(
 pub(super) struct Parts {
     pub(super) policies: Vec<PolicyReport>,
     pub(super) frontier: Vec<FrontierPoint>,
-    pub(super) oracle: OracleReport,
+    pub(super) oracle: Oracle,
     pub(super) workload: WorkloadReport,
     /// Sentences that come before those of the plan.
     pub(super) notes: Vec<String>,
@@ -146,7 +150,7 @@ pub(super) fn report(options: &Options, plan: &Plan, command: &str, parts: Parts
         assumptions: assumptions(options, plan),
         policies,
         frontier,
-        oracle: Some(oracle),
+        oracle: Some(oracle.report()),
     }
 }
 

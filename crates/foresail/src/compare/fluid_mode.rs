@@ -5,7 +5,7 @@
 use anyhow::{Context, Result};
 use foresail_sim::driver::Deaf;
 use foresail_sim::experiment::{Item, frontier};
-use foresail_sim::fluid::oracle::{Corner, Game, prices};
+use foresail_sim::fluid::oracle::{Corner, Game, prices, tighten};
 use foresail_sim::fluid::{Fluid, FluidMeasures, Planned, fluid_policy, fly, run};
 use foresail_web::read_model::{FrontierPoint, PolicyReport};
 use rayon::prelude::*;
@@ -15,7 +15,8 @@ use super::listen::Rows;
 use super::options::Options;
 use super::plan::{Plan, policies_of, rates};
 use super::reference::{game_of, price_of_a_request};
-use super::{regret, trace};
+use super::regret::Oracle;
+use super::trace;
 
 /// Items that are held at once.
 const CHUNK: usize = 64;
@@ -177,8 +178,30 @@ pub(super) fn compare(
         Some(path) => trace::in_chunks(path, options, CHUNK, &mut take)?,
         None => plan.items.chunks(CHUNK).try_for_each(take)?,
     }
-    let sums = sums.context("no item has a single request")?;
+    let mut sums = sums.context("no item has a single request")?;
+    if options.streamed().is_none() && !options.args.backlog {
+        tightened(options, plan, &mut sums)?;
+    }
     Ok(comparison(options, plan, command, sums))
+}
+
+/// Finds the corners beside what each policy broke and beside what is allowed.
+fn tightened(options: &Options, plan: &Plan, sums: &mut Sums) -> Result<()> {
+    let games = plan.items.par_iter().map(game_of);
+    let games = games.collect::<Result<Vec<Game>>>()?;
+    let solve = |price: f64| {
+        let solved: Vec<_> = games.par_iter().map(|g| g.cheapest(price)).collect();
+        Corner {
+            price,
+            cost: solved.iter().map(|s| s.cost).sum(),
+            violations: solved.iter().map(|s| s.violations).sum(),
+        }
+    };
+    let allowed = (1.0 - options.slo.share) * sums.policies[0].requests;
+    for violations in sums.policies.iter().map(|p| p.violations).chain([allowed]) {
+        tighten(&mut sums.corners, violations, solve);
+    }
+    Ok(())
 }
 
 fn comparison(options: &Options, plan: &Plan, command: &str, sums: Sums) -> Comparison {
@@ -211,11 +234,11 @@ fn comparison(options: &Options, plan: &Plan, command: &str, sums: Sums) -> Comp
         only_what_is_known(&mut report, &sums.policies[place]);
         policies.push(report);
     }
-    let oracle = regret::report(
-        &sums.corners,
-        sums.policies[0].requests,
-        !options.args.backlog,
-    );
+    let oracle = Oracle {
+        corners: sums.corners,
+        requests: sums.policies[0].requests,
+        exact: !options.args.backlog,
+    };
     let frontier = points(plan, &sums.settings);
     let mut notes = vec![note(options)];
     if workload.items > 1 {
