@@ -51,6 +51,7 @@ fn state(pods: usize, now: Timestamp, usage: i64, target: &TargetId) -> TargetSt
         started_at: Some(START - Span::from_seconds(9000)),
         ready: Ready::True,
         ready_changed_at: START - Span::from_seconds(8000),
+        count: 1,
     };
     let sample = PodSample {
         value: usage,

@@ -9,7 +9,8 @@ use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
-    advised, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa, predictive_hpa, schedule,
+    advised, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa, oracle, predictive_hpa,
+    schedule,
 };
 use crate::rng::Seed;
 
@@ -43,13 +44,14 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 8] = [
+pub static PROPOSERS: [Entry; 9] = [
     advised::ENTRY,
     fixed::ENTRY,
     hpa::ENTRY,
     keepalive_fixed::ENTRY,
     keepalive_histogram::ENTRY,
     kpa::ENTRY,
+    oracle::ENTRY,
     predictive_hpa::ENTRY,
     schedule::ENTRY,
 ];

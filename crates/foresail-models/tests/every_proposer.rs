@@ -13,6 +13,7 @@ use foresail_core::engine::{Engine, Input};
 use foresail_core::explain::{Explanation, Identity};
 use foresail_core::hpa::{HpaSpec, Phase, Pod, PodReading, PodSample, Reading, Ready};
 use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
+use foresail_core::propose::advice::{Advice, Says};
 use foresail_core::propose::plan::{Setting, TargetId};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::Replicas;
@@ -71,6 +72,7 @@ fn minute(i: i64, level: f64) -> Input {
         started_at: Some(START - Span::from_seconds(9000)),
         ready: Ready::True,
         ready_changed_at: START - Span::from_seconds(8000),
+        count: 1,
     };
     let usage = PodSample {
         value: (level * 100.0) as i64,
@@ -251,4 +253,47 @@ fn keep_alive_proposers_wish_on_their_own_axes_alone() {
     // Idle for seconds each time: the container just stays for 1.1 minutes.
     let busy = keep_alive_wish("keepalive-histogram", 0.2, 20);
     assert_eq!((busy.pool, seconds(&busy)), (Some(Replicas::ZERO), 66));
+}
+
+#[test]
+fn the_oracle_wishes_what_was_advised_while_it_is_good_and_nothing_else() {
+    let entry = PROPOSERS.iter().find(|e| e.name == "oracle").expect("one");
+    let mut engine = engine(entry);
+    let advise = |from: i64, to: i64, id: TargetId, replicas: u32| {
+        let at = |i: i64| START + Span::from_seconds(60 * i);
+        Input::Advice(Advice {
+            by: "oracle".to_owned(),
+            at: at(from),
+            until: at(to),
+            says: Says::Plan(vec![(id, Setting::replicas(Replicas::new(replicas)))]),
+            confidence_percent: None,
+            text: "the plan".to_owned(),
+        })
+    };
+    engine.feed(advise(2, 4, target(), 9));
+    engine.feed(advise(2, 9, TargetId::new("default/Deployment/other"), 30));
+    engine.feed(advise(6, 9, target(), 3));
+    let mut wishes = Vec::new();
+    for i in 0..11 {
+        engine.feed(minute(i, 20.0));
+        let tick = engine.feed(tick(i)).expect("a tick");
+        let wish = tick.judged[0].proposal.wish(&target()).cloned();
+        wishes.push(wish.and_then(|s| s.replicas).map(Replicas::get));
+    }
+    // The newest good advice counts: from minute 2 on that is the other target's.
+    let none = None;
+    let want = [
+        none,
+        none,
+        none,
+        none,
+        none,
+        none,
+        Some(3),
+        Some(3),
+        Some(3),
+        Some(3),
+        none,
+    ];
+    assert_eq!(wishes, want);
 }

@@ -33,6 +33,27 @@ pub struct Deaf;
 
 impl Listener for Deaf {}
 
+/// Hears what is in it, or nothing.
+impl<L: Listener> Listener for Option<L> {
+    fn input(&mut self, input: &Input) {
+        if let Some(inner) = self {
+            inner.input(input);
+        }
+    }
+
+    fn ticked(&mut self, tick: &Tick, engine: &Engine) {
+        if let Some(inner) = self {
+            inner.ticked(tick, engine);
+        }
+    }
+
+    fn told(&mut self, story: &Story<'_>) {
+        if let Some(inner) = self {
+            inner.told(story);
+        }
+    }
+}
+
 /// One decision, with what was measured since the one before; texts are made when asked for.
 #[derive(Debug)]
 pub struct Story<'a> {
@@ -204,6 +225,7 @@ fn pod(seen: &PodSeen) -> Pod {
             Ready::False
         },
         ready_changed_at: seen.ready_changed_at,
+        count: 1,
     }
 }
 
@@ -219,14 +241,27 @@ fn reading(seen: &PodSeen) -> PodReading {
     }
 }
 
-impl<L: Listener> Pilot for EnginePilot<L> {
-    fn sync(&mut self, seen: &Seen<'_>) -> Option<Setting> {
-        while let Some(advice) = self.advice.pop_front_if(|a| a.at <= seen.now) {
-            self.feed(Input::Advice(advice));
-        }
-        let samples = self.samples(seen);
+impl<L: Listener> EnginePilot<L> {
+    /// Takes in advice, as it came from outside.
+    pub(crate) fn advise(&mut self, advice: Advice) {
+        self.feed(Input::Advice(advice));
+    }
+
+    /// Whose target it flies.
+    pub(crate) fn target(&self) -> &TargetId {
+        &self.target
+    }
+
+    /// What is asked for from now on, on what is new; `None` leaves all as it is.
+    pub(crate) fn decide(
+        &mut self,
+        samples: Samples,
+        usage_cpu_millicores: Option<i64>,
+        interval: Interval,
+    ) -> Option<Setting> {
+        let now = samples.at;
         self.feed(Input::Samples(samples));
-        let tick = self.feed(Input::Tick { now: seen.now })?;
+        let tick = self.feed(Input::Tick { now })?;
         self.listener.ticked(&tick, &self.engine);
         let decisions = self.arbiter.admit(&[(self.engine.spec(), &tick)]);
         let decision = decisions.into_iter().next()?;
@@ -241,28 +276,34 @@ impl<L: Listener> Pilot for EnginePilot<L> {
                 executed,
             });
         }
-        self.note(seen.interval);
+        self.note(interval);
         let minute = foresail_core::quantity::time::Span::from_seconds(60);
-        let due = self.told_at.is_none_or(|at| seen.now - at >= minute);
+        let due = self.told_at.is_none_or(|at| now - at >= minute);
         let noteworthy = writes || due;
-        let cpu = seen.pods.iter().filter_map(|p| p.cpu.map(|c| c.millicores));
         let story = Story {
             tick: &tick,
             engine: &self.engine,
             outcome,
-            interval: if noteworthy {
-                self.unsaid
-            } else {
-                seen.interval
-            },
-            usage_cpu_millicores: cpu.reduce(|a, b| a + b),
+            interval: if noteworthy { self.unsaid } else { interval },
+            usage_cpu_millicores,
             noteworthy,
         };
         self.listener.told(&story);
         if noteworthy {
-            self.told_at = Some(seen.now);
+            self.told_at = Some(now);
             self.unsaid = Interval::default();
         }
         writes.then_some(wanted)
+    }
+}
+
+impl<L: Listener> Pilot for EnginePilot<L> {
+    fn sync(&mut self, seen: &Seen<'_>) -> Option<Setting> {
+        while let Some(advice) = self.advice.pop_front_if(|a| a.at <= seen.now) {
+            self.advise(advice);
+        }
+        let samples = self.samples(seen);
+        let cpu = seen.pods.iter().filter_map(|p| p.cpu.map(|c| c.millicores));
+        self.decide(samples, cpu.reduce(|a, b| a + b), seen.interval)
     }
 }

@@ -9,6 +9,7 @@ pub mod driver;
 mod event;
 pub mod experiment;
 pub mod fault;
+pub mod fluid;
 pub mod function;
 pub mod metrics;
 pub mod rng;

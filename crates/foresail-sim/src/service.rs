@@ -3,6 +3,7 @@
 
 use foresail_core::quantity::time::Span;
 use foresail_core::quantity::trace::Percentiles;
+use foresail_core::quantity::units::larger;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::{Shape, Times};
@@ -91,6 +92,20 @@ impl Table {
         (ends + lines.sum::<f64>()) / 100.0
     }
 
+    /// Standard deviation over mean.
+    #[must_use]
+    pub fn spread(&self) -> f64 {
+        let points = self.points();
+        let (first, last) = (points[0], points[self.len - 1]);
+        let ends = first.0 * first.1 * first.1 + (100.0 - last.0) * last.1 * last.1;
+        let square = |a: f64, b: f64| (a * a + a * b + b * b) / 3.0;
+        let lines = points
+            .windows(2)
+            .map(|p| (p[1].0 - p[0].0) * square(p[0].1, p[1].1));
+        let (mean, squares) = (self.mean(), (ends + lines.sum::<f64>()) / 100.0);
+        larger(squares / (mean * mean) - 1.0, 0.0).sqrt()
+    }
+
     /// The value at a share `level` (0 to 1), in the unit of the values.
     #[inline]
     #[must_use]
@@ -114,6 +129,19 @@ impl Table {
             point.1 *= factor;
         }
         scaled
+    }
+}
+
+impl Shape {
+    /// Coefficient of variation: standard deviation over mean.
+    #[must_use]
+    pub fn spread(&self) -> f64 {
+        match self {
+            Self::Constant => 0.0,
+            Self::Exponential => 1.0,
+            Self::Lognormal(cv) | Self::Gamma(cv) => *cv,
+            Self::Table(table) => table.spread(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::page::axis::Axis;
 use crate::page::chart::{Anchor, Drawing, Rectangle, colour, stepped};
 use crate::page::text::number;
-use crate::read_model::{PolicyReport, RunReport, non_dominated};
+use crate::read_model::{OraclePoint, PolicyReport, RunReport, non_dominated};
 use crate::tradeoff;
 
 /// One figure.
@@ -53,15 +53,18 @@ fn cost_slo(run: &RunReport) -> Figure {
         .iter()
         .filter_map(|p| Some((p, p.measure("cost")?, p.measure("violations_percent")?)))
         .collect();
+    let of_oracle = shown_of_oracle(run, &points);
     let costs = points
         .iter()
         .map(|p| p.1)
-        .chain(run.frontier.iter().map(|f| f.cost));
+        .chain(run.frontier.iter().map(|f| f.cost))
+        .chain(of_oracle.iter().map(|p| p.cost));
     let shares = || {
         points
             .iter()
             .map(|p| p.2)
             .chain(run.frontier.iter().map(|f| f.violations_percent))
+            .chain(of_oracle.iter().map(|p| p.violations_percent))
     };
     let x = Axis::linear(costs, area.x + 20.0, area.x + area.width - 20.0);
     let shown = shares().map(|v| v.max(SHARE_MIN));
@@ -79,6 +82,7 @@ fn cost_slo(run: &RunReport) -> Figure {
         .collect();
     places.iter().for_each(|at| drawing.reserve(*at, 9.0));
     draw_frontier(&mut drawing, run, &x, &y);
+    draw_oracle(&mut drawing, run, &of_oracle, &x, &y);
     for (index, ((policy, cost, share), at)) in points.iter().zip(&places).enumerate() {
         let title = format!(
             "{}: cost {}, {} % broke the promise",
@@ -103,11 +107,75 @@ fn cost_slo(run: &RunReport) -> Figure {
     Figure {
         name: "cost-slo".to_owned(),
         title: "What each policy costs and what it keeps".to_owned(),
-        caption: "Each point is a policy; lower and further left is better. The line joins the best plain-HPA settings \
-                  (CPU target 40 to 90 %, down window 0 to 300 s), faint dots are the others: a policy is worth its \
-                  trouble where it lies below that line."
-            .to_owned(),
+        caption: cost_slo_caption(run),
         drawing,
+    }
+}
+
+fn cost_slo_caption(run: &RunReport) -> String {
+    let own = "Each point is a policy; lower and further left is better. The line joins the best plain-HPA settings \
+               (CPU target 40 to 90 %, down window 0 to 300 s), faint dots are the others: a policy is worth its \
+               trouble where it lies below that line.";
+    match &run.oracle {
+        Some(oracle) if !oracle.points.is_empty() => {
+            format!("{own} The broken line is the oracle: {}.", oracle.summary)
+        }
+        _ => own.to_owned(),
+    }
+}
+
+/// The oracle's points that lie among what else is shown, the first beyond it included.
+fn shown_of_oracle(run: &RunReport, policies: &[(&PolicyReport, f64, f64)]) -> Vec<OraclePoint> {
+    let Some(oracle) = &run.oracle else {
+        return Vec::new();
+    };
+    let costs = policies
+        .iter()
+        .map(|p| p.1)
+        .chain(run.frontier.iter().map(|f| f.cost));
+    let shares = policies
+        .iter()
+        .map(|p| p.2)
+        .chain(run.frontier.iter().map(|f| f.violations_percent));
+    let (dearest, worst) = (costs.fold(0.0, f64::max), shares.fold(SHARE_MIN, f64::max));
+    let within = |p: &&OraclePoint| p.cost <= dearest && p.violations_percent <= worst;
+    let mut kept = Vec::new();
+    for point in oracle.points.iter().filter(within) {
+        kept.push(*point);
+        if point.violations_percent < SHARE_MIN {
+            break;
+        }
+    }
+    kept
+}
+
+/// The oracle as a broken line.
+fn draw_oracle(drawing: &mut Drawing, run: &RunReport, points: &[OraclePoint], x: &Axis, y: &Axis) {
+    const GREEN: &str = "#1a7f37";
+    let place = |p: &OraclePoint| {
+        (
+            x.place(p.cost),
+            y.place(p.violations_percent.max(SHARE_MIN)),
+        )
+    };
+    let line: Vec<_> = points.iter().map(place).collect();
+    drawing.path(&line, GREEN, 2.0, "6 4");
+    for (point, at) in points.iter().zip(&line) {
+        let title = format!(
+            "oracle: cost {}, {} % broke the promise",
+            number(point.cost, 2),
+            number(point.violations_percent, 2)
+        );
+        drawing.dot(*at, 2.5, GREEN, 1.0, &title);
+    }
+    let exact = run.oracle.as_ref().is_some_and(|o| o.exact);
+    if let Some(middle) = line.get(line.len() / 2) {
+        let name = if exact {
+            "oracle"
+        } else {
+            "oracle (reference)"
+        };
+        drawing.label(*middle, 12.0, "tick", name);
     }
 }
 

@@ -32,6 +32,9 @@ pub struct RunReport {
     /// The verdict on the user's own HPA, where one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<OwnReport>,
+    /// What one who knows the future would do; absent in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oracle: Option<OracleReport>,
     /// Pairs of measures that are drawn against each other instead of cost and promise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tradeoffs: Vec<Tradeoff>,
@@ -99,6 +102,28 @@ pub struct Tradeoff {
     pub y: (String, String),
     /// Points of the line, in the order of the swept setting: name, right, up.
     pub line: Vec<(String, f64, f64)>,
+}
+
+/// The oracle: the cheapest plans of one who knows all demand to come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OracleReport {
+    /// `true` where no policy can be better in this model; else it is a reference.
+    pub exact: bool,
+    /// What it is, in one sentence.
+    pub summary: String,
+    /// Its plans, by rising cost.
+    pub points: Vec<OraclePoint>,
+}
+
+/// One plan of the oracle.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OraclePoint {
+    /// What it cost.
+    pub cost: f64,
+    /// Requests that broke the promise, in percent.
+    pub violations_percent: f64,
 }
 
 /// What the policies met.

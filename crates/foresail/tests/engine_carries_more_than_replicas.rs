@@ -63,6 +63,7 @@ fn state(name: &str, replicas: u32, usage: i64, now: Timestamp) -> TargetState {
         started_at: Some(START - Span::from_seconds(9000)),
         ready: Ready::True,
         ready_changed_at: START - Span::from_seconds(8000),
+        count: 1,
     };
     let sample = PodSample {
         value: usage,

@@ -70,12 +70,14 @@ fn missing_percent(pods: &[Pod], readings: &[Reading]) -> u8 {
         let Reading::Pods(of_pods) = reading else {
             continue;
         };
-        let all = pods.iter().filter(|p| expected(p)).count();
-        let without = pods
-            .iter()
-            .zip(of_pods)
-            .filter(|(p, r)| expected(p) && r.sample.is_none())
-            .count();
+        let (mut all, mut without) = (0_u64, 0_u64);
+        for (place, pod) in pods.iter().enumerate().filter(|(_, p)| expected(p)) {
+            let count = u64::from(pod.count);
+            all += count;
+            if of_pods.get(place).is_some_and(|r| r.sample.is_none()) {
+                without += count;
+            }
+        }
         if all > 0 {
             worst = worst.max((without * 100).div_ceil(all));
         }

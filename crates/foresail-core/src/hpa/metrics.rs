@@ -313,12 +313,14 @@ impl PodsPass<'_> {
 }
 
 impl Sums {
-    fn add(&mut self, value: i64, request: Option<i64>) {
-        self.usage += i128::from(value);
-        self.samples += 1;
+    /// Adds the same value and request of each of `count` pods.
+    fn add(&mut self, value: i64, request: Option<i64>, count: u32) {
+        let pods = i128::from(count);
+        self.usage += i128::from(value) * pods;
+        self.samples += i64::from(count);
         if let Some(request) = request {
-            self.request += i128::from(request);
-            self.matched += 1;
+            self.request += i128::from(request) * pods;
+            self.matched += i64::from(count);
         }
     }
 
@@ -342,12 +344,12 @@ fn first_pass(pass: &PodsPass<'_>) -> Option<(Sums, Counts)> {
         request_lacks |= request.is_none();
         match group(pod, reading.sample, is_cpu, pass.rules, pass.now) {
             Group::Ignored => {}
-            Group::Unready => counts.unready += 1,
-            Group::Missing => counts.missing += 1,
+            Group::Unready => counts.unready += i64::from(pod.count),
+            Group::Missing => counts.missing += i64::from(pod.count),
             Group::Ready => {
-                counts.ready += 1;
+                counts.ready += i64::from(pod.count);
                 let value = reading.sample.map_or(0, |s| s.value);
-                sums.add(value, request.filter(|_| by_utilization));
+                sums.add(value, request.filter(|_| by_utilization), pod.count);
             }
         }
     }
@@ -404,9 +406,9 @@ fn second_pass(pass: &PodsPass<'_>, mut sums: Sums, ratio: f64, up_with_unready:
             pass.rules,
             pass.now,
         ) {
-            Group::Missing if ratio < 1.0 => sums.add(pass.fill(request), request),
-            Group::Missing if ratio > 1.0 => sums.add(0, request),
-            Group::Unready if up_with_unready => sums.add(0, request),
+            Group::Missing if ratio < 1.0 => sums.add(pass.fill(request), request, pod.count),
+            Group::Missing if ratio > 1.0 => sums.add(0, request, pod.count),
+            Group::Unready if up_with_unready => sums.add(0, request, pod.count),
             Group::Missing | Group::Unready | Group::Ignored | Group::Ready => {}
         }
     }
@@ -455,9 +457,11 @@ fn of_total(
 }
 
 /// Pods that run and are ready; `None` without any pod at all.
-fn ready_running(pods: &[Pod]) -> Option<usize> {
-    let counted = |p: &&Pod| p.phase == Phase::Running && p.ready == Ready::True;
-    (!pods.is_empty()).then(|| pods.iter().filter(counted).count())
+fn ready_running(pods: &[Pod]) -> Option<u64> {
+    let counted = pods
+        .iter()
+        .filter(|p| p.phase == Phase::Running && p.ready == Ready::True);
+    (!pods.is_empty()).then(|| counted.map(|p| u64::from(p.count)).sum())
 }
 
 /// What one metric reads in all, as the HPA's status tells it.

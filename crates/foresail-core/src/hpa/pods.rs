@@ -35,8 +35,8 @@ pub enum Ready {
     Unknown,
 }
 
-/// One pod.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One pod, or several that are the same in every field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Pod {
     /// Its phase.
@@ -51,6 +51,27 @@ pub struct Pod {
     pub ready: Ready,
     /// When that condition last changed.
     pub ready_changed_at: Timestamp,
+    /// How many pods this entry stands for; the reading at its place is that of each of them.
+    #[serde(skip_serializing_if = "is_one")]
+    pub count: u32,
+}
+
+fn is_one(count: &u32) -> bool {
+    *count == 1
+}
+
+impl Default for Pod {
+    /// One pod that runs and is ready, of which no time is known.
+    fn default() -> Self {
+        Self {
+            phase: Phase::default(),
+            deleting: false,
+            started_at: None,
+            ready: Ready::default(),
+            ready_changed_at: Timestamp::default(),
+            count: 1,
+        }
+    }
 }
 
 /// What one metric says of one pod.

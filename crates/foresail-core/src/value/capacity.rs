@@ -9,10 +9,56 @@ pub struct ErlangC {
     pub mean_wait: f64,
 }
 
+/// The Erlang B loss, server by server.
+///
+/// Units: `offered` in Erlang (arrival rate × mean service time).
+/// Source: Gross & Harris, Fundamentals of Queueing Theory, 2.4: B₀ = 1,
+/// Bₖ = a·Bₖ₋₁/(k + a·Bₖ₋₁).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ErlangB {
+    offered: f64,
+    servers: u32,
+    loss: f64,
+}
+
+impl ErlangB {
+    /// The loss without any server: all of it.
+    #[must_use]
+    pub fn new(offered: f64) -> Self {
+        Self {
+            offered,
+            servers: 0,
+            loss: 1.0,
+        }
+    }
+
+    /// Adds servers until there are `servers`.
+    #[inline]
+    pub fn grow_to(&mut self, servers: u32) {
+        while self.servers < servers {
+            self.servers += 1;
+            let lost = self.offered * self.loss;
+            self.loss = lost / (f64::from(self.servers) + lost);
+        }
+    }
+
+    /// Probability that a request has to wait where none is lost, with as many servers.
+    ///
+    /// P = B/(1 − (a/c)(1 − B)); 1 where the queue has no stationary state.
+    #[must_use]
+    pub fn wait_probability(&self) -> f64 {
+        let c = f64::from(self.servers);
+        if self.offered < c {
+            self.loss / (1.0 - self.offered / c * (1.0 - self.loss))
+        } else {
+            1.0
+        }
+    }
+}
+
 /// Waiting probability and mean wait of M/M/c; `None` where it has no stationary state.
 ///
-/// With a = λ/μ: P = B/(1 − (a/c)(1 − B)), B the Erlang B loss by its recursion
-/// B₀ = 1, Bₖ = a·Bₖ₋₁/(k + a·Bₖ₋₁); the mean wait is P/(c − a) service times.
+/// The mean wait is P/(c − a) service times, P by [`ErlangB::wait_probability`].
 /// Units: `offered` in Erlang (arrival rate × mean service time).
 /// Source: Gross & Harris, Fundamentals of Queueing Theory, 2.3.
 #[must_use]
@@ -21,11 +67,9 @@ pub fn erlang_c(offered: f64, servers: u32) -> Option<ErlangC> {
     if !(offered.is_finite() && offered >= 0.0 && offered < c) {
         return None;
     }
-    let mut loss = 1.0;
-    for k in 1..=servers {
-        loss = offered * loss / (f64::from(k) + offered * loss);
-    }
-    let wait_probability = loss / (1.0 - offered / c * (1.0 - loss));
+    let mut queue = ErlangB::new(offered);
+    queue.grow_to(servers);
+    let wait_probability = queue.wait_probability();
     Some(ErlangC {
         wait_probability,
         mean_wait: wait_probability / (c - offered),

@@ -145,6 +145,7 @@ pub fn state(current: u32, usage: &[Option<i64>], age: i64) -> TargetState {
         started_at: Some(NOW - seconds(3600)),
         ready: Ready::True,
         ready_changed_at: NOW - seconds(3590),
+        count: 1,
     };
     let reading = |value: &Option<i64>| PodReading {
         request: Some(1000),

@@ -6,4 +6,4 @@ pub mod scenario;
 pub mod weeks;
 
 pub use policy::{Policy, Setup, default_policies, frontier};
-pub use run::{Item, Outcome, run_all};
+pub use run::{ExperimentError, Item, Outcome, run_all};

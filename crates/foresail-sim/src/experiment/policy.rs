@@ -236,6 +236,20 @@ fn advised(setup: &Setup, initial: u32) -> Policy {
     setup.policy("advised", summary, spec, initial)
 }
 
+/// The oracle: whatever it is advised, at once and without a floor; it looks at nothing.
+#[must_use]
+pub fn oracle(setup: &Setup, initial: u32) -> Policy {
+    let mut hpa = setup.hpa_spec(setup.hpa_target_percent);
+    hpa.behavior = Some(unlimited());
+    let spec = setup.spec(hpa, vec![ProposerSpec::named("oracle")], NO_FLOOR);
+    let summary = "the cheapest plan of one who knows all demand to come";
+    let mut policy = setup.policy("oracle", summary, spec, initial);
+    // Reports of each second keep the guard against stale samples out of it.
+    policy.pipeline.concurrency = true;
+    policy.reads_cpu = false;
+    policy
+}
+
 /// The default set for a workload with this mean rate and this rate at its begin.
 ///
 /// `schedule` is left out where the setup has no rules, `advised` where nobody advises.

@@ -54,10 +54,10 @@ pub enum ExperimentError {
     Empty,
 }
 
-fn spec_error(policy: &Policy, problems: &[SpecProblem]) -> ExperimentError {
+pub(crate) fn spec_error(policy: &str, problems: &[SpecProblem]) -> ExperimentError {
     let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
     ExperimentError::Spec {
-        policy: policy.name.clone(),
+        policy: policy.to_owned(),
         problems: all.join("; "),
     }
 }
@@ -84,7 +84,7 @@ pub fn run_one<L: Listener>(
     seed: Seed,
     listener: L,
 ) -> Result<(Measures, L), ExperimentError> {
-    let engine = engine_of(policy.spec.clone(), seed).map_err(|p| spec_error(policy, &p))?;
+    let engine = engine_of(policy.spec.clone(), seed).map_err(|p| spec_error(&policy.name, &p))?;
     let mut pilot = pilot(item, policy, engine, listener);
     let mut cluster = item.setup.cluster.clone();
     cluster.initial = policy.initial;
@@ -126,8 +126,16 @@ pub fn run_all<L: Listener + Send>(
 }
 
 impl Elasticity {
+    /// Adds another item's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.under_accuracy_percent += other.under_accuracy_percent;
+        self.over_accuracy_percent += other.over_accuracy_percent;
+        self.under_time_percent += other.under_time_percent;
+        self.over_time_percent += other.over_time_percent;
+    }
+
     /// Means of sums over `count` items.
-    fn over(self, count: usize) -> Self {
+    pub(crate) fn over(self, count: usize) -> Self {
         let n = count.max(1) as f64;
         Self {
             under_accuracy_percent: self.under_accuracy_percent / n,
@@ -161,11 +169,7 @@ impl Measures {
         self.actions += other.actions;
         self.flaps += other.flaps;
         self.mean_in_system += other.mean_in_system;
-        let (e, o) = (&mut self.elasticity, &other.elasticity);
-        e.under_accuracy_percent += o.under_accuracy_percent;
-        e.over_accuracy_percent += o.over_accuracy_percent;
-        e.under_time_percent += o.under_time_percent;
-        e.over_time_percent += o.over_time_percent;
+        self.elasticity.add(&other.elasticity);
         for (row, add) in self.minutes.iter_mut().zip(&other.minutes) {
             row.arrivals += add.arrivals;
             row.violations += add.violations;

@@ -4,6 +4,7 @@ use foresail_core::quantity::units::{Replicas, smaller};
 use foresail_core::value::slo::{Measure, Slo};
 
 use super::histogram::{Histogram, Recent};
+use super::steadiness::Steadiness;
 use crate::cluster::{GIB, Size};
 use crate::config::ClusterConfig;
 
@@ -172,10 +173,7 @@ pub(crate) struct Meter {
     in_system_area: f64,
     system_touched: i64,
     second_area: f64,
-    actions: u64,
-    flaps: u64,
-    flap_window: i64,
-    last_action: Option<(i64, bool)>,
+    steadiness: Steadiness,
 }
 
 impl Meter {
@@ -207,10 +205,7 @@ impl Meter {
             in_system_area: 0.0,
             system_touched: 0,
             second_area: 0.0,
-            actions: 0,
-            flaps: 0,
-            flap_window: config.flap_window.nanos(),
-            last_action: None,
+            steadiness: Steadiness::new(config.flap_window),
         }
     }
 
@@ -332,14 +327,7 @@ impl Meter {
     }
 
     pub(crate) fn acted(&mut self, now: i64, up: bool) {
-        self.actions += 1;
-        if let Some((before, was_up)) = self.last_action
-            && was_up != up
-            && now - before <= self.flap_window
-        {
-            self.flaps += 1;
-        }
-        self.last_action = Some((now, up));
+        self.steadiness.acted(now, up);
     }
 
     pub(crate) fn finish(self, config: &ClusterConfig, length: i64) -> Measures {
@@ -372,9 +360,14 @@ impl Meter {
             node_minutes,
             cost: of_pods + of_sizes + of_nodes,
             crashes: self.crashes,
-            actions: self.actions,
-            flaps: self.flaps,
-            elasticity: elasticity(&self.minutes, config.capacity()),
+            actions: self.steadiness.actions,
+            flaps: self.steadiness.flaps,
+            elasticity: elasticity(
+                self.minutes
+                    .iter()
+                    .map(|m| (f64::from(m.arrivals), m.ready)),
+                config.capacity(),
+            ),
             mean_in_system: self.in_system_area / length as f64,
             minutes: self.minutes,
         }
@@ -398,12 +391,17 @@ impl ClusterConfig {
     }
 }
 
-fn elasticity(minutes: &[MinuteRow], capacity: f64) -> Elasticity {
+/// Elasticity of minutes, each as its requests and its ready replicas.
+pub(crate) fn elasticity(
+    minutes: impl ExactSizeIterator<Item = (f64, f64)>,
+    capacity: f64,
+) -> Elasticity {
     let mut sums = Elasticity::default();
-    for row in minutes {
-        let needed = Replicas::covering(f64::from(row.arrivals) / 60.0, capacity);
+    let count = minutes.len().max(1) as f64;
+    for (arrivals, ready) in minutes {
+        let needed = Replicas::covering(arrivals / 60.0, capacity);
         let needed = needed.map_or(1.0, |r| f64::from(r.get().max(1)));
-        let lack = (needed - row.ready) / needed;
+        let lack = (needed - ready) / needed;
         if lack > 0.0 {
             sums.under_accuracy_percent += lack;
             sums.under_time_percent += 1.0;
@@ -412,7 +410,7 @@ fn elasticity(minutes: &[MinuteRow], capacity: f64) -> Elasticity {
             sums.over_time_percent += 1.0;
         }
     }
-    let percent = |sum: f64| sum * 100.0 / minutes.len().max(1) as f64;
+    let percent = |sum: f64| sum * 100.0 / count;
     Elasticity {
         under_accuracy_percent: percent(sums.under_accuracy_percent),
         over_accuracy_percent: percent(sums.over_accuracy_percent),
@@ -426,38 +424,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reversal_is_a_flap_only_within_its_window() {
-        let mut meter = Meter::new(&ClusterConfig::default(), 1);
-        let second = 1_000_000_000;
-        for (at, up) in [
-            (0, true),
-            (100, false),
-            (800, true),
-            (850, true),
-            (900, false),
-        ] {
-            meter.acted(at * second, up);
-        }
-        assert_eq!((meter.actions, meter.flaps), (5, 2));
-    }
-
-    #[test]
     fn elasticity_tells_lack_from_excess() {
-        let minute = |arrivals, ready| MinuteRow {
-            arrivals,
-            ready,
-            ..MinuteRow::default()
-        };
         // 10 req/s per replica: 20 req/s need 2.
-        let got = elasticity(
-            &[
-                minute(1200, 1.0),
-                minute(1200, 2.0),
-                minute(1200, 3.0),
-                minute(0, 1.0),
-            ],
-            10.0,
-        );
+        let minutes = [(1200.0, 1.0), (1200.0, 2.0), (1200.0, 3.0), (0.0, 1.0)];
+        let got = elasticity(minutes.into_iter(), 10.0);
         assert!(
             (got.under_accuracy_percent - 12.5).abs() < 1e-9
                 && (got.over_accuracy_percent - 12.5).abs() < 1e-9

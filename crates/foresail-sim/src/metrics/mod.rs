@@ -3,3 +3,4 @@
 pub mod histogram;
 pub mod measure;
 pub mod scrape;
+pub(crate) mod steadiness;

@@ -253,7 +253,9 @@ fn day_of(run: &RunReport) -> (usize, usize) {
 mod tests {
     use super::*;
     use crate::figure::figures;
-    use crate::read_model::{FrontierPoint, PolicyReport, WorkloadReport};
+    use crate::read_model::{
+        FrontierPoint, OraclePoint, OracleReport, PolicyReport, WorkloadReport,
+    };
 
     fn run(policies: usize) -> RunReport {
         let measure = |key: &str, value| Measure {
@@ -307,6 +309,14 @@ mod tests {
                 violations_percent: 0.0,
             }],
             tradeoffs: vec![],
+            oracle: (policies > 1).then(|| OracleReport {
+                exact: true,
+                summary: "<oracle>".to_owned(),
+                points: vec![OraclePoint {
+                    cost: 9.0,
+                    violations_percent: 0.0,
+                }],
+            }),
         }
     }
 

@@ -18,9 +18,6 @@ use crate::exit::Code;
 pub struct CompareArgs {
     #[command(flatten)]
     run: RunArgs,
-    /// What is simulated
-    #[arg(long, value_enum, default_value_t)]
-    mode: ModeArg,
     #[command(flatten)]
     functions: FunctionArgs,
     /// Where the report goes
@@ -46,8 +43,8 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
     }
     // The place is tried before the work, so that nobody waits for nothing.
     drop(foresail_adapters::atomic::ResultsFolder::begin(&args.out)?);
-    let comparison = match args.mode {
-        ModeArg::Event => {
+    let comparison = match options.args.mode {
+        ModeArg::Event | ModeArg::Fluid => {
             args.functions.refuse()?;
             events(&options)?
         }
@@ -89,8 +86,8 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
                 })
                 .collect();
             let frontier = &report.frontier;
-            let own = &report.own;
-            let value = json!({"v": 1, "headline": report.headline, "policies": policies, "frontier": frontier, "own": own});
+            let (own, oracle) = (&report.own, &report.oracle);
+            let value = json!({"v": 1, "headline": report.headline, "policies": policies, "frontier": frontier, "oracle": oracle, "own": own});
             writeln!(out, "{value}")?;
         }
     }

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use crate::cli::{Output, progress};
-use crate::compare::{Options, Plan, RunArgs, measures, plan, policies_of, scenario};
+use crate::compare::{ModeArg, Options, Plan, RunArgs, measures, plan, policies_of, scenario};
 use crate::exit::Code;
 use crate::record::Recorder;
 
@@ -103,6 +103,10 @@ struct Run {
 /// Where the workload cannot be read or a policy not be run.
 pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Code> {
     let options = options_of(args)?;
+    anyhow::ensure!(
+        options.args.mode == ModeArg::Event,
+        "simulate runs event mode alone: use `foresail compare` for the other modes"
+    );
     anyhow::ensure!(args.seeds > 0, "--seeds 0: must be 1 or more");
     let output = Output::of(args.output, &options.settings)?;
     let first = plan_of(args, &options)?;

@@ -4,18 +4,21 @@ use anyhow::{Context, Result};
 use foresail_adapters::results::Table;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_sim::driver::Deaf;
-use foresail_sim::experiment::{Item, Outcome, frontier, run_all};
+use foresail_sim::experiment::{Item, Outcome, Policy, frontier, run_all};
 use foresail_sim::metrics::measure::{Measures, MinuteRow};
 use foresail_web::read_model::{
-    Assumption, FrontierPoint, PolicyReport, RunReport, VERSION, WorkloadReport,
+    Assumption, FrontierPoint, OwnReport, PolicyReport, RunReport, VERSION, WorkloadReport,
 };
 use rayon::prelude::*;
 
+use super::fluid_mode;
 use super::headline::headline;
 use super::listen::Rows;
 use super::measures::measures;
-use super::options::Options;
+use super::options::{ModeArg, Options};
 use super::plan::{Plan, policies_of, rates};
+use super::reference::reference;
+use super::regret::{self, Oracle};
 use super::verdict::{self, Case, Tried};
 
 /// The most buckets of a series in the report.
@@ -43,6 +46,9 @@ pub fn compare(
     command: &str,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Comparison> {
+    if options.args.mode == ModeArg::Fluid {
+        return fluid_mode::compare(options, plan, command, done);
+    }
     let seed = options.seed;
     let runs: Vec<_> = plan
         .policies
@@ -68,6 +74,7 @@ pub fn compare(
     } else {
         tried.iter().map(point).collect()
     };
+    let corners = reference(options, plan, done).context("the comparison stopped")?;
     let mut policies = Vec::new();
     let mut rows = Vec::new();
     let mut workload = None;
@@ -86,12 +93,7 @@ pub fn compare(
         if options.own.is_some() {
             kept.push((policy.name.clone(), measured.clone()));
         }
-        let looks = policy.reads_cpu || policy.pipeline.concurrency;
-        let pipeline = if looks {
-            policy.pipeline.text()
-        } else {
-            "looks at nothing".to_owned()
-        };
+        let pipeline = pipeline_text(&policy);
         let summary = policy.summary;
         policies.push(policy_report(
             policy.name,
@@ -104,28 +106,57 @@ pub fn compare(
         ));
     }
     let workload = workload.context("no policy was run")?;
+    let oracle = Oracle {
+        corners,
+        requests: workload.requests as f64,
+        exact: false,
+    };
+    let own = judged(options, plan, &kept, &tried)?;
+    let parts = Parts {
+        policies,
+        frontier,
+        oracle,
+        workload,
+        notes: Vec::new(),
+        own,
+    };
+    Ok(Comparison {
+        report: report(options, plan, command, parts),
+        ticks: Rows::table(rows),
+    })
+}
+
+/// What the runs of a comparison came to.
+pub(super) struct Parts {
+    pub(super) policies: Vec<PolicyReport>,
+    pub(super) frontier: Vec<FrontierPoint>,
+    pub(super) oracle: Oracle,
+    pub(super) workload: WorkloadReport,
+    /// Sentences that come before those of the plan.
+    pub(super) notes: Vec<String>,
+    pub(super) own: Option<OwnReport>,
+}
+
+/// The report's model, from what the runs came to.
+pub(super) fn report(options: &Options, plan: &Plan, command: &str, parts: Parts) -> RunReport {
+    let Parts {
+        mut policies,
+        frontier,
+        oracle,
+        workload,
+        notes: first,
+        own,
+    } = parts;
     let (headline, mut notes) = headline(&policies, &frontier, &options.slo);
+    regret::add(&mut policies, &oracle);
+    notes.extend(regret::note(&oracle, &options.slo));
+    notes.extend(first);
     notes.extend(plan.notes.iter().cloned());
     if !plan.policies.iter().any(|p| p == "schedule") && options.args.policies == "all" {
         notes
             .push("Policy schedule is left out: no rules were given (--schedule FILE).".to_owned());
     }
-    let measured_of = |name: &str| kept.iter().find(|(n, _)| n == name).map(|(_, m)| m);
-    let own = match (&options.own, measured_of("hpa")) {
-        (Some(own), Some(yours)) => Some(
-            Case {
-                plan,
-                own,
-                options,
-                yours,
-                predictive: measured_of("predictive-hpa"),
-                tried: &tried,
-            }
-            .judge()?,
-        ),
-        _ => None,
-    };
-    let report = RunReport {
+    RunReport {
         v: VERSION,
         own,
         title: plan.name.clone(),
@@ -137,12 +168,41 @@ pub fn compare(
         assumptions: assumptions(options, plan),
         policies,
         frontier,
+        oracle: Some(oracle.report()),
         tradeoffs: Vec::new(),
+    }
+}
+
+/// The verdict on the user's own HPA, where one was given and run.
+fn judged(
+    options: &Options,
+    plan: &Plan,
+    kept: &[(String, Measures)],
+    tried: &[Tried],
+) -> Result<Option<OwnReport>> {
+    let of = |name: &str| kept.iter().find(|(n, _)| n == name).map(|(_, m)| m);
+    let (Some(own), Some(yours)) = (&options.own, of("hpa")) else {
+        return Ok(None);
     };
-    Ok(Comparison {
-        report,
-        ticks: Rows::table(rows),
-    })
+    let case = Case {
+        plan,
+        own,
+        options,
+        yours,
+        predictive: of("predictive-hpa"),
+        tried,
+    };
+    case.judge().map(Some)
+}
+
+/// What a policy gets to see, in one line.
+pub(super) fn pipeline_text(policy: &Policy) -> String {
+    let looks = policy.reads_cpu || policy.pipeline.concurrency;
+    if looks {
+        policy.pipeline.text()
+    } else {
+        "looks at nothing".to_owned()
+    }
 }
 
 fn point(tried: &Tried) -> FrontierPoint {
@@ -202,7 +262,7 @@ fn mean(rows: &[MinuteRow], of: impl Fn(&MinuteRow) -> f64) -> f64 {
     rows.iter().map(of).sum::<f64>() / rows.len().max(1) as f64
 }
 
-fn workload_report(plan: &Plan, measured: &Measures) -> WorkloadReport {
+pub(super) fn workload_report(plan: &Plan, measured: &Measures) -> WorkloadReport {
     let first = &plan.items[0].workload;
     let bucket = minutes_per_bucket(measured.minutes.len());
     WorkloadReport {
@@ -224,7 +284,7 @@ fn workload_report(plan: &Plan, measured: &Measures) -> WorkloadReport {
     clippy::too_many_arguments,
     reason = "each is one part of the report, named where it is called"
 )]
-fn policy_report(
+pub(super) fn policy_report(
     name: String,
     summary: String,
     pipeline: String,
@@ -268,7 +328,7 @@ pub(super) fn thinned(tail: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 /// The largest change of each bucket, and of those the largest ones where there are too many.
-fn told(listeners: &[Rows], workload: &WorkloadReport) -> Vec<(usize, String)> {
+pub(super) fn told(listeners: &[Rows], workload: &WorkloadReport) -> Vec<(usize, String)> {
     let start = Timestamp::from_seconds(workload.start_seconds);
     let bucket = Span::from_seconds(workload.bucket_seconds);
     let place =

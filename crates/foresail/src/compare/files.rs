@@ -113,6 +113,7 @@ pub fn print_table(report: &RunReport, out: &mut dyn Write) -> std::io::Result<(
         "violations_percent",
         "violation_minutes_percent",
         "cost",
+        "regret",
         "wait_p99_ms",
         "latency_p95_ms",
         "cold_starts",

@@ -316,6 +316,7 @@ pub fn compare(
     notes.extend(by_function(&policies, &line));
     let report = RunReport {
         own: None,
+        oracle: None,
         v: VERSION,
         title: plan.name.clone(),
         headline: headline(&policies, &line),

@@ -1,6 +1,7 @@
 //! The main job: every policy on one workload, and what to make of it.
 
 mod build;
+mod fluid_mode;
 pub mod function_mode;
 mod headline;
 mod listen;
@@ -8,6 +9,8 @@ mod measures;
 mod options;
 mod own_hpa;
 mod plan;
+mod reference;
+mod regret;
 mod sample;
 pub mod scenario;
 pub mod trace;

@@ -1,6 +1,6 @@
 //! What a comparison is told: flags over settings over defaults.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -93,6 +93,8 @@ pub enum ModeArg {
     Event,
     /// Calls and containers of all items together: keep-alive and pools.
     Function,
+    /// Demand as a rate, pods as counted groups: for thousands of functions.
+    Fluid,
 }
 
 /// Where requests wait.
@@ -102,6 +104,15 @@ pub enum QueueArg {
     Central,
     /// In a queue of the least loaded pod.
     PerPod,
+}
+
+/// A number of items, or all of them.
+fn functions(text: &str) -> Result<usize, String> {
+    if text == "all" {
+        return Ok(usize::MAX);
+    }
+    text.parse()
+        .map_err(|_| "write a number of functions, or all".to_owned())
 }
 
 /// Form of the distribution of a time; `None` is that of the trace's percentiles.
@@ -142,8 +153,14 @@ pub struct RunArgs {
     /// Format of the trace, where its header does not tell
     #[arg(long, value_name = "NAME")]
     pub format: Option<String>,
-    /// Simulate the N busiest items of the trace, each on its own
-    #[arg(long, value_name = "N")]
+    /// How the workload is simulated
+    #[arg(long, value_enum, default_value_t = ModeArg::Event)]
+    pub mode: ModeArg,
+    /// Fluid mode: demand above capacity waits for later, instead of being lost
+    #[arg(long)]
+    pub backlog: bool,
+    /// Simulate the N busiest items of the trace, each on its own, or all
+    #[arg(long, value_name = "N", value_parser = functions)]
     pub functions: Option<usize>,
     /// Run times of an Azure 2019 trace
     #[arg(long, value_name = "FILE")]
@@ -386,8 +403,17 @@ impl Options {
         Ok(options)
     }
 
+    /// The trace whose items are read and simulated chunk by chunk: all of them, in fluid mode.
+    pub(super) fn streamed(&self) -> Option<&Path> {
+        let all = self.args.mode == ModeArg::Fluid && self.args.functions == Some(usize::MAX);
+        self.args.trace.as_deref().filter(|_| all)
+    }
+
     fn check(&self) -> Result<()> {
         self.check_own()?;
+        if self.args.backlog && self.args.mode != ModeArg::Fluid {
+            bail!("--backlog belongs to --mode fluid: in event mode requests wait as they do");
+        }
         let (min, max) = self.bounds;
         if max == 0 || min > max {
             bail!("--min {min} is above --max {max}, or --max is 0: raise --max or lower --min");

@@ -165,11 +165,15 @@ pub fn plan(options: &Options) -> Result<Plan> {
                     read.skipped
                 ));
             }
-            let summary = format!(
-                "trace {name}, the {} busiest of {} items",
-                read.items.len(),
-                read.of
-            );
+            let summary = if options.streamed().is_some() {
+                format!("trace {name}, all that have requests of {} items", read.of)
+            } else {
+                format!(
+                    "trace {name}, the {} busiest of {} items",
+                    read.items.len(),
+                    read.of
+                )
+            };
             Plan {
                 name,
                 summary,

@@ -69,6 +69,16 @@ pub(super) struct Busiest {
     pub(super) skipped: u64,
 }
 
+/// Items that are read at once.
+fn most(options: &Options) -> usize {
+    if options.streamed().is_some() {
+        // The busiest stands for all where parameters are shown; the rest comes in chunks.
+        1
+    } else {
+        options.args.functions.unwrap_or(ITEMS_DEFAULT)
+    }
+}
+
 /// Reads the `most` busiest items of a trace; at most that many are held at once.
 pub(super) fn busiest(path: &Path, args: &RunArgs, most: usize) -> Result<Busiest> {
     let mut items = open(path, args.format.as_deref(), args.skip_bad_rows)?;
@@ -99,8 +109,7 @@ pub(super) fn busiest(path: &Path, args: &RunArgs, most: usize) -> Result<Busies
 /// Reads the busiest items of a trace as workloads with their setups.
 pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
     let args = &options.args;
-    let Busiest { items, of, skipped } =
-        busiest(path, args, args.functions.unwrap_or(ITEMS_DEFAULT))?;
+    let Busiest { items, of, skipped } = busiest(path, args, most(options))?;
     let known = Known::read(path, args)?;
     if args.functions.is_none() && of > ITEMS_DEFAULT {
         eprintln!(
@@ -112,6 +121,36 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
         .map(|item| to_item(item, options, &known))
         .collect::<Result<Vec<_>>>()?;
     Ok(Read { items, of, skipped })
+}
+
+/// Hands out every item that has a request, so many at once; the last chunk may be smaller.
+///
+/// # Errors
+/// Where the trace cannot be read, and what `take` gives.
+pub(super) fn in_chunks(
+    path: &Path,
+    options: &Options,
+    size: usize,
+    take: &mut dyn FnMut(&[Item]) -> Result<()>,
+) -> Result<()> {
+    let args = &options.args;
+    let known = Known::read(path, args)?;
+    let mut chunk = Vec::with_capacity(size);
+    for item in open(path, args.format.as_deref(), args.skip_bad_rows)? {
+        let item = item?;
+        if item.total() > 0.0 {
+            chunk.push(to_item(item, options, &known)?);
+        }
+        if chunk.len() == size {
+            take(&chunk)?;
+            chunk.clear();
+        }
+    }
+    if chunk.is_empty() {
+        Ok(())
+    } else {
+        take(&chunk)
+    }
 }
 
 /// Run times and memory, by name.

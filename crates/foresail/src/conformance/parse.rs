@@ -426,6 +426,7 @@ fn pod_state(place: &str, pod: &Value, now: Timestamp) -> Result<Pod, Problem> {
         started_at: time("startedAgo")?,
         ready,
         ready_changed_at: time("readyChangedAgo")?.unwrap_or(Timestamp::EPOCH),
+        count: 1,
     })
 }
 

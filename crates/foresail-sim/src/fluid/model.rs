@@ -1,0 +1,516 @@
+//! The model itself: step after step, stretch after stretch.
+
+use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::smaller;
+use foresail_models::rng::Seed;
+
+use super::demand::Flow;
+use super::fluctuation::Fluctuation;
+use super::measure::{FluidMeasures, FluidMinute};
+use super::pods::{Burnt, Pods};
+use super::promise::Promise;
+use crate::cluster::millicores_per_request;
+use crate::config::{ClusterConfig, ConfigProblem, Pipeline, Queueing};
+use crate::metrics::measure::{Interval, MINUTE};
+use crate::metrics::scrape::CpuSample;
+use crate::metrics::steadiness::Steadiness;
+use crate::workload::Workload;
+
+/// Nanoseconds of one second.
+const SECOND: i64 = 1_000_000_000;
+
+/// From this age on the HPA looks at a pod's readiness and CPU without mistrust.
+const SETTLED: i64 = 300 * SECOND;
+
+/// What fluid mode may leave out or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fluid {
+    /// `true`: demand above capacity waits for later; else it is lost in its own step.
+    pub backlog: bool,
+    /// What a policy sees moves about its mean by this chance; absent = it sees means.
+    pub chance: Option<Seed>,
+}
+
+/// A group of pods as the metrics pipeline shows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupSeen {
+    /// How many pods.
+    pub count: u32,
+    /// When they were created.
+    pub created_at: Timestamp,
+    /// Ready or not.
+    pub ready: bool,
+    /// When that last changed.
+    pub ready_changed_at: Timestamp,
+    /// The newest visible CPU sample of each of them.
+    pub cpu: Option<CpuSample>,
+}
+
+/// What a policy sees at the begin of a step.
+#[derive(Debug)]
+pub struct SeenFluid<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// Which step begins, from 1 on.
+    pub step: usize,
+    /// Replicas asked for at present.
+    pub current: u32,
+    /// Every pod, as groups.
+    pub pods: &'a [GroupSeen],
+    /// New reports of requests in the system, one a second.
+    pub concurrency: &'a [(Timestamp, f64)],
+    /// New rates of arrival in requests per second, each over the minute that ends there.
+    pub demand: &'a [(Timestamp, f64)],
+    /// What happened since the step before; for the record, not for the decision.
+    pub interval: Interval,
+}
+
+/// A policy as fluid mode sees it.
+pub trait Decider {
+    /// Replicas asked for from now on; `None` leaves them.
+    fn decide(&mut self, seen: &SeenFluid<'_>) -> Option<u32>;
+    /// `false` where it does not look at pods, so that they need not be shown.
+    fn looks_at_pods(&self) -> bool {
+        true
+    }
+}
+
+/// Follows a plan: replicas step by step, the last for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned<'a>(pub &'a [u32]);
+
+impl Decider for Planned<'_> {
+    fn decide(&mut self, seen: &SeenFluid<'_>) -> Option<u32> {
+        self.0.get(seen.step).copied()
+    }
+
+    fn looks_at_pods(&self) -> bool {
+        false
+    }
+}
+
+/// Knobs that fluid mode has no place for.
+fn check(
+    config: &ClusterConfig,
+    pipeline: &Pipeline,
+    workload: &Workload,
+) -> Result<(), ConfigProblem> {
+    let refuse = |field, message: &str| {
+        Err(ConfigProblem {
+            field,
+            message: message.to_owned(),
+        })
+    };
+    if config.queueing == Queueing::PerPod {
+        return refuse(
+            "queue",
+            "per-pod: fluid mode has one queue; write central, or use event mode",
+        );
+    }
+    if pipeline.loss > 0.0 {
+        return refuse(
+            "loss",
+            "fluid mode loses no sample; write 0, or use event mode",
+        );
+    }
+    let events = [
+        ("nodes", config.nodes.is_some()),
+        ("imagePull", config.image_pull.is_some()),
+        ("crash", config.crash.is_some()),
+        ("cpuBound", config.cpu_bound),
+        ("faults", !config.faults.is_empty()),
+    ];
+    if let Some((field, _)) = events.into_iter().find(|(_, given)| *given) {
+        return refuse(
+            field,
+            "fluid mode does not know it; leave it out, or use event mode",
+        );
+    }
+    if matches!(workload, Workload::Mmpp { .. }) {
+        return refuse(
+            "arrivals",
+            "mmpp: fluid mode knows rates and no jumps; use event mode",
+        );
+    }
+    Ok(())
+}
+
+/// Runs a workload under a policy and measures everything; `config.initial` pods are ready at once.
+///
+/// # Errors
+/// [`ConfigProblem`] where a knob is out of its range, or fluid mode does not know it.
+pub fn run(
+    config: &ClusterConfig,
+    pipeline: &Pipeline,
+    workload: &Workload,
+    fluid: Fluid,
+    decider: &mut dyn Decider,
+) -> Result<FluidMeasures, ConfigProblem> {
+    config.check(workload.length())?;
+    pipeline.check()?;
+    check(config, pipeline, workload)?;
+    let mut model = Model::new(config, pipeline, workload, fluid);
+    model.run(decider);
+    Ok(model.finish())
+}
+
+struct Model<'a> {
+    config: &'a ClusterConfig,
+    pipeline: &'a Pipeline,
+    fluid: Fluid,
+    start: Timestamp,
+    end: i64,
+    flow: Flow<'a>,
+    by_minute: Flow<'a>,
+    promise: Promise,
+    now: i64,
+    current: u32,
+    pods: Pods,
+    burnt: Burnt,
+    fluctuation: Option<Fluctuation>,
+    /// Requests that wait.
+    backlog: f64,
+    millicores_per_request: f64,
+    /// The share that breaks the promise at this rate and number, as it was last asked for.
+    last_share: (f64, u32, f64),
+    minute: FluidMinute,
+    steadiness: Steadiness,
+    measures: FluidMeasures,
+    told: Interval,
+    told_violations: f64,
+    /// End of the last minute whose demand was shown.
+    demand_shown: i64,
+    demand: Vec<(Timestamp, f64)>,
+    concurrency: Vec<(Timestamp, f64)>,
+    seen: Vec<GroupSeen>,
+}
+
+impl<'a> Model<'a> {
+    fn new(
+        config: &'a ClusterConfig,
+        pipeline: &'a Pipeline,
+        workload: &'a Workload,
+        fluid: Fluid,
+    ) -> Self {
+        let end = workload.length().nanos();
+        let Pipeline {
+            sync,
+            scrape,
+            window,
+            delay,
+            ..
+        } = pipeline;
+        let keep = (*delay + *window + *scrape + *scrape + *sync).nanos();
+        let minutes = (end as u64).div_ceil(MINUTE as u64) as usize;
+        Self {
+            config,
+            pipeline,
+            fluid,
+            start: workload.start(),
+            end,
+            flow: Flow::new(workload),
+            by_minute: Flow::new(workload),
+            promise: Promise::new(config),
+            now: 0,
+            current: config.initial,
+            pods: Pods::warm(config.initial),
+            burnt: Burnt::new(keep),
+            fluctuation: fluid
+                .chance
+                .map(|seed| Fluctuation::new(config, pipeline, workload, seed)),
+            backlog: 0.0,
+            millicores_per_request: millicores_per_request(
+                config.cpu_per_request,
+                config.service.mean,
+            ),
+            last_share: (-1.0, 0, 0.0),
+            minute: FluidMinute::default(),
+            steadiness: Steadiness::new(config.flap_window),
+            measures: FluidMeasures {
+                minutes: Vec::with_capacity(minutes),
+                ..FluidMeasures::default()
+            },
+            told: Interval::default(),
+            told_violations: 0.0,
+            demand_shown: 0,
+            demand: Vec::new(),
+            concurrency: Vec::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, decider: &mut dyn Decider) {
+        let sync = self.pipeline.sync.nanos();
+        let mut step = 0;
+        while self.now < self.end {
+            if step > 0 {
+                self.ask(step, decider);
+            }
+            let until = (self.now + sync).min(self.end);
+            self.advance(until);
+            step += 1;
+        }
+    }
+
+    fn at(&self, nanos: i64) -> Timestamp {
+        self.start + Span::from_nanos(nanos)
+    }
+
+    // What happens.
+
+    /// One step: its mean rate, in stretches that end where pods become ready or a minute ends.
+    fn advance(&mut self, until: i64) {
+        let seconds = (until - self.now) as f64 / SECOND as f64;
+        let rate = self.flow.take(until) / seconds;
+        while self.now < until {
+            let (ready, next) = self.pods.ready(self.now);
+            let minute_end = (self.now / MINUTE + 1) * MINUTE;
+            let to = until.min(next).min(minute_end);
+            self.stretch(to, rate, ready);
+            if to == minute_end || to == self.end {
+                self.close_minute();
+            }
+        }
+    }
+
+    /// A stretch in which rate and ready pods stay the same.
+    fn stretch(&mut self, to: i64, rate: f64, ready: u32) {
+        let seconds = (to - self.now) as f64 / SECOND as f64;
+        let capacity = self.promise.capacity() * f64::from(ready);
+        let share = self.share(rate, ready);
+        let (violated, busy_seconds) = if self.fluid.backlog {
+            self.queue(rate, capacity, seconds, share)
+        } else {
+            let excess = if rate > capacity {
+                rate - capacity
+            } else {
+                0.0
+            };
+            self.measures.unserved += excess * seconds;
+            (rate * seconds * share, 0.0)
+        };
+        self.work(to, rate, ready, busy_seconds / seconds);
+        let minutes = seconds / 60.0;
+        let row = &mut self.minute;
+        row.arrivals += rate * seconds;
+        row.violations += violated;
+        row.ready += f64::from(ready) * minutes;
+        row.replica_minutes += f64::from(self.current) * minutes;
+        self.measures.violations += violated;
+        self.now = to;
+    }
+
+    /// What the ready pods do in a stretch, as it is measured: all of them are busy in a share of it.
+    fn work(&mut self, to: i64, rate: f64, ready: u32, all_busy: f64) {
+        let service_time = self.config.service.mean.seconds();
+        let servers = f64::from(ready) * f64::from(self.config.concurrency);
+        let seconds = (to - self.now) as f64 / SECOND as f64;
+        let offered = rate * service_time;
+        let load = match &mut self.fluctuation {
+            Some(fluctuation) => fluctuation.around(offered, seconds),
+            None => offered,
+        };
+        let served = smaller(load, servers);
+        let working = served + (servers - served) * all_busy;
+        let per_pod = if ready > 0 {
+            working / f64::from(ready)
+        } else {
+            0.0
+        };
+        self.burnt.extend(to, per_pod * self.millicores_per_request);
+        if self.pipeline.concurrency {
+            self.report_concurrency(to, offered, servers, all_busy);
+        }
+    }
+
+    /// Requests in the system, for each second that ends in the stretch.
+    fn report_concurrency(&mut self, to: i64, offered: f64, servers: f64, all_busy: f64) {
+        for second in self.now / SECOND + 1..=to / SECOND {
+            let load = match &mut self.fluctuation {
+                Some(fluctuation) => fluctuation.next_second(offered),
+                None => offered,
+            };
+            let served = smaller(load, servers);
+            let working = served + (servers - served) * all_busy;
+            let at = self.at(second * SECOND);
+            self.concurrency.push((at, working + self.backlog));
+        }
+    }
+
+    /// The share that breaks the promise; asked for again only where something changed.
+    fn share(&mut self, rate: f64, ready: u32) -> f64 {
+        let (of_rate, of_ready, share) = self.last_share;
+        if of_ready == ready && of_rate.to_bits() == rate.to_bits() {
+            return share;
+        }
+        let share = self.promise.broken(rate, ready);
+        self.last_share = (rate, ready, share);
+        share
+    }
+
+    /// A stretch with a backlog: requests that broke the promise, and the seconds that it lasted.
+    fn queue(&mut self, rate: f64, capacity: f64, seconds: f64, share: f64) -> (f64, f64) {
+        let grows = rate - capacity;
+        if self.backlog <= 0.0 && grows <= 0.0 {
+            return (rate * seconds * share, 0.0);
+        }
+        let begin = self.backlog;
+        let lasts = if grows >= 0.0 {
+            seconds
+        } else {
+            smaller(seconds, begin / -grows)
+        };
+        // Those in the queue that are above what fits have given up or were turned away.
+        let most = self.most_waiting(capacity);
+        let grown = begin + grows * lasts;
+        self.backlog = smaller(if grown > 1e-9 { grown } else { 0.0 }, most);
+        if grown > most {
+            self.measures.unserved += grown - most;
+        }
+        let wait = |queued: f64| {
+            if capacity > 0.0 {
+                queued / capacity
+            } else {
+                f64::INFINITY
+            }
+        };
+        // The part of it in which those that come will wait too long: the queue is a line in time.
+        let too_long = if grows >= 0.0 || self.promise.is_broken_by(wait(begin + grows * lasts)) {
+            lasts
+        } else if self.promise.is_broken_by(wait(begin)) {
+            self.until_short_enough(begin, grows, capacity, lasts)
+        } else {
+            0.0
+        };
+        (rate * (too_long + (seconds - too_long) * share), lasts)
+    }
+
+    /// Seconds until a shrinking queue lets those that come keep the promise.
+    fn until_short_enough(&self, begin: f64, grows: f64, capacity: f64, lasts: f64) -> f64 {
+        let (mut low, mut high) = (0.0, lasts);
+        // A line against a threshold; halving needs no case of its own for each kind of promise.
+        for _ in 0..40 {
+            let middle = (low + high) / 2.0;
+            if self
+                .promise
+                .is_broken_by((begin + grows * middle) / capacity)
+            {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        high
+    }
+
+    /// Requests that may wait at most: by the bound of the queue, and by what gives up.
+    fn most_waiting(&self, capacity: f64) -> f64 {
+        let bound = self.config.queue_max.map_or(f64::INFINITY, f64::from);
+        let patience = self.config.timeout.map_or(f64::INFINITY, Span::seconds);
+        if patience.is_finite() {
+            smaller(bound, capacity * patience)
+        } else {
+            bound
+        }
+    }
+
+    fn close_minute(&mut self) {
+        let mut row = std::mem::take(&mut self.minute);
+        let begin = (self.now - 1) / MINUTE * MINUTE;
+        let length = (self.now - begin) as f64 / MINUTE as f64;
+        row.current = self.current;
+        row.ready /= length;
+        row.capacity = row.ready * self.config.capacity();
+        self.measures.requests += row.arrivals;
+        self.measures.replica_minutes += row.replica_minutes;
+        self.measures.minutes.push(row);
+    }
+
+    // What is seen and decided.
+
+    fn ask(&mut self, step: usize, decider: &mut dyn Decider) {
+        let visible = self.now - self.pipeline.delay.nanos();
+        self.show_demand(visible);
+        self.seen.clear();
+        if decider.looks_at_pods() {
+            self.pods.merge(self.now - SETTLED.max(self.burnt.keep()));
+            self.show_pods(visible);
+        }
+        let interval = self.interval();
+        let seen = SeenFluid {
+            now: self.at(self.now),
+            step,
+            current: self.current,
+            pods: &self.seen,
+            concurrency: &self.concurrency,
+            demand: &self.demand,
+            interval,
+        };
+        let wanted = decider.decide(&seen);
+        self.demand.clear();
+        self.concurrency.clear();
+        if let Some(wanted) = wanted.filter(|w| *w != self.current) {
+            self.steadiness.acted(self.now, wanted > self.current);
+            self.current = wanted;
+            let startup = self.config.startup.mean.nanos();
+            self.pods.resize(self.now, wanted, startup);
+        }
+    }
+
+    fn show_demand(&mut self, visible: i64) {
+        while self.demand_shown + MINUTE <= visible {
+            self.demand_shown += MINUTE;
+            let rate = self.by_minute.take(self.demand_shown) / 60.0;
+            self.demand.push((self.at(self.demand_shown), rate));
+        }
+    }
+
+    /// Every group with the sample that the scrapes of its pods give: both ends on their grid, or
+    /// the begin at the pods' creation.
+    fn show_pods(&mut self, visible: i64) {
+        let scrape = self.pipeline.scrape.nanos();
+        let on_grid = |at: i64| at.div_euclid(scrape) * scrape;
+        let end = on_grid(visible);
+        let latest = end - self.pipeline.window.nanos();
+        let starting = f64::from(self.config.startup_cpu_millicores);
+        for group in self.pods.groups() {
+            let ready = group.ready <= self.now;
+            let begin = on_grid(latest).max(group.created);
+            let cpu = (group.created <= latest).then(|| CpuSample {
+                millicores: self.burnt.mean(group, begin, end, starting).round() as i64,
+                at: self.at(end),
+                window: Span::from_nanos(end - begin),
+            });
+            self.seen.push(GroupSeen {
+                count: group.count,
+                created_at: self.at(group.created),
+                ready,
+                ready_changed_at: self.at(if ready { group.ready } else { group.created }),
+                cpu,
+            });
+        }
+    }
+
+    fn interval(&mut self) -> Interval {
+        let violations = self.measures.violations;
+        let paid = self.measures.replica_minutes + self.minute.replica_minutes;
+        let interval = Interval {
+            latency_p95_ms: None,
+            violations: (violations - self.told_violations).round() as u64,
+            cold_starts: 0,
+            replica_minutes: paid - self.told.replica_minutes,
+        };
+        self.told_violations = violations;
+        self.told.replica_minutes = paid;
+        interval
+    }
+
+    fn finish(mut self) -> FluidMeasures {
+        // What still waits is never served.
+        self.measures.unserved += self.backlog;
+        self.measures.actions = self.steadiness.actions;
+        self.measures.flaps = self.steadiness.flaps;
+        self.measures.close(self.config);
+        self.measures
+    }
+}

@@ -1,0 +1,259 @@
+//! What share of a rate breaks the promise on some replicas: utilization turned into waiting.
+//!
+//! With m servers (replicas × requests at once), offered load a = rate × mean service time and the
+//! promise "wait < T": the share is C(m, a)·exp(−(m − a)·T/S · 2/(1 + cv²)), C Erlang's waiting
+//! probability, S the mean service time and cv its coefficient of variation; it is 1 where a ≥ m.
+//! For exponential times this is exact in the stationary state; for others the tail is scaled as the
+//! mean wait is (Allen–Cunneen). A promise on latency adds the service time itself.
+//! Source: Gross & Harris, Fundamentals of Queueing Theory, 2.3; Allen, Probability, Statistics and
+//! Queueing Theory, 5.3.
+
+use foresail_core::quantity::units::smaller;
+use foresail_core::value::capacity::ErlangB;
+use foresail_core::value::slo::Measure;
+
+use crate::config::{ClusterConfig, Shape};
+use crate::service::Table;
+
+/// Points at which a lognormal service time is looked at.
+const POINTS: i32 = 80;
+
+/// How a request's own service time enters a promise on latency.
+#[derive(Clone, Debug, PartialEq)]
+enum Service {
+    /// Not at all: the promise is on the wait.
+    Apart,
+    /// Exponential: in closed form.
+    Exponential,
+    /// As a list of times in seconds, with the share of each.
+    Points(Vec<(f64, f64)>),
+}
+
+/// The promise of one cluster, ready to be evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Promise {
+    /// Requests that a replica serves at once.
+    slots: u32,
+    /// Mean service time in seconds.
+    service_time: f64,
+    /// The time that is promised, in seconds.
+    below: f64,
+    /// How much faster the tail of the wait falls than with exponential service times.
+    steepness: f64,
+    service: Service,
+}
+
+impl Promise {
+    /// The promise of a cluster.
+    #[must_use]
+    pub fn new(config: &ClusterConfig) -> Self {
+        let service_time = config.service.mean.seconds();
+        let cv = config.service.shape.spread();
+        let service = match (config.slo.measure, config.service.shape) {
+            (Measure::Wait, _) => Service::Apart,
+            (Measure::Latency, Shape::Exponential) => Service::Exponential,
+            (Measure::Latency, Shape::Constant) => Service::Points(vec![(service_time, 1.0)]),
+            (Measure::Latency, Shape::Lognormal(cv)) => {
+                Service::Points(lognormal(service_time, cv))
+            }
+            (Measure::Latency, Shape::Gamma(cv)) => Service::Points(gamma(service_time, cv)),
+            (Measure::Latency, Shape::Table(table)) => {
+                Service::Points(of_table(service_time, &table))
+            }
+        };
+        Self {
+            slots: config.concurrency,
+            service_time,
+            below: config.slo.below.seconds(),
+            steepness: 2.0 / (1.0 + cv * cv),
+            service,
+        }
+    }
+
+    /// Share of the requests at `rate` that breaks the promise on `ready` replicas.
+    ///
+    /// Units: `rate` in requests per second; the share is between 0 and 1 and falls with `ready`.
+    #[must_use]
+    pub fn broken(&self, rate: f64, ready: u32) -> f64 {
+        let mut queue = ErlangB::new(rate * self.service_time);
+        self.broken_on(&mut queue, rate, ready)
+    }
+
+    /// The shares on 0, 1, … `most` replicas, in one pass.
+    pub(crate) fn by_ready(&self, rate: f64, most: u32, shares: &mut Vec<f64>) {
+        let mut queue = ErlangB::new(rate * self.service_time);
+        shares.clear();
+        shares.extend((0..=most).map(|ready| self.broken_on(&mut queue, rate, ready)));
+    }
+
+    fn broken_on(&self, queue: &mut ErlangB, rate: f64, ready: u32) -> f64 {
+        let servers = ready.saturating_mul(self.slots);
+        let (offered, m) = (rate * self.service_time, f64::from(servers));
+        if offered >= m {
+            return if rate > 0.0 { 1.0 } else { 0.0 };
+        }
+        // So far apart nobody waits: the probability is below 1e-12, and the pass over the servers
+        // need not be made.
+        let waits = if offered + 8.0 * offered.sqrt() + 8.0 < m {
+            0.0
+        } else {
+            queue.grow_to(servers);
+            queue.wait_probability()
+        };
+        self.too_late(waits, (m - offered) / self.service_time * self.steepness)
+    }
+
+    /// The share that is late where a share `waits` and the wait then falls at `drain` per second.
+    fn too_late(&self, waits: f64, drain: f64) -> f64 {
+        let wait_over = |t: f64| {
+            if t <= 0.0 {
+                1.0
+            } else {
+                waits * (-drain * t).exp()
+            }
+        };
+        match &self.service {
+            Service::Apart => wait_over(self.below),
+            Service::Exponential => {
+                let rate = 1.0 / self.service_time;
+                let served = (-rate * self.below).exp();
+                let both = if (drain - rate).abs() < 1e-9 * rate {
+                    (1.0 + rate * self.below) * served
+                } else {
+                    let waited = (-drain * self.below).exp();
+                    (drain * served - rate * waited) / (drain - rate)
+                };
+                smaller((1.0 - waits) * served + waits * both, 1.0)
+            }
+            Service::Points(points) => {
+                let late = points
+                    .iter()
+                    .map(|(t, share)| share * wait_over(self.below - t));
+                smaller(late.sum(), 1.0)
+            }
+        }
+    }
+
+    /// Requests per second that one replica serves while all its slots are busy.
+    #[must_use]
+    pub fn capacity(&self) -> f64 {
+        f64::from(self.slots) / self.service_time
+    }
+
+    /// `true` where a request that waits `wait` seconds in a backlog breaks the promise.
+    #[must_use]
+    pub(crate) fn is_broken_by(&self, wait: f64) -> bool {
+        let served = match self.service {
+            Service::Apart => 0.0,
+            Service::Exponential | Service::Points(_) => self.service_time,
+        };
+        wait + served >= self.below
+    }
+}
+
+/// A lognormal distribution as points with shares.
+fn lognormal(mean: f64, cv: f64) -> Vec<(f64, f64)> {
+    let variance = (1.0 + cv * cv).ln();
+    let (mu, sigma) = (mean.ln() - variance / 2.0, variance.sqrt());
+    let places = (-POINTS / 2..=POINTS / 2).map(|i| f64::from(i) * 10.0 / f64::from(POINTS));
+    let mut points: Vec<_> = places
+        .map(|z| ((mu + sigma * z).exp(), (-z * z / 2.0).exp()))
+        .collect();
+    let total: f64 = points.iter().map(|(_, share)| share).sum();
+    points.iter_mut().for_each(|(_, share)| *share /= total);
+    points
+}
+
+/// A gamma as points at equal distances of the logarithm, each with its share.
+fn gamma(mean: f64, cv: f64) -> Vec<(f64, f64)> {
+    let form = 1.0 / (cv * cv);
+    // Of what is left out below the least point no promise depends on the size.
+    let (least, most) = (-12.0 / form.min(1.0), (1.0 + 12.0 * cv).ln());
+    let place = |i: i32| least + (most - least) * f64::from(i) / f64::from(POINTS);
+    let mut points: Vec<_> = (0..=POINTS)
+        .map(|i| place(i).exp())
+        .map(|x| (mean * x, (form * (x.ln() - x + 1.0)).exp()))
+        .collect();
+    let total: f64 = points.iter().map(|(_, share)| share).sum();
+    points.iter_mut().for_each(|(_, share)| *share /= total);
+    points
+}
+
+/// A table of percentiles as points of equal share, scaled to the mean.
+fn of_table(mean: f64, table: &Table) -> Vec<(f64, f64)> {
+    let share = 1.0 / f64::from(POINTS);
+    let factor = mean / table.mean();
+    (0..POINTS)
+        .map(|i| (table.quantile((f64::from(i) + 0.5) * share) * factor, share))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use foresail_core::quantity::time::Span;
+
+    fn promise(slo: &str, shape: Shape) -> Promise {
+        let mut config = ClusterConfig {
+            slo: slo.parse().unwrap(),
+            concurrency: 1,
+            ..ClusterConfig::default()
+        };
+        config.service.mean = Span::from_seconds(1);
+        config.service.shape = shape;
+        Promise::new(&config)
+    }
+
+    #[test]
+    fn waits_are_those_of_the_closed_form() {
+        let one = promise("wait<1s:99%", Shape::Exponential);
+        let want = 0.8 * (-0.2_f64).exp();
+        assert!((one.broken(0.8, 1) - want).abs() < 1e-12, "M/M/1");
+        assert!(
+            (one.broken(1.0, 1) - 1.0).abs() < 1e-12,
+            "no stationary state"
+        );
+        let sixteen = promise("wait<1ns:99%", Shape::Exponential);
+        assert!((sixteen.broken(14.4, 16) - 0.591_343).abs() < 1e-6);
+    }
+
+    /// The latency of M/M/1 is exponential with rate μ − λ.
+    #[test]
+    fn latencies_are_those_of_the_closed_form() {
+        let one = promise("latency<3s:99%", Shape::Exponential);
+        for rate in [0.1, 0.5, 0.9] {
+            let want = (-(1.0 - rate) * 3.0_f64).exp();
+            assert!((one.broken(rate, 1) - want).abs() < 1e-9, "{rate}");
+        }
+        let fixed = promise("latency<900ms:99%", Shape::Constant);
+        assert!(
+            (fixed.broken(0.1, 5) - 1.0).abs() < 1e-12,
+            "slower than promised"
+        );
+        let spread = promise("latency<1s:99%", Shape::Lognormal(1.0));
+        // With many servers the share is that of the service time alone: P(Z > σ/2) = 0.3384.
+        assert!(
+            (spread.broken(0.1, 9) - 0.3384).abs() < 0.03,
+            "{}",
+            spread.broken(0.1, 9)
+        );
+    }
+
+    #[test]
+    fn more_replicas_never_break_more_and_one_pass_gives_the_same() {
+        let mut shares = Vec::new();
+        for slo in ["wait<200ms:99%", "latency<2s:99%"] {
+            for shape in [Shape::Exponential, Shape::Constant, Shape::Lognormal(2.0)] {
+                let promise = promise(slo, shape);
+                for rate in [0.0, 0.3, 4.0, 17.9, 60.0] {
+                    promise.by_ready(rate, 90, &mut shares);
+                    assert!(shares.is_sorted_by(|a, b| a >= b), "{slo} {shape:?} {rate}");
+                    for (ready, share) in (0..).zip(&shares) {
+                        let same = promise.broken(rate, ready).to_bits() == share.to_bits();
+                        assert!(same, "{slo} {shape:?} {rate} {ready}");
+                    }
+                }
+            }
+        }
+    }
+}
