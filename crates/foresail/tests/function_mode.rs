@@ -163,11 +163,7 @@ fn on_real_functions_every_policy_gets_the_traces_calls() {
         "--durations",
         &durations,
     ];
-    let args = [
-        &args[..],
-        &["--memory", &memory, "--functions", "60", "--out", "r"],
-    ]
-    .concat();
+    let args = [&args[..], &["--memory", &memory, "--out", "r"]].concat();
     let output = foresail(folder.path(), &args);
     assert!(
         output.status.success(),
@@ -176,7 +172,8 @@ fn on_real_functions_every_policy_gets_the_traces_calls() {
     );
     let report = folder.path().join("r");
     let calls = column(&report, "calls");
-    assert!(calls.iter().all(|(_, c)| *c > 1e5), "{calls:?}");
+    let all = |(_, c): &(String, f64)| (c - 2_314_589.0).abs() < 5.0;
+    assert!(calls.iter().all(all), "{calls:?}");
     let cold = column(&report, "function_cold_p75_percent");
     assert!(
         cold[1].1 < cold[0].1,
