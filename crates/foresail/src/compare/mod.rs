@@ -6,6 +6,7 @@ mod listen;
 mod measures;
 mod options;
 mod plan;
+pub mod prometheus;
 mod sample;
 pub mod trace;
 

@@ -11,6 +11,7 @@ use foresail_models::rng::Seed;
 use foresail_sim::config::{Queueing, Shape};
 use foresail_sim::workload::Within;
 
+use super::prometheus::RangeArgs;
 use crate::config::{Environment, Settings};
 
 /// How the requests of one step of a trace lie within it.
@@ -84,6 +85,8 @@ pub struct RunArgs {
     /// The trace to replay; the built-in sample where absent. A file, or a folder of Azure day files
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    #[command(flatten)]
+    pub range: RangeArgs,
     /// Format of the trace, where its header does not tell
     #[arg(long, value_name = "NAME")]
     pub format: Option<String>,

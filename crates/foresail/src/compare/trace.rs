@@ -162,7 +162,7 @@ fn to_item(mut item: TraceItem, options: &Options, known: &Known) -> Result<Item
 }
 
 /// Whole counts; a mean that is not whole is drawn.
-fn whole_counts(id: &str, demand: &Series, options: &Options) -> Result<Vec<u32>> {
+pub(super) fn whole_counts(id: &str, demand: &Series, options: &Options) -> Result<Vec<u32>> {
     let gaps = demand.gaps();
     if gaps > 0 && options.args.gaps == GapsArg::Error {
         let first = demand.iter().position(|v| v.is_none()).unwrap_or(0);
