@@ -7,3 +7,4 @@ pub mod conformance;
 pub mod exit;
 pub mod interrupt;
 pub mod record;
+pub mod watch;

@@ -262,16 +262,15 @@ pub(crate) fn coded(error: PrometheusError) -> anyhow::Error {
     Coded { code, message }.into()
 }
 
-/// Waits for something that speaks to the network.
+/// Where work that speaks to the network is waited for.
 ///
 /// # Errors
 /// Where the system gives no event queue.
-pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("the network cannot be used")?;
-    Ok(runtime.block_on(work))
+        .context("the network cannot be used")
 }
 
 /// What is to be run on the demand that Prometheus remembers.
@@ -287,7 +286,9 @@ pub(super) fn read(options: &Options) -> Result<Plan> {
     };
     let server = args.access.connect(&options.settings)?;
     let range = args.range(now())?;
-    let told = wait_for(server.range(query, &range))?.map_err(coded)?;
+    let told = runtime()?
+        .block_on(server.range(query, &range))
+        .map_err(coded)?;
     for warning in &told.warnings {
         eprintln!("warning: Prometheus: {warning}");
     }
