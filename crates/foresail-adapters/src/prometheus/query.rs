@@ -156,7 +156,7 @@ impl Prometheus {
         };
         let mut measured_at = now;
         if found.kind == "vector" {
-            match ask(&format!("timestamp({query})")).await {
+            match ask(&clock_of(query)).await {
                 Ok(told) => {
                     let at = told.points.first().and_then(|p| time_of(p.1));
                     measured_at = at.unwrap_or(now);
@@ -199,8 +199,7 @@ impl Prometheus {
         range: &Range,
         chunk: Chunk,
     ) -> Result<Found, PrometheusError> {
-        let asked = format!("timestamp({query})");
-        match self.chunk(&asked, range, chunk).await {
+        match self.chunk(&clock_of(query), range, chunk).await {
             Err(PrometheusError::Refused { .. }) => Ok(Found::default()),
             other => other,
         }
@@ -461,6 +460,26 @@ fn one_series(query: &str, found: &Found, kinds: &[&str]) -> Result<(), Promethe
     Ok(())
 }
 
+/// The query that tells when the samples behind `query` were measured.
+///
+/// `timestamp()` looks through a plain selector alone; of an aggregate over one it would tell when
+/// that was computed. So the newest sample under the usual aggregates is asked for.
+fn clock_of(query: &str) -> String {
+    let query = query.trim();
+    let inner = query.strip_suffix(')').and_then(|q| q.split_once('('));
+    let plain = inner.filter(|(aggregate, inner)| {
+        let known = ["sum", "avg", "min", "max"];
+        let is_known = known
+            .iter()
+            .any(|k| aggregate.trim().eq_ignore_ascii_case(k));
+        is_known && !inner.contains(['(', ')'])
+    });
+    match plain {
+        Some((_, inner)) => format!("max(timestamp({}))", inner.trim()),
+        None => format!("timestamp({query})"),
+    }
+}
+
 /// Unix seconds with milliseconds, as the API takes them.
 fn seconds(at: Timestamp) -> String {
     let millis = at.nanos().div_euclid(1_000_000);
@@ -557,6 +576,21 @@ mod tests {
         assert_eq!(range.index_of(1_700_000_180.0), Some(2));
         for off in [1_700_000_000.0, 1_700_000_061.0, f64::NAN] {
             assert_eq!(range.index_of(off), None, "{off}");
+        }
+    }
+
+    #[test]
+    fn the_clock_looks_through_a_plain_aggregate() {
+        for (query, clock) in [
+            ("rps", "timestamp(rps)"),
+            ("sum(rps)", "max(timestamp(rps))"),
+            (r#"MAX ( rps{a="b"} ) "#, r#"max(timestamp(rps{a="b"}))"#),
+            ("sum(rate(x[1m]))", "timestamp(sum(rate(x[1m])))"),
+            ("sum(a) + sum(b)", "timestamp(sum(a) + sum(b))"),
+            ("rate(x[1m])", "timestamp(rate(x[1m]))"),
+            ("sum by (a) (b)", "timestamp(sum by (a) (b))"),
+        ] {
+            assert_eq!(clock_of(query), clock);
         }
     }
 

@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::cli::Output;
 use crate::compare::prometheus::{AccessArgs, coded, floor, now, runtime};
 use crate::config::{Environment, Settings};
-use crate::exit::Code;
+use crate::exit::{Code, Coded};
 use crate::interrupt;
 use crate::record::Recorder;
 use crate::watch::observe::{self, MINUTE, Problem, Queries, Seen};
@@ -232,7 +232,11 @@ impl<'a> Watch<'a> {
         if !seen.problems.is_empty() {
             return Err(match seen.problems.swap_remove(0) {
                 Problem::Prometheus(error) => coded(error),
-                other => other.into(),
+                other => Coded {
+                    code: Code::TooLittleData,
+                    message: other.to_string(),
+                }
+                .into(),
             });
         }
         let replicas = seen
@@ -294,7 +298,8 @@ impl<'a> Watch<'a> {
                 return Ok(Code::Interrupted);
             }
             let at = now();
-            let look = observe::look(self.server, &self.plan.queries, at, self.minutes_until);
+            let (queries, until) = (&self.plan.queries, self.minutes_until);
+            let look = observe::look_within(interval, self.server, queries, at, until);
             let Some(seen) = self.runtime.block_on(until_asked(look)) else {
                 return Ok(Code::Interrupted);
             };

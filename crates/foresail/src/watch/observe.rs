@@ -38,6 +38,12 @@ pub enum Problem {
     /// Prometheus did not answer, or not with one series.
     #[error(transparent)]
     Prometheus(#[from] PrometheusError),
+    /// The whole look took longer than the time between two.
+    #[error("Prometheus did not answer everything within {within}; lengthen --interval")]
+    Late {
+        /// The time between two looks.
+        within: Span,
+    },
     /// The value cannot be what was asked for.
     #[error("the query `{query}` gives {value}, which is {not}; the value is taken for unknown")]
     Value {
@@ -57,6 +63,25 @@ impl Seen {
         let fresh = self.demand.filter(|(_, at)| now - *at <= STALE_AFTER);
         fresh.map(|(value, _)| value)
     }
+}
+
+/// Looks once, for `most` at the longest.
+pub async fn look_within(
+    most: Span,
+    server: &Prometheus,
+    queries: &Queries,
+    now: Timestamp,
+    known_until: Timestamp,
+) -> Seen {
+    let time = std::time::Duration::from_nanos(most.nanos().unsigned_abs());
+    let look = look(server, queries, now, known_until);
+    tokio::time::timeout(time, look).await.unwrap_or_else(|_| {
+        let late = Problem::Late { within: most };
+        Seen {
+            problems: vec![late],
+            ..Seen::default()
+        }
+    })
 }
 
 /// Looks once. `known_until` is the last minute that is known already.

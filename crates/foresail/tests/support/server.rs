@@ -27,9 +27,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// `true` where the decoded query is for `timestamp(…)`.
+    /// `true` where the query is for the time of samples.
     pub fn asks_for_time(&self) -> bool {
-        self.target.contains("query=timestamp")
+        self.target.contains("timestamp")
     }
 
     /// One parameter, as it was typed.
@@ -136,9 +136,10 @@ fn converse(
         Reply::Silence(time) => std::thread::sleep(time),
         Reply::Text(status, headers, body) => {
             let length = body.len();
+            let more = if headers.is_empty() { "" } else { "\r\n" };
             write!(
                 stream,
-                "HTTP/1.1 {status} Told\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n\r\n{body}"
+                "HTTP/1.1 {status} Told\r\nConnection: close\r\nContent-Length: {length}{more}{headers}\r\n\r\n{body}"
             )?;
         }
         Reply::Flood(bytes) => flood(&mut stream, bytes)?,
