@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::Read;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::error::SERIES_NAMED_MAX;
 
@@ -108,7 +108,7 @@ struct Kept {
 
 /// An element of `result`: a series, or half of a scalar.
 enum Element {
-    Series(Labels, Vec<Raw>),
+    Series(Option<Labels>, Vec<Raw>),
     Number(f64),
     Text(String),
 }
@@ -131,13 +131,18 @@ impl<'de> Visitor<'de> for ResultVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Kept, A::Error> {
         let mut found = Kept::default();
         let mut time = None;
-        while let Some(element) = seq.next_element::<Element>()? {
+        loop {
+            let wanted = Wanted {
+                labels: found.labels.len() < SERIES_NAMED_MAX,
+                points: found.count == 0,
+            };
+            let Some(element) = seq.next_element_seed(wanted)? else {
+                return Ok(found);
+            };
             match element {
                 Element::Series(labels, points) => {
                     found.count += 1;
-                    if found.labels.len() < SERIES_NAMED_MAX {
-                        found.labels.push(labels);
-                    }
+                    found.labels.extend(labels);
                     if found.count == 1 {
                         found.points = points;
                     }
@@ -151,19 +156,24 @@ impl<'de> Visitor<'de> for ResultVisitor {
                 }
             }
         }
-        Ok(found)
     }
 }
 
-impl<'de> Deserialize<'de> for Element {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ElementVisitor)
+/// What is kept of an element; the rest is read over.
+struct Wanted {
+    labels: bool,
+    points: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Wanted {
+    type Value = Element;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Element, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-struct ElementVisitor;
-
-impl<'de> Visitor<'de> for ElementVisitor {
+impl<'de> Visitor<'de> for Wanted {
     type Value = Element;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,12 +197,12 @@ impl<'de> Visitor<'de> for ElementVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Element, A::Error> {
-        let (mut labels, mut points) = (Labels::default(), Vec::new());
+        let (mut labels, mut points) = (None, Vec::new());
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "metric" => labels = map.next_value()?,
-                "value" => points = vec![map.next_value::<Point>()?.0],
-                "values" => {
+                "metric" if self.labels => labels = Some(map.next_value()?),
+                "value" if self.points => points = vec![map.next_value::<Point>()?.0],
+                "values" if self.points => {
                     let values: Vec<Point> = map.next_value()?;
                     points = values.into_iter().map(|p| p.0).collect();
                 }
