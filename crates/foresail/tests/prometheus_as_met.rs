@@ -1,5 +1,12 @@
 //! Prometheus as it is met: bad answers, gaps, limits, tokens and certificates, against a scripted
 //! server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests may fail loudly"
+)]
 
 #[path = "support/server.rs"]
 mod server;

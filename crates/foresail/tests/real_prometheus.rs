@@ -53,9 +53,9 @@ impl Prometheus {
         }
         let mut settings = "global: {scrape_interval: 1s, scrape_timeout: 1s}\n".to_owned();
         if let Some(port) = scraped {
-            write!(
+            writeln!(
                 settings,
-                "scrape_configs: [{{job_name: load, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
+                "scrape_configs: [{{job_name: load, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]"
             )
             .unwrap();
         }

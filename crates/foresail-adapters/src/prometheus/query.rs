@@ -30,7 +30,7 @@ const PIECES_MAX: usize = 4;
 const HOLD_MIN: Span = foresail_core::spec::STALE_AFTER;
 
 /// The most time for which Prometheus itself lets a sample stand.
-/// Source: prometheus/prometheus:cmd/prometheus, --query.lookback-delta.
+/// Source: prometheus/prometheus:promql/engine.go, defaultLookbackDelta.
 const HOLD_MAX: Span = Span::from_seconds(300);
 
 /// A server that can be asked.

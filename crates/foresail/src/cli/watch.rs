@@ -231,7 +231,7 @@ impl<'a> Watch<'a> {
         };
         if !seen.problems.is_empty() {
             return Err(match seen.problems.swap_remove(0) {
-                Problem::Prometheus(error) => coded(error),
+                Problem::Prometheus(error) => coded(&error),
                 other => Coded {
                     code: Code::TooLittleData,
                     message: other.to_string(),
@@ -245,7 +245,7 @@ impl<'a> Watch<'a> {
         let start = until - floor_span(plan.history);
         let past = observe::minutes(server, &plan.queries.demand, start, until);
         let past = match runtime.block_on(until_asked(past)) {
-            Some(past) => past.map_err(coded)?,
+            Some(past) => past.map_err(|e| coded(&e))?,
             None => return Ok(None),
         };
         let engine = engine_of(plan.orders.spec(), plan.seed).map_err(|problems| {
