@@ -1,35 +1,69 @@
 //! Files and folders that are there whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// Marks a folder as results of ours, so that it may be replaced.
 pub const MARKER: &str = "run.json";
 
+/// How the marker of every version begins.
+const MARKER_BEGINS: &[u8] = b"{\"v\":";
+
+/// Every file that a results folder may hold; beside them there is only the folder of figures.
+pub const FILES: [&str; 5] = [
+    "index.html",
+    MARKER,
+    "summary.csv",
+    "ticks.parquet",
+    "hpa-best.yaml",
+];
+
+/// The folder of figures in a results folder, and what its files end in.
+pub const FIGURES: (&str, [&str; 2]) = ("figures", ["svg", "png"]);
+
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
     /// The system refused.
-    #[error(
-        "cannot write {path}: {source}; nothing was left behind. Free some space, or give another place"
-    )]
+    #[error("cannot write {path}: {cause}; nothing was left behind. {}", mend(.cause.kind()))]
     Io {
         /// Where.
         path: String,
-        /// Why.
-        source: io::Error,
+        /// Why; the message holds it, so it is not told again as the error's cause.
+        cause: io::Error,
     },
-    /// The folder holds something else.
+    /// The place holds something else.
     #[error(
-        "{path} holds files that are no results of foresail (no {MARKER} in it); give another folder with --out, or empty it"
+        "{path} holds `{entry}`, which foresail did not write: give another folder with --out, or empty it"
     )]
     Foreign {
         /// Which folder.
         path: String,
+        /// What in it.
+        entry: String,
     },
+    /// The place is a file.
+    #[error("{path} is a file: give a folder with --out")]
+    NotAFolder {
+        /// Which file.
+        path: String,
+    },
+}
+
+fn mend(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "Free some space, or give another place"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "Give a place where you may write"
+        }
+        io::ErrorKind::NotFound => "Make the folder first, or give another place",
+        _ => "Give another place",
+    }
 }
 
 /// What is half written at present, so that an interrupted run can take it away.
@@ -62,7 +96,7 @@ pub fn abandon() {
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> WriteError + use<> {
     let path = path.display().to_string();
-    move |source| WriteError::Io { path, source }
+    move |cause| WriteError::Io { path, cause }
 }
 
 /// A name beside `path` that no other run uses.
@@ -180,9 +214,14 @@ impl ResultsFolder {
     /// # Errors
     /// [`WriteError`] where the place cannot be written or holds foreign files.
     pub fn begin(target: &Path) -> Result<Self, WriteError> {
-        if holds_foreign_files(target).map_err(failed(target))? {
+        let path = || target.display().to_string();
+        if target.exists() && !target.is_dir() {
+            return Err(WriteError::NotAFolder { path: path() });
+        }
+        if let Some(entry) = foreign_entry(target).map_err(failed(target))? {
             return Err(WriteError::Foreign {
-                path: target.display().to_string(),
+                path: path(),
+                entry,
             });
         }
         let staging = beside(target);
@@ -250,15 +289,46 @@ impl Drop for ResultsFolder {
     }
 }
 
-/// `true` for a folder with content that we did not write, and for a file.
-fn holds_foreign_files(target: &Path) -> io::Result<bool> {
+/// The first entry of a folder that is none of ours; of a folder without our marker, any entry.
+fn foreign_entry(target: &Path) -> io::Result<Option<String>> {
     if !target.exists() {
-        return Ok(false);
+        return Ok(None);
     }
-    if !target.is_dir() {
-        return Ok(true);
+    let (figures, endings) = FIGURES;
+    let ours = has_marker(target);
+    for name in entries(target)? {
+        if !ours || !(FILES.contains(&name.as_str()) || name == figures) {
+            return Ok(Some(name));
+        }
     }
-    Ok(fs::read_dir(target)?.next().is_some() && !target.join(MARKER).exists())
+    let folder = target.join(figures);
+    if !folder.exists() {
+        return Ok(None);
+    }
+    let drawn = |name: &String| {
+        let ending = Path::new(name).extension().and_then(|e| e.to_str());
+        ending.is_some_and(|e| endings.contains(&e))
+    };
+    let other = entries(&folder)?.into_iter().find(|name| !drawn(name));
+    Ok(other.map(|name| format!("{figures}/{name}")))
+}
+
+fn has_marker(target: &Path) -> bool {
+    let mut begins = [0; MARKER_BEGINS.len()];
+    let read = File::open(target.join(MARKER)).and_then(|mut f| f.read_exact(&mut begins));
+    read.is_ok() && begins == MARKER_BEGINS
+}
+
+/// Names in a folder, sorted.
+fn entries(folder: &Path) -> io::Result<Vec<String>> {
+    let name = |entry: io::Result<fs::DirEntry>| {
+        entry.map(|e| e.file_name().to_string_lossy().into_owned())
+    };
+    let mut names = fs::read_dir(folder)?
+        .map(name)
+        .collect::<io::Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -303,7 +373,7 @@ mod tests {
     fn only_results_of_ours_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("report");
-        for round in ["first", "second"] {
+        for round in ["{\"v\":1}", "{\"v\":2}"] {
             let results = ResultsFolder::begin(&target).unwrap();
             results
                 .write(MARKER, |w| w.write_all(round.as_bytes()))
@@ -313,12 +383,24 @@ mod tests {
         }
         let foreign = folder.path().join("photos");
         fs::create_dir(&foreign).unwrap();
-        fs::write(foreign.join("cat.png"), b"").unwrap();
-        assert!(matches!(
-            ResultsFolder::begin(&foreign),
-            Err(WriteError::Foreign { .. })
-        ));
-        assert!(foreign.join("cat.png").exists());
+        refused(&foreign, "cat.png");
+        // Somebody else's marker, or something of the user's beside ours.
+        let project = folder.path().join("project");
+        fs::create_dir_all(project.join("src")).unwrap();
+        fs::write(project.join(MARKER), b"{}").unwrap();
+        refused(&project, "src/thesis.tex");
+        refused(&target, "mine.txt");
+        fs::remove_file(target.join("mine.txt")).unwrap();
+        fs::create_dir(target.join("figures")).unwrap();
+        refused(&target, "figures/sketch.odg");
+    }
+
+    /// Puts a file of the user's into a folder, which is then no place for results.
+    fn refused(folder: &Path, name: &str) {
+        fs::write(folder.join(name), b"mine").unwrap();
+        let error = ResultsFolder::begin(folder).unwrap_err();
+        assert!(matches!(error, WriteError::Foreign { .. }), "{error}");
+        assert_eq!(fs::read(folder.join(name)).unwrap(), b"mine");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
 use crate::knobs::{Knob, Knobs};
-use crate::propose::{fixed, hpa, kpa, predictive_hpa, schedule};
+use crate::propose::{advised, fixed, hpa, kpa, predictive_hpa, schedule};
 use crate::rng::Seed;
 
 /// What a proposer is built from.
@@ -41,7 +41,8 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 5] = [
+pub static PROPOSERS: [Entry; 6] = [
+    advised::ENTRY,
     fixed::ENTRY,
     hpa::ENTRY,
     kpa::ENTRY,

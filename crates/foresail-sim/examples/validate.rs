@@ -5,49 +5,61 @@
     reason = "printing is what this program is for"
 )]
 
-use foresail_core::quantity::time::Span;
-use foresail_core::value::capacity::erlang_c;
-use foresail_models::rng::Seed;
-use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
-use foresail_sim::metrics::measure::Measures;
-use foresail_sim::simulation::{Unpiloted, run};
-use foresail_sim::workload::Workload;
+#[path = "../tests/validation/queues.rs"]
+mod queues;
 
-const BATCHES: u64 = 20;
+use foresail_core::value::capacity::erlang_c;
+use foresail_sim::config::Shape;
+use foresail_sim::metrics::measure::Measures;
+use queues::{BATCHES, interval, pollaczek_khinchine, queue, simulated_startup_wait, startup_wait};
+
 const REQUESTS: f64 = 500_000.0;
 
-fn queue(servers: u32, rho: f64, seed: u64) -> Measures {
-    let rate = rho * f64::from(servers);
-    let config = ClusterConfig {
-        service: Times {
-            mean: Span::from_seconds(1),
-            shape: Shape::Exponential,
-        },
-        concurrency: 1,
-        initial: servers,
-        slo: "wait<1ns:99%".parse().expect("an SLO"),
-        ..ClusterConfig::default()
-    };
-    let workload = Workload::poisson(rate, Span::from_seconds((REQUESTS / rate) as i64));
-    run(
-        &config,
-        &Pipeline::default(),
-        &workload,
-        Seed(seed),
-        &mut Unpiloted,
-    )
-    .expect("valid knobs")
-}
-
-/// Mean and half-width of the 99.9 % interval over independent batches.
-fn interval(batches: &[f64]) -> (f64, f64) {
-    let n = batches.len() as f64;
-    let mean = batches.iter().sum::<f64>() / n;
-    let variance = batches.iter().map(|b| (b - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, 3.883 * (variance / n).sqrt())
-}
-
 fn main() {
+    erlang();
+    single_server();
+    late_server();
+}
+
+fn single_server() {
+    println!("\n| service | ρ | mean wait, theory | simulated |\n|---|---|---|---|");
+    for (name, shape, cv) in [
+        ("constant", Shape::Constant, 0.0),
+        ("gamma, cv 0.5", Shape::Gamma(0.5), 0.5),
+        ("gamma, cv 1.5", Shape::Gamma(1.5), 1.5),
+        ("lognormal, cv 0.7", Shape::Lognormal(0.7), 0.7),
+        ("lognormal, cv 1.5", Shape::Lognormal(1.5), 1.5),
+    ] {
+        for rho in [0.5, 0.8, 0.9] {
+            let length = (REQUESTS / rho) as i64;
+            let runs = (0..BATCHES).map(|seed| queue(1, rho, shape, length, seed));
+            let waits: Vec<f64> = runs.filter_map(|m| m.wait.mean_seconds()).collect();
+            let (mean, half) = interval(&waits);
+            let theory = pollaczek_khinchine(rho, cv);
+            println!("| {name} | {rho} | {theory:.5} | {mean:.5} ± {half:.5} |");
+        }
+    }
+}
+
+fn late_server() {
+    println!(
+        "\n| service | ρ | start-up | extra wait, theory | simulated |\n|---|---|---|---|---|"
+    );
+    for (name, shape, rho, startup) in [
+        ("exponential", Shape::Exponential, 0.5, 30),
+        ("exponential", Shape::Exponential, 0.8, 30),
+        ("exponential", Shape::Exponential, 0.8, 90),
+        ("constant", Shape::Constant, 0.7, 30),
+        ("gamma, cv 1.5", Shape::Gamma(1.5), 0.7, 30),
+    ] {
+        let runs = (0..BATCHES).map(|seed| simulated_startup_wait(rho, startup, shape, 400, seed));
+        let (mean, half) = interval(&runs.collect::<Vec<_>>());
+        let theory = startup_wait(rho, startup as f64);
+        println!("| {name} | {rho} | {startup} s | {theory:.2} | {mean:.2} ± {half:.2} |");
+    }
+}
+
+fn erlang() {
     println!("| c | ρ | P(wait), theory | simulated | mean wait, theory | simulated | L | λW |");
     println!("|---|---|---|---|---|---|---|---|");
     for (servers, rho) in [
@@ -61,7 +73,9 @@ fn main() {
         (16, 0.9),
     ] {
         let theory = erlang_c(rho * f64::from(servers), servers).expect("a stationary queue");
-        let runs: Vec<Measures> = (0..BATCHES).map(|seed| queue(servers, rho, seed)).collect();
+        let length = (REQUESTS / (rho * f64::from(servers))) as i64;
+        let of = |seed| queue(servers, rho, Shape::Exponential, length, seed);
+        let runs: Vec<Measures> = (0..BATCHES).map(of).collect();
         let share = |m: &Measures| m.violations as f64 / m.requests.arrived as f64;
         let wait = |m: &Measures| m.wait.mean_seconds().unwrap_or(f64::NAN);
         let (p, p_half) = interval(&runs.iter().map(share).collect::<Vec<_>>());

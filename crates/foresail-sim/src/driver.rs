@@ -1,5 +1,7 @@
 //! The simulator as a driver of the engine: what it sees becomes inputs, what is decided an action.
 
+use std::collections::VecDeque;
+
 use foresail_core::act::Outcome;
 use foresail_core::admit::{Admission, Arbiter};
 use foresail_core::engine::{Engine, Input, Tick};
@@ -7,12 +9,13 @@ use foresail_core::explain::row::{Measured, Usage};
 use foresail_core::explain::{Explanation, Identity};
 use foresail_core::hpa::{self, Pod, PodReading, PodSample, Reading, Ready};
 use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
+use foresail_core::propose::advice::Advice;
 use foresail_core::propose::plan::{Plan, Setting, TargetId};
 use foresail_core::quantity::time::Timestamp;
-use foresail_core::quantity::units::Replicas;
+use foresail_core::quantity::units::{Quantity, Replicas, Unit};
 
 use crate::metrics::measure::Interval;
-use crate::simulation::{Pilot, Seen};
+use crate::simulation::{Pilot, PodSeen, Seen};
 
 /// Takes in what a run tells of its decisions; each method may be left as it is.
 pub trait Listener {
@@ -83,8 +86,9 @@ pub struct EnginePilot<L> {
     engine: Engine,
     arbiter: Admission,
     target: TargetId,
-    request: i64,
     reads_cpu: bool,
+    /// Advice to come, in its order.
+    advice: VecDeque<Advice>,
     /// What listens.
     pub listener: L,
     told_at: Option<Timestamp>,
@@ -94,21 +98,26 @@ pub struct EnginePilot<L> {
 
 impl<L: Listener> EnginePilot<L> {
     /// A pilot for the one target of the engine's spec.
-    ///
-    /// Units: `request_millicores` is the CPU request of a pod in thousandths of a core.
     #[must_use]
-    pub fn new(engine: Engine, request_millicores: u32, reads_cpu: bool, listener: L) -> Self {
+    pub fn new(engine: Engine, reads_cpu: bool, listener: L) -> Self {
         let target = engine.spec().targets()[0].id.clone();
         Self {
             engine,
             arbiter: Admission::default(),
             target,
-            request: i64::from(request_millicores),
             reads_cpu,
+            advice: VecDeque::new(),
             listener,
             told_at: None,
             unsaid: Interval::default(),
         }
+    }
+
+    /// The same pilot, to whom this advice comes at its time; in the order of the times.
+    #[must_use]
+    pub fn advised(mut self, advice: Vec<Advice>) -> Self {
+        self.advice = advice.into();
+        self
     }
 
     fn feed(&mut self, input: Input) -> Option<Tick> {
@@ -121,35 +130,24 @@ impl<L: Listener> EnginePilot<L> {
         let mut pods = Vec::new();
         let mut readings = Vec::new();
         if self.reads_cpu {
-            pods.reserve_exact(seen.pods.len());
-            readings.reserve_exact(seen.pods.len());
-            for pod in seen.pods {
-                pods.push(Pod {
-                    phase: hpa::Phase::Running,
-                    deleting: pod.deleting,
-                    started_at: Some(pod.created_at),
-                    ready: if pod.ready { Ready::True } else { Ready::False },
-                    ready_changed_at: pod.ready_changed_at,
-                });
-                let sample = pod.cpu.map(|c| PodSample {
-                    value: c.millicores,
-                    at: c.at,
-                    window: c.window,
-                });
-                readings.push(PodReading {
-                    request: Some(self.request),
-                    sample,
-                });
-            }
+            pods = seen.pods.iter().map(pod).collect();
+            readings = vec![if seen.failed {
+                Reading::Failed
+            } else {
+                Reading::Pods(seen.pods.iter().map(reading).collect())
+            }];
         }
-        let readings = if self.reads_cpu {
-            vec![Reading::Pods(readings)]
-        } else {
-            Vec::new()
-        };
+        let mut current = Setting::replicas(Replicas::new(seen.current));
+        if let Some(size) = seen.size {
+            let bytes = size.memory.saturating_mul(1000);
+            let cpu = Quantity::from_milli(size.cpu, Unit::Count);
+            current.per_pod.set("cpu", cpu);
+            let memory = Quantity::from_milli(bytes, Unit::Bytes);
+            current.per_pod.set("memory", memory);
+        }
         TargetState {
             target: self.target.clone(),
-            current: Setting::replicas(Replicas::new(seen.current)),
+            current,
             status_replicas: count(seen.pods.iter().filter(|p| !p.deleting).count()),
             ready: count(seen.pods.iter().filter(|p| p.ready && !p.deleting).count()),
             pods,
@@ -190,19 +188,53 @@ impl<L: Listener> EnginePilot<L> {
     }
 }
 
+/// A pod as the engine is told of it.
+fn pod(seen: &PodSeen) -> Pod {
+    Pod {
+        phase: if seen.started_at.is_some() {
+            hpa::Phase::Running
+        } else {
+            hpa::Phase::Pending
+        },
+        deleting: seen.deleting,
+        started_at: seen.started_at,
+        ready: if seen.ready {
+            Ready::True
+        } else {
+            Ready::False
+        },
+        ready_changed_at: seen.ready_changed_at,
+    }
+}
+
+fn reading(seen: &PodSeen) -> PodReading {
+    let sample = seen.cpu.map(|c| PodSample {
+        value: c.millicores,
+        at: c.at,
+        window: c.window,
+    });
+    PodReading {
+        request: Some(seen.size.cpu),
+        sample,
+    }
+}
+
 impl<L: Listener> Pilot for EnginePilot<L> {
-    fn sync(&mut self, seen: &Seen<'_>) -> Option<u32> {
+    fn sync(&mut self, seen: &Seen<'_>) -> Option<Setting> {
+        while let Some(advice) = self.advice.pop_front_if(|a| a.at <= seen.now) {
+            self.feed(Input::Advice(advice));
+        }
         let samples = self.samples(seen);
         self.feed(Input::Samples(samples));
         let tick = self.feed(Input::Tick { now: seen.now })?;
         self.listener.ticked(&tick, &self.engine);
         let decisions = self.arbiter.admit(&[(self.engine.spec(), &tick)]);
         let decision = decisions.into_iter().next()?;
-        let wanted = decision.setting.replicas?.get();
-        let writes = decision.to_write && wanted != seen.current;
+        let writes = decision.to_write && decision.changes();
+        let wanted = decision.setting;
         let outcome = writes.then_some(Outcome::Applied);
         if writes {
-            let executed: Plan = vec![(decision.target, decision.setting)];
+            let executed: Plan = vec![(decision.target, wanted.clone())];
             self.feed(Input::Settled {
                 seq: tick.seq,
                 outcome: Outcome::Applied,

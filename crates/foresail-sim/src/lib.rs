@@ -3,12 +3,14 @@
 //!
 //! Pure given a seed; rayon runs whole experiments side by side, with results in item order.
 
-mod cluster;
+pub mod cluster;
 pub mod config;
 pub mod driver;
 mod event;
 pub mod experiment;
+pub mod fault;
 pub mod metrics;
 pub mod rng;
+pub mod service;
 pub mod simulation;
 pub mod workload;

@@ -29,6 +29,55 @@ pub struct RunReport {
     pub policies: Vec<PolicyReport>,
     /// The HPA at every setting of its frontier.
     pub frontier: Vec<FrontierPoint>,
+    /// The verdict on the user's own HPA, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnReport>,
+}
+
+/// The verdict on the user's own HPA.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OwnReport {
+    /// The HPA's name.
+    pub name: String,
+    /// What came out, in sentences.
+    pub verdict: Vec<String>,
+    /// What the intervals rest on.
+    pub basis: String,
+    /// The HPA, the best plain one, and predicting on top of each.
+    pub rows: Vec<OwnRow>,
+    /// The best plain settings as a manifest to apply.
+    pub manifest: String,
+}
+
+/// One line of the verdict's table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OwnRow {
+    /// What was run.
+    pub name: String,
+    /// With which settings.
+    pub settings: String,
+    /// What a week costs.
+    pub cost_a_week: Ranged,
+    /// Requests that broke the promise, in percent.
+    pub violations_percent: Ranged,
+    /// Bootstrap weeks that kept the promise, in percent.
+    pub kept_weeks_percent: Option<f64>,
+    /// Cost against the user's HPA, in percent.
+    pub cost_change_percent: Option<Ranged>,
+    /// Broken requests against the user's HPA, in percentage points.
+    pub violations_change_points: Option<Ranged>,
+}
+
+/// A number with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ranged {
+    /// The number.
+    pub value: f64,
+    /// The interval's ends, where there is one.
+    pub interval: Option<(f64, f64)>,
 }
 
 /// What the policies met.

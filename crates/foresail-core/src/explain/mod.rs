@@ -16,7 +16,7 @@ use crate::engine::{Hash, TargetTick, Tick};
 use crate::guard::{GuardName, Limit};
 use crate::observe::Health;
 use crate::propose::plan::{Axis, Setting, TargetId};
-use crate::propose::{Absence, Basis, demand_quantity};
+use crate::propose::{Absence, Basis, Held, demand_quantity};
 use crate::quantity::time::Timestamp;
 use crate::quantity::units::{Quantity, Replicas, Unit};
 use crate::spec::{Mode, ValidSpec, ValidTarget};
@@ -144,6 +144,10 @@ pub enum BasisTold {
         panicking: bool,
         /// Excess burst capacity in requests.
         burst: i64,
+        /// The quotient of mean and target value, rounded up.
+        quotient: u32,
+        /// What made another number of it.
+        held: Option<Held>,
     },
     /// A rule of the schedule.
     Schedule {
@@ -208,12 +212,16 @@ impl BasisTold {
                 target_value,
                 panicking,
                 burst,
+                quotient,
+                held,
             } => Self::Concurrency {
                 stable: count(*stable),
                 panic: count(*panic),
                 target_value: count(*target_value),
                 panicking: *panicking,
                 burst: *burst,
+                quotient: *quotient,
+                held: *held,
             },
             Basis::Schedule { rule } => Self::Schedule { rule: *rule },
             Basis::Advice { text } => Self::Advice { text: text.clone() },
@@ -253,15 +261,19 @@ impl BasisTold {
                 panic,
                 target_value,
                 panicking,
+                quotient,
+                held,
                 ..
             } => {
+                let held =
+                    held.map_or_else(String::new, |h| format!(" = {quotient}, {}", h.clause()));
                 let (name, mean) = if *panicking {
                     ("panic", panic)
                 } else {
                     ("stable", stable)
                 };
                 format!(
-                    "{name} {} in flight ÷ {}",
+                    "{name} {} in flight ÷ {}{held}",
                     decimal(*mean),
                     decimal(*target_value)
                 )
@@ -271,6 +283,20 @@ impl BasisTold {
             Self::Advice { .. } => "advice".to_owned(),
             Self::Absent { absent } => format!("no wish ({absent:?})"),
             Self::Fixed { .. } => "fixed".to_owned(),
+        }
+    }
+}
+
+impl Held {
+    /// What it did, as it stands before the number that came of it.
+    #[must_use]
+    pub fn clause(self) -> &'static str {
+        match self {
+            Self::RateUp => "one step up at most",
+            Self::RateDown => "one step down at most",
+            Self::Panic => "kept in panic",
+            Self::Delay => "kept by the delay",
+            Self::Grace => "kept for the grace period",
         }
     }
 }

@@ -93,6 +93,10 @@ pub enum Basis {
         panicking: bool,
         /// Excess burst capacity in requests; below zero requests go through the activator.
         burst: i64,
+        /// The quotient of mean and target value, rounded up.
+        quotient: u32,
+        /// What made another number of it.
+        held: Option<Held>,
     },
     /// A rule of a schedule, by its index.
     Schedule {
@@ -115,6 +119,22 @@ pub enum Basis {
     },
     /// No wish, and why.
     Absent(Absence),
+}
+
+/// What of Knative's algorithm made another number of its quotient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Held {
+    /// One step up has a largest factor.
+    RateUp,
+    /// One step down has a largest divisor.
+    RateDown,
+    /// A panic keeps its largest wish.
+    Panic,
+    /// The delay window keeps its largest wish.
+    Delay,
+    /// The last replica is kept for the grace period.
+    Grace,
 }
 
 /// Why a proposer has no wish.

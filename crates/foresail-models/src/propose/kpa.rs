@@ -6,13 +6,14 @@
 //! Source: knative/serving:pkg/autoscaler/scaling/autoscaler.go and
 //! config/core/configmaps/autoscaler.yaml (defaults).
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use foresail_core::history::{Point, TargetHistory, View};
 use foresail_core::observe::Metric;
 use foresail_core::propose::plan::Setting;
 use foresail_core::propose::{
-    Absence, Basis, Confidence, Context, Proposal, Proposer, RestoreError,
+    Absence, Basis, Confidence, Context, Held, Proposal, Proposer, RestoreError,
 };
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::Replicas;
@@ -153,6 +154,9 @@ struct Answer {
     replicas: u32,
     burst: i64,
     panicking: bool,
+    /// The quotient that the answer began with, and what made another number of it.
+    quotient: u32,
+    held: Option<Held>,
 }
 
 /// Wishes what Knative's autoscaler would ask for.
@@ -239,18 +243,34 @@ fn scale(
     memory.update_panic(over, now, settings.stable_window);
     let mut wish = stable;
     let panicking = memory.panic_since.is_some();
+    let quotient = if panicking { panic_raw } else { stable_raw };
+    let mut held = match stable.cmp(&stable_raw) {
+        Ordering::Less => Some(Held::RateUp),
+        Ordering::Greater => Some(Held::RateDown),
+        Ordering::Equal => None,
+    };
     if panicking {
         memory.panic_most = memory.panic_most.max(stable).max(panic);
         wish = memory.panic_most;
+        held = (wish != quotient).then_some(Held::Panic);
     }
-    wish = memory.delayed(wish, now, settings.delay);
-    wish = memory.graced(wish, ready, now, settings.grace);
+    let delayed = memory.delayed(wish, now, settings.delay);
+    let graced = memory.graced(delayed, ready, now, settings.grace);
+    if delayed != wish {
+        held = Some(Held::Delay);
+    }
+    if graced != delayed {
+        held = Some(Held::Grace);
+    }
+    wish = graced;
     let capacity = f64::from(ready) * settings.total_value;
     let burst = (capacity - settings.burst_capacity - means.panic).floor() as i64;
     Answer {
         replicas: wish,
         burst,
         panicking,
+        quotient,
+        held: held.filter(|_| wish != quotient),
     }
 }
 
@@ -313,6 +333,8 @@ impl Proposer for Kpa {
             target_value: self.settings.target_value,
             panicking: answer.panicking,
             burst: answer.burst,
+            quotient: answer.quotient,
+            held: answer.held,
         };
         Proposal {
             plan,
@@ -410,11 +432,12 @@ mod tests {
     }
 
     #[test]
-    fn one_step_down_halves_at_most() {
+    fn one_step_down_halves_at_most_and_says_so() {
         let settings = settings(&json!({"concurrency": 100}));
+        let answer = answer(&settings, &mut Memory::default(), 10, (100.0, 100.0), 0);
         assert_eq!(
-            answer(&settings, &mut Memory::default(), 10, (100.0, 100.0), 0).replicas,
-            5
+            (answer.replicas, answer.quotient, answer.held),
+            (5, 2, Some(Held::RateDown))
         );
     }
 

@@ -1,5 +1,6 @@
 //! The proposers, one file each.
 
+pub mod advised;
 pub mod fixed;
 pub mod hpa;
 pub mod kpa;

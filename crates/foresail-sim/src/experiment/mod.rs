@@ -2,6 +2,8 @@
 
 pub mod policy;
 pub mod run;
+pub mod scenario;
+pub mod weeks;
 
 pub use policy::{Policy, Setup, default_policies, frontier};
 pub use run::{Item, Outcome, run_all};

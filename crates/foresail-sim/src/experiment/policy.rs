@@ -9,6 +9,7 @@ use foresail_core::spec::{CombineSpec, Floor, ProposerSpec, Spec, TargetSpec};
 use serde_json::{Value, json};
 
 use crate::config::{ClusterConfig, Pipeline};
+use crate::fault::Fault;
 
 /// What all policies of a comparison share.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Setup {
     pub schedule: Vec<Value>,
     /// Name of the target in explanations.
     pub target: TargetId,
+    /// The user's own HPA, whose metric is the pods' CPU; absent = Kubernetes' defaults.
+    pub own: Option<HpaSpec>,
 }
 
 /// One policy, ready to be run.
@@ -62,12 +65,20 @@ impl Setup {
         covering.clamp(self.min, self.max)
     }
 
-    fn hpa_spec(&self, target_percent: u32) -> HpaSpec {
+    /// The HPA that aims at this share of the CPU request; all else as the user has it.
+    #[must_use]
+    pub fn hpa_spec(&self, target_percent: u32) -> HpaSpec {
         let percent = i32::try_from(target_percent).unwrap_or(i32::MAX);
+        let own = self.own.as_ref().filter(|own| !own.metrics.is_empty());
+        let metrics = match own {
+            Some(own) if target_percent == self.hpa_target_percent => own.metrics.clone(),
+            _ => vec![MetricSpec::cpu_utilization(percent)],
+        };
         HpaSpec {
             min_replicas: i32::try_from(self.min).ok(),
             max_replicas: i32::try_from(self.max).unwrap_or(i32::MAX),
-            metrics: vec![MetricSpec::cpu_utilization(percent)],
+            metrics,
+            behavior: self.own.as_ref().and_then(|own| own.behavior.clone()),
             ..HpaSpec::default()
         }
     }
@@ -143,17 +154,17 @@ pub fn hpa(
 ) -> Policy {
     let mut hpa = setup.hpa_spec(target_percent);
     if down_window_seconds.is_some() {
-        let rules = ScalingRules {
-            stabilization_window_seconds: down_window_seconds,
-            ..ScalingRules::default()
-        };
-        hpa.behavior = Some(Behavior {
-            scale_up: None,
-            scale_down: Some(rules),
-        });
+        let behavior = hpa.behavior.get_or_insert_default();
+        let down = behavior.scale_down.get_or_insert_default();
+        down.stabilization_window_seconds = down_window_seconds;
     }
     let spec = setup.spec(hpa, vec![ProposerSpec::named("hpa")], Floor::Strict);
-    setup.policy("hpa", "the Kubernetes HPA on CPU, exactly", spec, initial)
+    let summary = if setup.own.is_some() {
+        "your HPA, exactly as Kubernetes runs it"
+    } else {
+        "the Kubernetes HPA on CPU, exactly"
+    };
+    setup.policy("hpa", summary, spec, initial)
 }
 
 fn fixed(setup: &Setup, replicas: u32) -> Policy {
@@ -204,7 +215,9 @@ fn schedule(setup: &Setup, initial: u32) -> Policy {
     )
 }
 
-fn predictive(setup: &Setup, initial: u32) -> Policy {
+/// The HPA on a forecast, over the plain HPA of the setup as its floor.
+#[must_use]
+pub fn predictive(setup: &Setup, initial: u32) -> Policy {
     let hpa = setup.hpa_spec(setup.hpa_target_percent);
     let proposers = vec![
         ProposerSpec::named("predictive-hpa"),
@@ -215,9 +228,17 @@ fn predictive(setup: &Setup, initial: u32) -> Policy {
     setup.policy("predictive-hpa", summary, spec, initial)
 }
 
+fn advised(setup: &Setup, initial: u32) -> Policy {
+    let hpa = setup.hpa_spec(setup.hpa_target_percent);
+    let proposers = vec![ProposerSpec::named("advice"), ProposerSpec::named("hpa")];
+    let spec = setup.spec(hpa, proposers, Floor::Strict);
+    let summary = "what an adviser asks for, the HPA as its floor";
+    setup.policy("advised", summary, spec, initial)
+}
+
 /// The default set for a workload with this mean rate and this rate at its begin.
 ///
-/// `schedule` is left out where the setup has no rules.
+/// `schedule` is left out where the setup has no rules, `advised` where nobody advises.
 #[must_use]
 pub fn default_policies(setup: &Setup, mean_rate: f64, first_rate: f64) -> Vec<Policy> {
     let initial = setup.replicas_for(first_rate);
@@ -229,6 +250,10 @@ pub fn default_policies(setup: &Setup, mean_rate: f64, first_rate: f64) -> Vec<P
     ];
     if !setup.schedule.is_empty() {
         policies.push(schedule(setup, initial));
+    }
+    let advises = |f: &Fault| matches!(f, Fault::LyingAdvice { .. });
+    if setup.cluster.faults.iter().any(advises) {
+        policies.push(advised(setup, initial));
     }
     policies
 }

@@ -1,5 +1,6 @@
 //! Runs policies on items side by side and adds up what came out, in item order.
 
+use foresail_core::engine::Engine;
 use foresail_core::spec::SpecProblem;
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
@@ -8,6 +9,7 @@ use rayon::prelude::*;
 use super::policy::{Policy, Setup};
 use crate::config::ConfigProblem;
 use crate::driver::{EnginePilot, Listener};
+use crate::fault::lies;
 use crate::metrics::measure::{Elasticity, Measures};
 use crate::simulation;
 use crate::workload::Workload;
@@ -60,6 +62,18 @@ fn spec_error(policy: &Policy, problems: &[SpecProblem]) -> ExperimentError {
     }
 }
 
+/// The pilot of a policy on an item: what it reads, and the advice that comes to it.
+pub fn pilot<L: Listener>(
+    item: &Item,
+    policy: &Policy,
+    engine: Engine,
+    listener: L,
+) -> EnginePilot<L> {
+    let faults = &item.setup.cluster.faults;
+    let advice = lies(faults, &item.setup.target, item.workload.start());
+    EnginePilot::new(engine, policy.reads_cpu, listener).advised(advice)
+}
+
 /// Runs one policy on one item.
 ///
 /// # Errors
@@ -71,8 +85,7 @@ pub fn run_one<L: Listener>(
     listener: L,
 ) -> Result<(Measures, L), ExperimentError> {
     let engine = engine_of(policy.spec.clone(), seed).map_err(|p| spec_error(policy, &p))?;
-    let request = item.setup.cluster.cpu_request_millicores;
-    let mut pilot = EnginePilot::new(engine, request, policy.reads_cpu, listener);
+    let mut pilot = pilot(item, policy, engine, listener);
     let mut cluster = item.setup.cluster.clone();
     cluster.initial = policy.initial;
     let measures = simulation::run(&cluster, &policy.pipeline, &item.workload, seed, &mut pilot)?;
@@ -133,6 +146,7 @@ impl Measures {
         mine.served += theirs.served;
         mine.rejected += theirs.rejected;
         mine.timed_out += theirs.timed_out;
+        mine.crashed += theirs.crashed;
         mine.in_service += theirs.in_service;
         mine.waiting += theirs.waiting;
         self.wait.merge(&other.wait);
@@ -141,7 +155,9 @@ impl Measures {
         self.violation_minutes += other.violation_minutes;
         self.cold_starts += other.cold_starts;
         self.replica_minutes += other.replica_minutes;
+        self.node_minutes += other.node_minutes;
         self.cost += other.cost;
+        self.crashes += other.crashes;
         self.actions += other.actions;
         self.flaps += other.flaps;
         self.mean_in_system += other.mean_in_system;

@@ -4,6 +4,7 @@ use foresail_core::quantity::units::{Replicas, smaller};
 use foresail_core::value::slo::{Measure, Slo};
 
 use super::histogram::{Histogram, Recent};
+use crate::cluster::{GIB, Size};
 use crate::config::ClusterConfig;
 
 /// Nanoseconds of one minute.
@@ -52,6 +53,8 @@ pub struct Requests {
     pub rejected: u64,
     /// That gave up.
     pub timed_out: u64,
+    /// That died with their pod.
+    pub crashed: u64,
     /// That were in service at the end.
     pub in_service: u64,
     /// That waited at the end.
@@ -63,7 +66,12 @@ impl Requests {
     #[must_use]
     pub fn are_conserved(&self) -> bool {
         self.arrived
-            == self.served + self.rejected + self.timed_out + self.in_service + self.waiting
+            == self.served
+                + self.rejected
+                + self.timed_out
+                + self.crashed
+                + self.in_service
+                + self.waiting
     }
 }
 
@@ -98,10 +106,15 @@ pub struct Measures {
     pub violation_minutes: u64,
     /// Requests that waited for a new replica.
     pub cold_starts: u64,
-    /// Capacity paid for, from creation to the end of a pod.
+    /// Capacity paid for, from the creation of a pod (where it must wait for a node, from its
+    /// placement) to its end.
     pub replica_minutes: f64,
-    /// What that costs.
+    /// Nodes paid for, from order to end, in node·minutes.
+    pub node_minutes: f64,
+    /// What both cost.
     pub cost: f64,
+    /// Times that a pod failed.
+    pub crashes: u64,
     /// Changes of the number asked for.
     pub actions: u64,
     /// Changes of direction within the flap window.
@@ -112,6 +125,19 @@ pub struct Measures {
     pub mean_in_system: f64,
     /// Every minute.
     pub minutes: Vec<MinuteRow>,
+}
+
+/// What is held at present.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Held {
+    /// Pods that have their place.
+    pub(crate) pods: usize,
+    /// Those of them that are ready.
+    pub(crate) ready: usize,
+    /// What the pods hold together.
+    pub(crate) size: Size,
+    /// Nodes that are paid for.
+    pub(crate) nodes: usize,
 }
 
 /// The measures of a run in the making.
@@ -127,9 +153,17 @@ pub(crate) struct Meter {
     below: i64,
     pub(crate) violations: u64,
     pub(crate) cold_starts: u64,
+    pub(crate) crashes: u64,
+    /// `true` where a latency is known only at its end: requests share CPU.
+    late: bool,
     /// Pod-nanoseconds up to `touched`.
     alive_area: f64,
     ready_area: f64,
+    node_area: f64,
+    /// Thousandths of a core and bytes over those of the configuration, times nanoseconds.
+    cpu_area: f64,
+    memory_area: f64,
+    size: Size,
     touched: i64,
     told: Interval,
     told_alive: f64,
@@ -157,8 +191,14 @@ impl Meter {
             below: config.slo.below.nanos(),
             violations: 0,
             cold_starts: 0,
+            crashes: 0,
+            late: config.cpu_bound && config.slo.measure == Measure::Latency,
             alive_area: 0.0,
             ready_area: 0.0,
+            node_area: 0.0,
+            cpu_area: 0.0,
+            memory_area: 0.0,
+            size: config.size(),
             touched: 0,
             told: Interval::default(),
             told_alive: 0.0,
@@ -196,11 +236,7 @@ impl Meter {
     /// A request that begins its service; `cold` where its pod became ready after it came.
     #[inline]
     pub(crate) fn began(&mut self, arrived: i64, wait: i64, service: i64, cold: bool) {
-        let measured = match self.slo.measure {
-            Measure::Wait => wait,
-            Measure::Latency => wait + service,
-        };
-        if measured >= self.below {
+        if self.is_broken(wait, wait + service) {
             self.violated(arrived);
         }
         if cold {
@@ -209,19 +245,45 @@ impl Meter {
         }
     }
 
+    /// The promise is known to be broken when the service begins.
     #[inline]
-    pub(crate) fn served(&mut self, wait: i64, latency: i64) {
+    fn is_broken(&self, wait: i64, latency: i64) -> bool {
+        match self.slo.measure {
+            Measure::Wait => wait >= self.below,
+            Measure::Latency => !self.late && latency >= self.below,
+        }
+    }
+
+    /// A request that died with its pod: with its wait and latency to be where it was in service,
+    /// for then it may have broken the promise before.
+    pub(crate) fn lost(&mut self, arrived: i64, began: Option<(i64, i64)>) {
+        self.requests.crashed += 1;
+        if !began.is_some_and(|(wait, latency)| self.is_broken(wait, latency)) {
+            self.violated(arrived);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn served(&mut self, arrived: i64, wait: i64, latency: i64) {
         self.requests.served += 1;
+        if self.late && latency >= self.below {
+            self.violated(arrived);
+        }
         self.wait.record(wait);
         self.latency.record(latency);
         self.recent.record(latency);
     }
 
     /// Brings the areas under the numbers of pods up to `now`.
-    pub(crate) fn touch(&mut self, now: i64, alive: usize, ready: usize) {
+    pub(crate) fn touch(&mut self, now: i64, held: &Held) {
         let span = (now - self.touched) as f64;
-        self.alive_area += span * alive as f64;
-        self.ready_area += span * ready as f64;
+        self.alive_area += span * held.pods as f64;
+        self.ready_area += span * held.ready as f64;
+        self.node_area += span * held.nodes as f64;
+        // Only what differs from the configuration adds up, so that nothing is rounded without it.
+        let pods = held.pods as i64;
+        self.cpu_area += span * (held.size.cpu - self.size.cpu * pods) as f64;
+        self.memory_area += span * (held.size.memory - self.size.memory * pods) as f64;
         self.touched = now;
     }
 
@@ -287,7 +349,18 @@ impl Meter {
         };
         let violation_minutes = self.minutes.iter().filter(|r| !kept(r)).count() as u64;
         let replica_minutes = self.alive_area / MINUTE as f64;
+        let node_minutes = self.node_area / MINUTE as f64;
+        let price = &config.price;
         let cores = f64::from(config.cpu_request_millicores) / 1000.0;
+        let of_pods = price.cost(replica_minutes, cores, config.memory_request_gib);
+        // What resizes added: core-hours and GiB-hours.
+        let hour = 60.0 * MINUTE as f64;
+        let of_sizes = self.cpu_area / hour / 1000.0 * price.cpu_core_hour
+            + self.memory_area / hour / GIB * price.memory_gib_hour;
+        let of_nodes = config
+            .nodes
+            .as_ref()
+            .map_or(0.0, |n| node_minutes / 60.0 * n.hour);
         Measures {
             requests: self.requests,
             wait: self.wait,
@@ -296,9 +369,9 @@ impl Meter {
             violation_minutes,
             cold_starts: self.cold_starts,
             replica_minutes,
-            cost: config
-                .price
-                .cost(replica_minutes, cores, config.memory_request_gib),
+            node_minutes,
+            cost: of_pods + of_sizes + of_nodes,
+            crashes: self.crashes,
             actions: self.actions,
             flaps: self.flaps,
             elasticity: elasticity(&self.minutes, config.capacity()),

@@ -2,11 +2,15 @@
 
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::rng::Seed;
+use serde::{Deserialize, Serialize};
 
+use super::mmpp::Mmpp;
+use crate::config::{ConfigProblem, problem};
 use crate::rng::Stream;
 
 /// How the requests of one bin lie within it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Within {
     /// As a Poisson process of that count has them: anywhere, independently.
     #[default]
@@ -38,6 +42,15 @@ pub enum Workload {
         /// Parts in order: length, rate at its begin and at its end in requests per second.
         parts: Vec<(Span, f64, f64)>,
     },
+    /// A Poisson process whose rate jumps between states, slower or faster on each part.
+    Mmpp {
+        /// Begin.
+        start: Timestamp,
+        /// Parts in order: length, and what the rates are multiplied with.
+        parts: Vec<(Span, f64)>,
+        /// The states.
+        process: Mmpp,
+    },
 }
 
 impl Workload {
@@ -54,7 +67,9 @@ impl Workload {
     #[must_use]
     pub fn start(&self) -> Timestamp {
         match self {
-            Self::Counts { start, .. } | Self::Rates { start, .. } => *start,
+            Self::Counts { start, .. } | Self::Rates { start, .. } | Self::Mmpp { start, .. } => {
+                *start
+            }
         }
     }
 
@@ -68,6 +83,7 @@ impl Workload {
             Self::Rates { parts, .. } => {
                 parts.iter().fold(Span::ZERO, |sum, (span, ..)| sum + *span)
             }
+            Self::Mmpp { parts, .. } => parts.iter().fold(Span::ZERO, |sum, (span, _)| sum + *span),
         }
     }
 
@@ -80,7 +96,64 @@ impl Workload {
                 .iter()
                 .map(|(span, from, to)| span.seconds() * (from + to) / 2.0)
                 .sum(),
+            Self::Mmpp { parts, process, .. } => parts
+                .iter()
+                .map(|(span, factor)| span.seconds() * factor * process.mean_rate())
+                .sum(),
         }
+    }
+
+    /// The rate at the begin in requests per second, over the first five steps of counts.
+    #[must_use]
+    pub fn first_rate(&self) -> f64 {
+        match self {
+            Self::Counts { step, counts, .. } => {
+                let steps = counts.len().min(5);
+                let sum: f64 = counts.iter().take(steps).map(|c| f64::from(*c)).sum();
+                sum / (step.seconds() * steps.max(1) as f64)
+            }
+            Self::Rates { parts, .. } => parts.first().map_or(0.0, |p| p.1),
+            Self::Mmpp { parts, process, .. } => {
+                parts.first().map_or(0.0, |p| p.1 * process.mean_rate())
+            }
+        }
+    }
+
+    /// Mean rate of each step or part, in requests per second.
+    #[must_use]
+    pub fn step_rates(&self) -> Vec<f64> {
+        match self {
+            Self::Counts { step, counts, .. } => {
+                let rate = |count: &u32| f64::from(*count) / step.seconds();
+                counts.iter().map(rate).collect()
+            }
+            Self::Rates { parts, .. } => parts.iter().map(|p| (p.1 + p.2) / 2.0).collect(),
+            Self::Mmpp { parts, process, .. } => {
+                parts.iter().map(|p| p.1 * process.mean_rate()).collect()
+            }
+        }
+    }
+
+    /// Checks that it has a length and rates.
+    ///
+    /// # Errors
+    /// [`ConfigProblem`] where a part has no length, or a rate is below zero or not finite.
+    pub fn check(&self) -> Result<(), ConfigProblem> {
+        let is_rate = |rate: f64| rate.is_finite() && rate >= 0.0;
+        let sound = match self {
+            Self::Counts { step, .. } => *step > Span::ZERO,
+            Self::Rates { parts, .. } => parts
+                .iter()
+                .all(|(span, from, to)| *span > Span::ZERO && is_rate(*from) && is_rate(*to)),
+            Self::Mmpp { parts, .. } => parts
+                .iter()
+                .all(|(span, factor)| *span > Span::ZERO && is_rate(*factor)),
+        };
+        if sound && self.length() > Span::ZERO {
+            return Ok(());
+        }
+        let text = "lengths must be above 0, rates 0 or more";
+        Err(problem("workload", text))
     }
 
     /// The arrival times, drawn from the stream `arrivals` of the seed.
@@ -94,6 +167,7 @@ impl Workload {
             offsets: Vec::new(),
             given: 0,
             clock: 0.0,
+            state: None,
         }
     }
 }
@@ -112,6 +186,8 @@ pub struct Arrivals<'a> {
     given: usize,
     /// Seconds into the open part.
     clock: f64,
+    /// The state of a process that jumps.
+    state: Option<usize>,
 }
 
 impl Arrivals<'_> {
@@ -185,10 +261,35 @@ impl Arrivals<'_> {
                 self.clock += ahead;
                 return Some(self.begin + (self.clock * 1e9) as i64);
             }
-            // No memory: at the edge of a part the process begins anew.
-            self.begin += span.nanos();
-            self.bin += 1;
-            self.clock = 0.0;
+            self.open_next(span);
+        }
+    }
+
+    /// No memory: at the edge of a part the process begins anew.
+    fn open_next(&mut self, span: Span) {
+        self.begin += span.nanos();
+        self.bin += 1;
+        self.clock = 0.0;
+    }
+
+    fn next_of_states(&mut self, parts: &[(Span, f64)], process: &Mmpp) -> Option<i64> {
+        loop {
+            let (span, factor) = *parts.get(self.bin)?;
+            let state = match self.state {
+                Some(state) => state,
+                None => process.begin(&mut self.stream),
+            };
+            let (ahead, jump) = process.step(state, factor, &mut self.stream);
+            self.state = Some(state);
+            if self.clock + ahead >= span.seconds() {
+                self.open_next(span);
+                continue;
+            }
+            self.clock += ahead;
+            match jump {
+                Some(next) => self.state = Some(next),
+                None => return Some(self.begin + (self.clock * 1e9) as i64),
+            }
         }
     }
 }
@@ -211,6 +312,7 @@ impl Iterator for Arrivals<'_> {
                 ..
             } => self.next_counted(step.nanos(), counts, *within),
             Workload::Rates { parts, .. } => self.next_of_rate(parts),
+            Workload::Mmpp { parts, process, .. } => self.next_of_states(parts, process),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! When requests come.
 
 mod arrival;
+mod mmpp;
 pub mod sample;
 
 pub use arrival::{Arrivals, Within, Workload};
+pub use mmpp::{Mmpp, MmppError};

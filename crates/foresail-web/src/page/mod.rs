@@ -2,5 +2,6 @@
 
 pub mod axis;
 pub mod chart;
+pub mod own;
 pub mod run;
 pub mod text;

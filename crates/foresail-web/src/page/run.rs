@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::chart::colour;
+use super::own;
 use super::text::{escape, number};
 use crate::figure::Figure;
 use crate::read_model::{Better, Measure, RunReport};
@@ -28,6 +29,7 @@ pub fn render(run: &RunReport, figures: &[Figure]) -> String {
         paragraphs(&run.notes),
     );
     page.push_str(&facts(run));
+    page.push_str(&run.own.as_ref().map_or_else(String::new, own::section));
     page.push_str(&section(figures, "cost-slo"));
     page.push_str(&table(run));
     page.push_str(&section(figures, "waits"));
@@ -288,6 +290,7 @@ mod tests {
             command: "foresail compare".to_owned(),
             assumptions: vec![],
             policies: (0..policies).map(policy).collect(),
+            own: None,
             frontier: vec![FrontierPoint {
                 target_percent: 50,
                 down_window_seconds: 0,

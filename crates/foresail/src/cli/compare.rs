@@ -40,7 +40,7 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
     // The place is tried before the work, so that nobody waits for nothing.
     drop(foresail_adapters::atomic::ResultsFolder::begin(&args.out)?);
     let plan = plan(&options)?;
-    let bar = progress::bar(runs(&plan), "Comparing");
+    let bar = progress::bar(runs(&options, &plan), "Comparing");
     let done = |name: &str| bar.step(name);
     let comparison = compare(&options, &plan, &command(), &done)?;
     bar.finish();
@@ -54,6 +54,14 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
             writeln!(out, "\n{}", report.headline)?;
             for note in &report.notes {
                 writeln!(out, "{note}")?;
+            }
+            if let Some(own) = &report.own {
+                writeln!(out, "\nYour HPA {}:", own.name)?;
+                for sentence in own.verdict.iter().chain([&own.basis]) {
+                    writeln!(out, "{sentence}")?;
+                }
+                let manifest = args.out.join(files::MANIFEST);
+                writeln!(out, "apply: kubectl apply -f {}", manifest.display())?;
             }
             writeln!(out, "report: {}", place.display())?;
         }
@@ -72,7 +80,8 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
                 })
                 .collect();
             let frontier = &report.frontier;
-            let value = json!({"v": 1, "headline": report.headline, "policies": policies, "frontier": frontier});
+            let own = &report.own;
+            let value = json!({"v": 1, "headline": report.headline, "policies": policies, "frontier": frontier, "own": own});
             writeln!(out, "{value}")?;
         }
     }
@@ -83,9 +92,14 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
 }
 
 /// Runs that the progress bar counts: the policies and the settings of the frontier.
-fn runs(plan: &Plan) -> u64 {
-    let settings = foresail_sim::experiment::policy::FRONTIER_TARGETS.len()
-        * foresail_sim::experiment::policy::FRONTIER_WINDOWS.len();
+fn runs(options: &Options, plan: &Plan) -> u64 {
+    let settings = match &options.own {
+        Some(own) => crate::compare::settings_tried(plan, own),
+        None => {
+            foresail_sim::experiment::policy::FRONTIER_TARGETS.len()
+                * foresail_sim::experiment::policy::FRONTIER_WINDOWS.len()
+        }
+    };
     (plan.policies.len() + settings) as u64
 }
 

@@ -223,9 +223,12 @@ fn basis(basis: &BasisTold) -> String {
             target_value,
             panicking,
             burst,
+            quotient,
+            held,
         } => format!(
-            "in flight: stable {stable}, panic {panic}, {target_value} per replica{}; burst capacity {burst}",
-            if *panicking { ", panicking" } else { "" }
+            "in flight: stable {stable}, panic {panic}, {target_value} per replica = {quotient}{}{}; burst capacity {burst}",
+            if *panicking { ", panicking" } else { "" },
+            held.map_or_else(String::new, |h| format!(", {}", h.clause()))
         ),
         BasisTold::Schedule { rule } => format!("rule {rule}"),
         BasisTold::Trial { trial, spend } => format!("trial {trial}, costs {spend}"),

@@ -10,14 +10,15 @@ use foresail_core::engine::{Engine, Input, Tick};
 use foresail_core::explain::Identity;
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
-use foresail_sim::driver::{EnginePilot, Listener, Story};
+use foresail_sim::driver::{Listener, Story};
+use foresail_sim::experiment::run::pilot;
 use foresail_sim::simulation;
 use foresail_web::page::text::number;
 use rayon::prelude::*;
 use serde_json::json;
 
 use crate::cli::{Output, progress};
-use crate::compare::{Options, Plan, RunArgs, measures, plan, policies_of};
+use crate::compare::{Options, Plan, RunArgs, measures, plan, policies_of, scenario};
 use crate::exit::Code;
 use crate::record::Recorder;
 
@@ -28,9 +29,52 @@ pub enum Log {
     Short,
 }
 
+/// Flags that say what a scenario says.
+const OF_THE_SCENARIO: [&str; 36] = [
+    "trace",
+    "prometheus",
+    "query",
+    "format",
+    "functions",
+    "durations",
+    "memory",
+    "skip_bad_rows",
+    "gaps",
+    "arrivals",
+    "schedule",
+    "slo",
+    "service",
+    "service_shape",
+    "concurrency",
+    "cpu_per_request",
+    "cpu_request",
+    "memory_request",
+    "startup",
+    "startup_shape",
+    "startup_cpu",
+    "queue",
+    "queue_max",
+    "timeout",
+    "sync",
+    "scrape",
+    "metric_window",
+    "metric_delay",
+    "metric_loss",
+    "cost_per_replica_hour",
+    "prices",
+    "min",
+    "max",
+    "hpa_target",
+    "quick",
+    "config",
+];
+
 /// Run policies on a workload over several seeds
 #[derive(Args, Debug)]
 pub struct SimulateArgs {
+    /// A scenario: workload, cluster, pipeline, policies and faults in one YAML file
+    #[arg(value_name = "SCENARIO", conflicts_with_all = OF_THE_SCENARIO)]
+    scenario: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
     /// Seeds, counted up from --seed
@@ -60,10 +104,10 @@ struct Run {
 /// # Errors
 /// Where the workload cannot be read or a policy not be run.
 pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Code> {
-    let options = Options::new(args.run.clone())?;
+    let options = options_of(args)?;
     anyhow::ensure!(args.seeds > 0, "--seeds 0: must be 1 or more");
     let output = Output::of(args.output, &options.settings)?;
-    let first = plan(&options)?;
+    let first = plan_of(args, &options)?;
     if args.record.is_some() || args.log.is_some() {
         watch(args, &options, &first)?;
     }
@@ -79,15 +123,31 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Code> {
         let mut options = options.clone();
         options.seed = Seed(seed);
         let plan = if args.seeds > 1 && first.is_sample {
-            plan(&options)?
+            plan_of(args, &options)?
         } else {
             plan_again(&first)
         };
-        runs.extend(run_seed(&options, &plan, seed, &|| bar.step(""))?);
+        runs.extend(run_seed(&plan, seed, &|| bar.step(""))?);
     }
     bar.finish();
     print(&runs, output, out)?;
     Ok(Code::Done)
+}
+
+/// Options as the flags have them; a scenario's seed where no flag gives one.
+fn options_of(args: &SimulateArgs) -> Result<Options> {
+    let mut options = Options::new(args.run.clone())?;
+    if let Some(path) = args.scenario.as_ref().filter(|_| args.run.seed.is_none()) {
+        options.seed = Seed(scenario::read(path)?.seed);
+    }
+    Ok(options)
+}
+
+fn plan_of(args: &SimulateArgs, options: &Options) -> Result<Plan> {
+    match &args.scenario {
+        Some(path) => scenario::plan(path, options),
+        None => plan(options),
+    }
 }
 
 /// The same plan for another seed: a trace's counts do not depend on it.
@@ -102,12 +162,7 @@ fn plan_again(plan: &Plan) -> Plan {
     }
 }
 
-fn run_seed(
-    options: &Options,
-    plan: &Plan,
-    seed: u64,
-    step: &(dyn Fn() + Sync),
-) -> Result<Vec<Run>> {
+fn run_seed(plan: &Plan, seed: u64, step: &(dyn Fn() + Sync)) -> Result<Vec<Run>> {
     let pairs: Vec<_> = plan
         .items
         .iter()
@@ -125,7 +180,7 @@ fn run_seed(
                 foresail_sim::driver::Deaf,
             )?;
             step();
-            let figures = measures(&measured, &options.slo.to_string());
+            let figures = measures(&measured, &item.setup.cluster.slo.to_string());
             let figures = figures
                 .into_iter()
                 .map(|m| (m.key, m.value, m.digits))
@@ -203,8 +258,7 @@ fn watch(args: &SimulateArgs, options: &Options, plan: &Plan) -> Result<()> {
             log: args.log.is_some(),
             identity: identity.clone(),
         };
-        let request = item.setup.cluster.cpu_request_millicores;
-        let mut pilot = EnginePilot::new(engine, request, policy.reads_cpu, watcher);
+        let mut pilot = pilot(item, policy, engine, watcher);
         let mut cluster = item.setup.cluster.clone();
         cluster.initial = policy.initial;
         simulation::run(

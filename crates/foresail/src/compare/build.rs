@@ -16,6 +16,7 @@ use super::listen::Rows;
 use super::measures::measures;
 use super::options::Options;
 use super::plan::{Plan, policies_of, rates};
+use super::verdict::{self, Case, Tried};
 
 /// The most buckets of a series in the report.
 const BUCKETS_MAX: usize = 1500;
@@ -58,10 +59,19 @@ pub fn compare(
             outcome.map(|o| (named(&plan.items[0]), o))
         })
         .collect();
-    let frontier = run_frontier(options, plan, done)?;
+    let tried = match &options.own {
+        Some(own) => verdict::search(plan, own, options, done)?,
+        None => Vec::new(),
+    };
+    let frontier = if tried.is_empty() {
+        run_frontier(options, plan, done)?
+    } else {
+        tried.iter().map(point).collect()
+    };
     let mut policies = Vec::new();
     let mut rows = Vec::new();
     let mut workload = None;
+    let mut kept = Vec::new();
     for run in runs {
         let (
             policy,
@@ -73,6 +83,9 @@ pub fn compare(
         let workload = workload.get_or_insert_with(|| workload_report(plan, &measured));
         let told = told(&listeners, workload);
         rows.extend(listeners);
+        if options.own.is_some() {
+            kept.push((policy.name.clone(), measured.clone()));
+        }
         let looks = policy.reads_cpu || policy.pipeline.concurrency;
         let pipeline = if looks {
             policy.pipeline.text()
@@ -97,8 +110,24 @@ pub fn compare(
         notes
             .push("Policy schedule is left out: no rules were given (--schedule FILE).".to_owned());
     }
+    let measured_of = |name: &str| kept.iter().find(|(n, _)| n == name).map(|(_, m)| m);
+    let own = match (&options.own, measured_of("hpa")) {
+        (Some(own), Some(yours)) => Some(
+            Case {
+                plan,
+                own,
+                options,
+                yours,
+                predictive: measured_of("predictive-hpa"),
+                tried: &tried,
+            }
+            .judge()?,
+        ),
+        _ => None,
+    };
     let report = RunReport {
         v: VERSION,
+        own,
         title: plan.name.clone(),
         headline,
         notes,
@@ -113,6 +142,15 @@ pub fn compare(
         report,
         ticks: Rows::table(rows),
     })
+}
+
+fn point(tried: &Tried) -> FrontierPoint {
+    FrontierPoint {
+        target_percent: tried.choice.target_percent,
+        down_window_seconds: tried.choice.down_window_seconds.unwrap_or_default(),
+        cost: tried.cost,
+        violations_percent: tried.violations_percent,
+    }
 }
 
 fn run_frontier(
@@ -268,6 +306,8 @@ fn assumptions(options: &Options, plan: &Plan) -> Vec<Assumption> {
         foresail_sim::config::Shape::Lognormal(cv) => {
             format!("lognormal, coefficient of variation {cv}")
         }
+        foresail_sim::config::Shape::Gamma(cv) => format!("gamma, coefficient of variation {cv}"),
+        foresail_sim::config::Shape::Table(_) => "the trace's percentiles".to_owned(),
     };
     let absent = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     let own = if options.args.durations.is_some() {
@@ -360,7 +400,7 @@ fn assumptions(options: &Options, plan: &Plan) -> Vec<Assumption> {
         ),
         one(
             "arrivals within a step",
-            format!("{:?}", options.args.arrivals),
+            options.args.arrivals.to_string(),
             "--arrivals",
         ),
         one("seed", options.seed.0.to_string(), "--seed"),

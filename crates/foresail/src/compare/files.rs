@@ -15,6 +15,9 @@ use rayon::prelude::*;
 /// Name of the table of ticks.
 pub const TICKS: &str = "ticks.parquet";
 
+/// Name of the manifest with the best plain settings, where the user's own HPA was judged.
+pub const MANIFEST: &str = "hpa-best.yaml";
+
 /// `summary.csv` as a table: one row per policy.
 #[must_use]
 pub fn summary(report: &RunReport) -> Table {
@@ -61,6 +64,9 @@ pub fn write(report: &RunReport, ticks: &[u8], target: &Path) -> Result<()> {
     let table = summary(report);
     folder.write("summary.csv", |w| table.write_csv(w))?;
     folder.write(TICKS, |w| w.write_all(ticks))?;
+    if let Some(own) = &report.own {
+        folder.write(MANIFEST, |w| w.write_all(own.manifest.as_bytes()))?;
+    }
     let model = serde_json::to_vec(report).context("the report's model cannot be written")?;
     folder.write(MARKER, |w| w.write_all(&model))?;
     folder.commit()?;

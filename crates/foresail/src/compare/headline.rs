@@ -106,42 +106,62 @@ pub(super) fn headline(
     (sentence, against_frontier(&all, frontier))
 }
 
-/// For each policy that is no plain HPA: what the same money buys on the HPA's frontier.
+/// For each policy that is no plain HPA: whether it lies below the line of the plain HPAs tried.
+///
+/// The line is the one that the figure draws: straight between neighbours, so that a policy which
+/// costs a little less than the next setting is not praised for the gap.
 fn against_frontier(policies: &[Candidate], frontier: &[FrontierPoint]) -> Vec<String> {
     let line = non_dominated(frontier);
     let mut better = Vec::new();
     let mut worse = Vec::new();
     for policy in policies.iter().filter(|p| p.name != "hpa") {
-        // The best that a plain HPA does for no more money.
-        let affordable = line.iter().rev().find(|p| p.cost <= policy.cost);
-        match affordable {
-            None => {}
-            Some(hpa) if (policy.share - hpa.violations_percent).abs() < SAME_PERCENT => {}
-            Some(hpa) if policy.share < hpa.violations_percent => better.push(policy.name.as_str()),
-            Some(hpa) => worse.push(format!(
-                "{} ({} % against {} % at {} %, {} s)",
+        let Some(share) = on_line(&line, policy.cost) else {
+            continue;
+        };
+        if (policy.share - share).abs() < SAME_PERCENT {
+            continue;
+        }
+        if policy.share < share {
+            better.push(policy.name.as_str());
+        } else {
+            worse.push(format!(
+                "{} ({} % against about {} %)",
                 policy.name,
                 number(policy.share, 2),
-                number(hpa.violations_percent, 2),
-                hpa.target_percent,
-                hpa.down_window_seconds
-            )),
+                number(share, 2)
+            ));
         }
     }
+    let tried = frontier.len();
     let mut notes = Vec::new();
     if !better.is_empty() {
         notes.push(format!(
-            "For its money no plain HPA keeps more than: {}.",
+            "Below the line of the {tried} plain-HPA settings that were tried: {}.",
             better.join(", ")
         ));
     }
     if !worse.is_empty() {
         notes.push(format!(
-            "A plain HPA breaks the promise less often for no more money than: {}.",
+            "Above it, so that a plain HPA breaks the promise less often for the same money: {}.",
             worse.join("; ")
         ));
     }
     notes
+}
+
+/// What the line gives at a cost, in percent; `None` for less money than its first point.
+///
+/// Between two points the share is interpolated as the figure draws it, on a logarithmic axis.
+fn on_line(line: &[&FrontierPoint], cost: f64) -> Option<f64> {
+    let next = line.partition_point(|p| p.cost <= cost);
+    let before = line.get(next.checked_sub(1)?)?;
+    let Some(after) = line.get(next) else {
+        return Some(before.violations_percent);
+    };
+    let part = (cost - before.cost) / (after.cost - before.cost);
+    let logarithm = |p: &FrontierPoint| p.violations_percent.max(SAME_PERCENT).ln();
+    let between = logarithm(before) + part * (logarithm(after) - logarithm(before));
+    Some(between.exp())
 }
 
 #[cfg(test)]
@@ -179,6 +199,27 @@ mod tests {
             cost,
             violations_percent,
         }
+    }
+
+    #[test]
+    fn a_policy_is_praised_only_below_the_line_between_two_settings() {
+        let line = [hpa(88.0, 11.8), hpa(100.5, 5.4)];
+        let told = |cost, share| {
+            let (_, notes) = headline(
+                &[policy("p", cost, share)],
+                &line,
+                &"wait<200ms:99%".parse().unwrap(),
+            );
+            notes.join(" ")
+        };
+        assert!(
+            told(100.0, 8.6).contains("Above it"),
+            "{}",
+            told(100.0, 8.6)
+        );
+        assert!(told(100.0, 5.0).contains("Below the line"));
+        assert!(told(80.0, 50.0).is_empty(), "less money than any setting");
+        assert!(told(200.0, 5.3).contains("Below the line"));
     }
 
     #[test]

@@ -38,6 +38,6 @@ pub fn measures(m: &Measures, slo: &str) -> Vec<Measure> {
         one("over_accuracy_percent", "idle %", "mean excess of ready replicas over those that the minute's demand needs (SPEC elasticity, accuracy O)".to_owned(), m.elasticity.over_accuracy_percent, 1, Lower),
         one("under_time_percent", "time short %", "share of minutes with too few ready replicas (SPEC elasticity, timeshare U)".to_owned(), m.elasticity.under_time_percent, 1, Lower),
         one("over_time_percent", "time idle %", "share of minutes with more ready replicas than needed (SPEC elasticity, timeshare O)".to_owned(), m.elasticity.over_time_percent, 1, Neither),
-        one("unserved", "never served", "requests that were rejected, gave up, or still waited at the end".to_owned(), (m.requests.rejected + m.requests.timed_out + m.requests.waiting) as f64, 0, Lower),
+        one("unserved", "never served", "requests that were rejected, gave up, died with their pod, or still waited at the end".to_owned(), (m.requests.rejected + m.requests.timed_out + m.requests.crashed + m.requests.waiting) as f64, 0, Lower),
     ]
 }

@@ -4,33 +4,73 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use foresail_core::quantity::time::Span;
+use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::value::cost::Price;
 use foresail_core::value::slo::Slo;
 use foresail_models::rng::Seed;
 use foresail_sim::config::{Queueing, Shape};
-use foresail_sim::workload::Within;
+use foresail_sim::workload::{Mmpp, Within, Workload};
 
+use super::own_hpa::OwnHpa;
 use super::prometheus::RangeArgs;
 use crate::config::{Environment, Settings};
 
-/// How the requests of one step of a trace lie within it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// How the requests of a trace come: within each step, or by a process that jumps between states.
+#[derive(Clone, Debug, PartialEq)]
 pub enum ArrivalsArg {
-    /// Anywhere, independently.
-    Poisson,
-    /// At equal distances.
-    Uniform,
-    /// In clusters.
-    Bursty,
+    /// Each step has its count.
+    Within(Within),
+    /// The trace's rate, slower and faster by the states; a step's count is a mean.
+    Mmpp(Mmpp),
 }
 
-impl From<ArrivalsArg> for Within {
-    fn from(arg: ArrivalsArg) -> Self {
-        match arg {
-            ArrivalsArg::Poisson => Self::Poisson,
-            ArrivalsArg::Uniform => Self::Uniform,
-            ArrivalsArg::Bursty => Self::Bursty,
+impl std::str::FromStr for ArrivalsArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix("mmpp:")) {
+            ("poisson", _) => Ok(Self::Within(Within::Poisson)),
+            ("uniform", _) => Ok(Self::Within(Within::Uniform)),
+            ("bursty", _) => Ok(Self::Within(Within::Bursty)),
+            (_, Some(states)) => states.parse().map(Self::Mmpp).map_err(|e| e.to_string()),
+            _ => Err("write poisson, uniform, bursty or mmpp:RATE/STAY,RATE/STAY".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for ArrivalsArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Within(within) => write!(f, "{within:?}"),
+            Self::Mmpp(process) => write!(
+                f,
+                "MMPP of {} states around the trace's rate",
+                process.shares().len()
+            ),
+        }
+    }
+}
+
+impl ArrivalsArg {
+    /// Counts per step as a workload.
+    #[must_use]
+    pub fn workload(&self, start: Timestamp, step: Span, counts: Vec<u32>) -> Workload {
+        match self {
+            Self::Within(within) => Workload::Counts {
+                start,
+                step,
+                counts,
+                within: *within,
+            },
+            Self::Mmpp(process) => {
+                let mean = process.mean_rate() * step.seconds();
+                let part = |count: u32| (step, f64::from(count) / mean);
+                Workload::Mmpp {
+                    start,
+                    parts: counts.into_iter().map(part).collect(),
+                    process: process.clone(),
+                }
+            }
         }
     }
 }
@@ -55,26 +95,31 @@ pub enum QueueArg {
     PerPod,
 }
 
-/// Form of the distribution of a time.
+/// Form of the distribution of a time; `None` is that of the trace's percentiles.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ShapeArg(pub Shape);
+pub struct ShapeArg(pub Option<Shape>);
 
 impl std::str::FromStr for ShapeArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            None if text == "constant" => Ok(Self(Shape::Constant)),
-            None if text == "exponential" => Ok(Self(Shape::Exponential)),
-            Some(("lognormal", cv)) => {
+            None if text == "constant" => Ok(Self(Some(Shape::Constant))),
+            None if text == "exponential" => Ok(Self(Some(Shape::Exponential))),
+            None if text == "trace" => Ok(Self(None)),
+            Some((form @ ("lognormal" | "gamma"), cv)) => {
                 let cv = cv
                     .parse()
                     .map_err(|_| format!("`{cv}` is no coefficient of variation"))?;
-                Ok(Self(Shape::Lognormal(cv)))
+                Ok(Self(Some(match form {
+                    "gamma" => Shape::Gamma(cv),
+                    _ => Shape::Lognormal(cv),
+                })))
             }
-            _ => {
-                Err("write constant, exponential or lognormal:CV, such as lognormal:1.5".to_owned())
-            }
+            _ => Err(
+                "write constant, exponential, lognormal:CV, gamma:CV or trace, such as lognormal:1.5"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -105,12 +150,19 @@ pub struct RunArgs {
     /// What a gap of the trace means
     #[arg(long, value_enum, default_value_t = GapsArg::Error)]
     pub gaps: GapsArg,
-    /// How requests lie within a step of the trace
-    #[arg(long, value_enum, default_value_t = ArrivalsArg::Poisson)]
+    /// How requests lie within a step of the trace: poisson, uniform, bursty, or
+    /// mmpp:RATE/STAY,RATE/STAY for states of relative rates and mean stays
+    #[arg(long, value_name = "FORM", default_value = "poisson")]
     pub arrivals: ArrivalsArg,
     /// Policies to run: all, or names with commas between
     #[arg(long, value_name = "LIST", default_value = "all")]
     pub policies: String,
+    /// Your own HPA's manifest: policy hpa is run with it, and the report judges it
+    #[arg(long, value_name = "FILE")]
+    pub hpa: Option<PathBuf>,
+    /// Requests per second that one replica serves for ever; sets concurrency and CPU per request
+    #[arg(long, value_name = "RATE")]
+    pub capacity: Option<f64>,
     /// YAML file with the rules of policy schedule
     #[arg(long, value_name = "FILE")]
     pub schedule: Option<PathBuf>,
@@ -123,7 +175,8 @@ pub struct RunArgs {
     /// Mean time that a request is served [default: 100ms; the sample: 2s]
     #[arg(long)]
     pub service: Option<Span>,
-    /// Form of the service time: constant, exponential or lognormal:CV
+    /// Form of the service time: constant, exponential, lognormal:CV, gamma:CV, or trace for that
+    /// of the percentiles in --durations
     #[arg(long, default_value = "exponential")]
     pub service_shape: ShapeArg,
     /// Requests that a pod serves at once [default: 10; the sample: 2]
@@ -222,6 +275,8 @@ pub struct Options {
     pub hpa_target: u32,
     /// Where requests wait.
     pub queueing: Queueing,
+    /// The user's own HPA.
+    pub own: Option<OwnHpa>,
 }
 
 /// A file of prices.
@@ -287,10 +342,21 @@ impl Options {
             cpu_core_hour: settings.parse("cost.cpu_core_hour")?,
             memory_gib_hour: settings.parse("cost.memory_gib_hour")?,
         };
-        let bounds = (
-            settings.parse("simulate.min")?,
-            settings.parse("simulate.max")?,
-        );
+        let own = args
+            .hpa
+            .as_deref()
+            .map(|path| OwnHpa::read(path, args.cpu_request));
+        let own = own.transpose()?;
+        let (bounds, hpa_target) = match &own {
+            Some(own) => (own.bounds, own.target_percent),
+            None => (
+                (
+                    settings.parse("simulate.min")?,
+                    settings.parse("simulate.max")?,
+                ),
+                settings.parse("simulate.hpa_target")?,
+            ),
+        };
         let queueing = match args.queue {
             QueueArg::Central => Queueing::Central,
             QueueArg::PerPod => Queueing::PerPod,
@@ -303,8 +369,9 @@ impl Options {
             sync: settings.parse("simulate.sync")?,
             metric_delay: settings.parse("simulate.metric_delay")?,
             bounds,
-            hpa_target: settings.parse("simulate.hpa_target")?,
+            hpa_target,
             queueing,
+            own,
             args,
             settings,
         };
@@ -313,6 +380,7 @@ impl Options {
     }
 
     fn check(&self) -> Result<()> {
+        self.check_own()?;
         let (min, max) = self.bounds;
         if max == 0 || min > max {
             bail!("--min {min} is above --max {max}, or --max is 0: raise --max or lower --min");
@@ -331,8 +399,31 @@ impl Options {
         if !self.price.is_valid() {
             bail!("prices must be 0 or more: {:?}", self.price);
         }
+        if self.args.startup_shape.0.is_none() {
+            bail!("--startup-shape trace: a trace knows no start-up; name another form");
+        }
         if self.args.functions == Some(0) {
             bail!("--functions 0: must be 1 or more");
+        }
+        Ok(())
+    }
+
+    fn check_own(&self) -> Result<()> {
+        let args = &self.args;
+        if let Some(capacity) = args.capacity
+            && !(capacity.is_finite() && (1e-6..=1e9).contains(&capacity))
+        {
+            bail!("--capacity {capacity}: must be above 0, in requests per second");
+        }
+        if self.own.is_some() {
+            let twice = [
+                ("--min", args.min.is_some()),
+                ("--max", args.max.is_some()),
+                ("--hpa-target", args.hpa_target.is_some()),
+            ];
+            if let Some((flag, _)) = twice.iter().find(|(_, given)| *given) {
+                bail!("{flag} stands in the HPA's manifest: change it there, or leave --hpa out");
+            }
         }
         Ok(())
     }

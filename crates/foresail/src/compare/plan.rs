@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, bail};
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::Span;
+use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::SpecProblem;
-use foresail_sim::config::{ClusterConfig, Pipeline, Times};
+use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
 use foresail_sim::experiment::{Item, Policy, Setup, default_policies};
-use foresail_sim::workload::Workload;
 use serde_json::Value;
 
 use super::options::Options;
@@ -18,6 +18,8 @@ pub(super) struct Defaults {
     pub(super) service: Span,
     pub(super) concurrency: u32,
     pub(super) cpu_per_request: Span,
+    /// Form of the service time where the trace knows it.
+    pub(super) shape: Shape,
 }
 
 /// What is to be run.
@@ -40,24 +42,22 @@ pub struct Plan {
 /// Builds a setup of flags, settings and the workload's own defaults.
 pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults) -> Setup {
     let args = &options.args;
+    let one = Served::of(options, defaults);
     let cluster = ClusterConfig {
         service: Times {
-            mean: args.service.unwrap_or(defaults.service),
-            shape: args.service_shape.0,
+            mean: one.service,
+            shape: args.service_shape.0.unwrap_or(defaults.shape),
         },
-        concurrency: args.concurrency.unwrap_or(defaults.concurrency),
+        concurrency: one.concurrency,
         queueing: options.queueing,
         queue_max: args.queue_max,
         timeout: args.timeout,
         cpu_request_millicores: args.cpu_request,
-        cpu_per_request: args
-            .cpu_per_request
-            .or(args.service)
-            .unwrap_or(defaults.cpu_per_request),
+        cpu_per_request: one.cpu_per_request,
         memory_request_gib: args.memory_request,
         startup: Times {
             mean: options.startup,
-            shape: args.startup_shape.0,
+            shape: args.startup_shape.0.unwrap_or_default(),
         },
         startup_cpu_millicores: args.startup_cpu,
         initial: options.bounds.0,
@@ -83,6 +83,51 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
         hpa_target_percent: options.hpa_target,
         schedule,
         target,
+        own: options.own.as_ref().map(|own| own.spec.clone()),
+    }
+}
+
+/// How one pod serves requests.
+struct Served {
+    service: Span,
+    concurrency: u32,
+    cpu_per_request: Span,
+}
+
+impl Served {
+    /// Of the flags, and of a given capacity where those say nothing else.
+    ///
+    /// A capacity of C requests per second keeps a pod's CPU request busy, and as many slots as the
+    /// service time fills at that rate; the service time is stretched to fill them exactly.
+    fn of(options: &Options, defaults: &Defaults) -> Self {
+        let args = &options.args;
+        let mut one = Self {
+            service: args.service.unwrap_or(defaults.service),
+            concurrency: args.concurrency.unwrap_or(defaults.concurrency),
+            cpu_per_request: args
+                .cpu_per_request
+                .or(args.service)
+                .unwrap_or(defaults.cpu_per_request),
+        };
+        let Some(capacity) = args.capacity else {
+            return one;
+        };
+        if args.concurrency.is_none() {
+            let slots = capacity * one.service.seconds();
+            one.concurrency = Replicas::covering(slots, 1.0)
+                .map_or(1, Replicas::get)
+                .max(1);
+        }
+        let exact = |seconds: f64| Span::from_seconds_f64(seconds);
+        if args.service.is_none() {
+            let filled = exact(f64::from(one.concurrency) / capacity);
+            one.service = filled.unwrap_or(one.service);
+        }
+        if args.cpu_per_request.is_none() {
+            let cpu = exact(f64::from(args.cpu_request) / 1000.0 / capacity);
+            one.cpu_per_request = cpu.unwrap_or(one.cpu_per_request);
+        }
+        one
     }
 }
 
@@ -90,14 +135,7 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
 #[must_use]
 pub(super) fn rates(item: &Item) -> (f64, f64) {
     let mean = item.workload.expected() / item.workload.length().seconds();
-    let first = match &item.workload {
-        Workload::Counts { step, counts, .. } => {
-            let steps = counts.len().min(5);
-            let sum: f64 = counts.iter().take(steps).map(|c| f64::from(*c)).sum();
-            sum / (step.seconds() * steps.max(1) as f64)
-        }
-        Workload::Rates { parts, .. } => parts.first().map_or(0.0, |p| p.1),
-    };
+    let first = item.workload.first_rate();
     (mean, first)
 }
 
@@ -157,6 +195,12 @@ pub fn plan(options: &Options) -> Result<Plan> {
         }
     }
     plan.policies = chosen(options, &plan)?;
+    if let Some(own) = &options.own {
+        if !plan.policies.iter().any(|p| p == "hpa") {
+            bail!("--hpa is judged by running it: add hpa to --policies");
+        }
+        plan.notes.extend(own.notes.iter().cloned());
+    }
     check(&plan)?;
     Ok(plan)
 }
@@ -176,7 +220,7 @@ fn sample_plan(options: &Options) -> Plan {
     }
 }
 
-fn chosen(options: &Options, plan: &Plan) -> Result<Vec<String>> {
+pub(super) fn chosen(options: &Options, plan: &Plan) -> Result<Vec<String>> {
     let known: Vec<String> = plan
         .items
         .first()
@@ -217,7 +261,7 @@ fn chosen(options: &Options, plan: &Plan) -> Result<Vec<String>> {
 }
 
 /// Everything that a run would refuse, before anything is run.
-fn check(plan: &Plan) -> Result<()> {
+pub(super) fn check(plan: &Plan) -> Result<()> {
     for item in &plan.items {
         let cluster = &item.setup.cluster;
         cluster

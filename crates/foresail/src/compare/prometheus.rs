@@ -11,7 +11,6 @@ use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_sim::experiment::Item;
-use foresail_sim::workload::Workload;
 
 use super::options::{GapsArg, Options};
 use super::plan::{Plan, setup_of};
@@ -303,12 +302,7 @@ pub(super) fn read(options: &Options) -> Result<Plan> {
     let target = TargetId::new("prometheus/Workload/workload");
     let item = Item {
         id: "workload".to_owned(),
-        workload: Workload::Counts {
-            start,
-            step,
-            counts,
-            within: options.args.arrivals.into(),
-        },
+        workload: options.args.arrivals.workload(start, step, counts),
         setup: setup_of(options, target, &DEFAULTS),
     };
     Ok(Plan {

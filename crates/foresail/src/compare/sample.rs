@@ -2,8 +2,9 @@
 
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::Span;
+use foresail_sim::config::Shape;
 use foresail_sim::experiment::{Item, Setup};
-use foresail_sim::workload::{Workload, sample};
+use foresail_sim::workload::sample;
 use serde_json::{Value, json};
 
 use super::options::Options;
@@ -17,6 +18,7 @@ pub(super) const DEFAULTS: Defaults = Defaults {
     service: Span::from_seconds(2),
     concurrency: 2,
     cpu_per_request: Span::from_seconds(1),
+    shape: Shape::Exponential,
 };
 
 /// The sample as one item.
@@ -32,12 +34,10 @@ pub(super) fn item(options: &Options) -> Item {
     if setup.schedule.is_empty() {
         setup.schedule = schedule();
     }
-    let workload = Workload::Counts {
-        start: sample::START,
-        step: rates.step(),
-        counts,
-        within: options.args.arrivals.into(),
-    };
+    let workload = options
+        .args
+        .arrivals
+        .workload(sample::START, rates.step(), counts);
     Item {
         id: "web".to_owned(),
         workload,

@@ -9,9 +9,10 @@ use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::Span;
 use foresail_core::quantity::trace::TraceItem;
+use foresail_sim::config::Shape;
 use foresail_sim::experiment::Item;
 use foresail_sim::rng::Stream;
-use foresail_sim::workload::Workload;
+use foresail_sim::service::times_of;
 
 use super::options::{GapsArg, Options, RunArgs};
 use super::plan::{Defaults, setup_of};
@@ -24,6 +25,7 @@ pub(super) const DEFAULTS: Defaults = Defaults {
     service: Span::from_millis(100),
     concurrency: 10,
     cpu_per_request: Span::from_millis(100),
+    shape: Shape::Exponential,
 };
 
 /// What was read of a trace.
@@ -127,12 +129,10 @@ fn to_item(mut item: TraceItem, options: &Options, known: &Known) -> Result<Item
     azure2019::join(&mut item, &known.durations, &known.memory);
     let counts = whole_counts(&item.id, &item.demand, options)?;
     let mut defaults = DEFAULTS;
-    if let Some(durations) = &item.durations
-        && durations.average > 0.0
-        && let Some(mean) = Span::from_seconds_f64(durations.average / 1000.0)
-    {
-        defaults.service = mean;
-        defaults.cpu_per_request = mean;
+    if let Some(times) = item.durations.as_ref().and_then(times_of) {
+        defaults.service = times.mean;
+        defaults.cpu_per_request = times.mean;
+        defaults.shape = times.shape;
     }
     let short: String = item
         .id
@@ -148,15 +148,9 @@ fn to_item(mut item: TraceItem, options: &Options, known: &Known) -> Result<Item
         &defaults,
     );
     let (start, step) = (item.demand.start(), item.demand.step());
-    let within = options.args.arrivals.into();
     Ok(Item {
         id: item.id,
-        workload: Workload::Counts {
-            start,
-            step,
-            counts,
-            within,
-        },
+        workload: options.args.arrivals.workload(start, step, counts),
         setup,
     })
 }

@@ -1,4 +1,5 @@
-//! The simulator against queueing theory: Erlang C, Little's law, conservation.
+//! The simulator against queueing theory: Erlang C, Pollaczek–Khinchine, a late server, Little's
+//! law, conservation.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,6 +9,8 @@
     reason = "tests may fail loudly"
 )]
 
+mod queues;
+
 use foresail_core::quantity::time::Span;
 use foresail_core::value::capacity::erlang_c;
 use foresail_models::rng::Seed;
@@ -15,37 +18,11 @@ use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
 use foresail_sim::metrics::measure::Measures;
 use foresail_sim::simulation::{Unpiloted, run};
 use foresail_sim::workload::Workload;
+use queues::{BATCHES, interval, pollaczek_khinchine, simulated_startup_wait, startup_wait};
 
-/// M/M/c with a mean service of one second; the promise `wait<1ns` counts who waits at all.
+/// M/M/c with a mean service of one second.
 fn queue(servers: u32, rho: f64, length: i64, seed: u64) -> Measures {
-    let config = ClusterConfig {
-        service: Times {
-            mean: Span::from_seconds(1),
-            shape: Shape::Exponential,
-        },
-        concurrency: 1,
-        initial: servers,
-        slo: "wait<1ns:99%".parse().unwrap(),
-        ..ClusterConfig::default()
-    };
-    let workload = Workload::poisson(rho * f64::from(servers), Span::from_seconds(length));
-    run(
-        &config,
-        &Pipeline::default(),
-        &workload,
-        Seed(seed),
-        &mut Unpiloted,
-    )
-    .unwrap()
-}
-
-/// Mean and half-width of the 99.9 % interval over independent batches.
-fn interval(batches: &[f64]) -> (f64, f64) {
-    let n = batches.len() as f64;
-    let mean = batches.iter().sum::<f64>() / n;
-    let variance = batches.iter().map(|b| (b - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    // Student's t at 0.9995 with 19 degrees of freedom.
-    (mean, 3.883 * (variance / n).sqrt())
+    queues::queue(servers, rho, Shape::Exponential, length, seed)
 }
 
 #[test]
@@ -62,7 +39,7 @@ fn waits_agree_with_erlang_c_at_eight_settings() {
     ] {
         let theory = erlang_c(rho * f64::from(servers), servers).unwrap();
         let length = (100_000.0 / (rho * f64::from(servers))) as i64;
-        let batches: Vec<Measures> = (0..20)
+        let batches: Vec<Measures> = (0..BATCHES)
             .map(|seed| queue(servers, rho, length, 1000 + seed))
             .collect();
         let waited: Vec<f64> = batches
@@ -84,6 +61,51 @@ fn waits_agree_with_erlang_c_at_eight_settings() {
             (mean - theory.mean_wait).abs() <= half,
             "M/M/{servers} {rho}: mean wait {mean} ± {half}, theory {}",
             theory.mean_wait
+        );
+    }
+}
+
+#[test]
+fn one_server_waits_as_pollaczek_and_khinchine_say() {
+    for (shape, cv) in [
+        (Shape::Constant, 0.0),
+        (Shape::Gamma(0.5), 0.5),
+        (Shape::Gamma(1.5), 1.5),
+        (Shape::Lognormal(0.7), 0.7),
+        (Shape::Lognormal(1.5), 1.5),
+    ] {
+        for rho in [0.5, 0.8] {
+            let length = (100_000.0 / rho) as i64;
+            let waits: Vec<f64> = (0..BATCHES)
+                .map(|seed| queues::queue(1, rho, shape, length, 2000 + seed))
+                .map(|m| m.wait.mean_seconds().unwrap())
+                .collect();
+            let (mean, half) = interval(&waits);
+            let theory = pollaczek_khinchine(rho, cv);
+            assert!(
+                (mean - theory).abs() <= half && half < 0.12 * theory,
+                "{shape:?} at {rho}: {mean} ± {half}, theory {theory}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_server_that_starts_late_costs_the_wait_that_theory_says() {
+    for (rho, shape) in [
+        (0.5, Shape::Exponential),
+        (0.8, Shape::Exponential),
+        (0.7, Shape::Constant),
+        (0.7, Shape::Gamma(1.5)),
+    ] {
+        let extra: Vec<f64> = (0..BATCHES)
+            .map(|seed| simulated_startup_wait(rho, 30, shape, 100, seed))
+            .collect();
+        let (mean, half) = interval(&extra);
+        let theory = startup_wait(rho, 30.0);
+        assert!(
+            (mean - theory).abs() <= half && half < 0.1 * theory,
+            "{shape:?} at {rho}: {mean} ± {half}, theory {theory}"
         );
     }
 }

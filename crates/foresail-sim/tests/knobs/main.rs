@@ -8,12 +8,22 @@
     reason = "tests may fail loudly"
 )]
 
+mod faults;
+mod places;
+
+use faults::{faulty, seconds};
+use foresail_core::propose::plan::{Axis, Setting};
 use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::{Quantity, Replicas, Unit};
 use foresail_models::rng::Seed;
-use foresail_sim::config::{ClusterConfig, Pipeline, Queueing, Shape, Times};
+use foresail_sim::config::{
+    ClusterConfig, CrashConfig, NodeConfig, Pipeline, Placement, Queueing, Shape, Times,
+};
+use foresail_sim::fault::Fault;
 use foresail_sim::metrics::measure::Measures;
 use foresail_sim::simulation::{Pilot, Seen, Unpiloted, run};
 use foresail_sim::workload::{Within, Workload};
+use places::times;
 
 fn load(rate: f64) -> Workload {
     Workload::poisson(rate, Span::from_seconds(4000))
@@ -55,7 +65,7 @@ struct Script {
 }
 
 impl Pilot for Script {
-    fn sync(&mut self, seen: &Seen<'_>) -> Option<u32> {
+    fn sync(&mut self, seen: &Seen<'_>) -> Option<Setting> {
         let now = seen.now.seconds_floor();
         for sample in seen.pods.iter().filter_map(|p| p.cpu) {
             self.samples += 1;
@@ -73,7 +83,7 @@ impl Pilot for Script {
             .iter()
             .rev()
             .find(|(at, _)| *at <= now)
-            .map(|(_, n)| *n)
+            .map(|(_, n)| Setting::replicas(Replicas::new(*n)))
     }
 }
 
@@ -477,6 +487,56 @@ fn arrivals_in_clusters_wait_longer_than_even_ones() {
 }
 
 #[test]
+fn arrivals_that_jump_between_states_wait_longer_than_poisson_of_the_same_rate() {
+    let wait = |workload: &Workload| {
+        let m = run(
+            &base(),
+            &Pipeline::default(),
+            workload,
+            Seed(4),
+            &mut Unpiloted,
+        )
+        .unwrap();
+        m.wait.mean_seconds().unwrap()
+    };
+    let length = Span::from_seconds(20_000);
+    let jumping = |rates: &str| Workload::Mmpp {
+        start: Timestamp::EPOCH,
+        parts: vec![(length, 1.0)],
+        process: rates.parse().unwrap(),
+    };
+    let even = wait(&Workload::poisson(8.0, length));
+    let (mild, wild) = (
+        wait(&jumping("4/60s,12/60s")),
+        wait(&jumping("1/60s,15/60s")),
+    );
+    assert!(even < mild && mild * 2.0 < wild, "{even} {mild} {wild}");
+    let brief = wait(&jumping("1/1s,15/1s"));
+    assert!(brief < wild / 2.0, "{brief}");
+}
+
+#[test]
+fn a_gamma_and_a_table_lengthen_the_tail_as_their_spread_says() {
+    let quantile = |shape, level| {
+        let service = Times {
+            mean: Span::from_millis(500),
+            shape,
+        };
+        let m = still(&ClusterConfig { service, ..base() }, 4.0);
+        m.latency.quantile_seconds(level).unwrap()
+    };
+    let [narrow, wide] = [0.3, 2.0].map(|cv| quantile(Shape::Gamma(cv), 0.99));
+    assert!(wide > 2.0 * narrow, "{narrow} {wide}");
+    let table = |high: f64| {
+        let points = [(0.0, 100.0), (50.0, 200.0), (99.0, 400.0), (100.0, high)];
+        let table = foresail_sim::service::Table::new(&points).unwrap();
+        quantile(Shape::Table(table), 0.95)
+    };
+    // The mean stays: a longer end leaves less for the rest.
+    assert!(table(40_000.0) < 0.9 * table(500.0));
+}
+
+#[test]
 fn knobs_out_of_their_range_are_named_with_the_mend() {
     let check = |config: ClusterConfig, want: &str| {
         let error = run(
@@ -524,6 +584,31 @@ fn knobs_out_of_their_range_are_named_with_the_mend() {
         },
         "timeout",
     );
+    let faults = |fault| faulty(vec![fault]);
+    let (from, until) = seconds(5000, 6000);
+    check(
+        faults(Fault::MetricsGap { from, until }),
+        "begin within the run",
+    );
+    let at = Span::from_seconds(10);
+    check(
+        faults(Fault::NodeLoss { at, nodes: 1 }),
+        "nodeLoss needs nodes",
+    );
+    let small = NodeConfig {
+        cpu_millicores: 500,
+        ..NodeConfig::default()
+    };
+    let on_small = ClusterConfig {
+        nodes: Some(small),
+        ..base()
+    };
+    check(on_small, "fits on no node");
+    let pull = ClusterConfig {
+        image_pull: Some(times(3)),
+        ..base()
+    };
+    check(pull, "imagePull: an image is pulled to a node");
     let lost = Pipeline {
         loss: 1.5,
         ..Pipeline::default()

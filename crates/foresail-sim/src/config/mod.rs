@@ -5,6 +5,15 @@ use foresail_core::value::cost::Price;
 use foresail_core::value::slo::{Measure, Slo};
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::Size;
+use crate::fault::Fault;
+use crate::service::Table;
+
+mod nodes;
+
+pub use crate::cluster::Placement;
+pub use nodes::{CrashConfig, NodeConfig};
+
 /// How a time is distributed around its mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +25,10 @@ pub enum Shape {
     Exponential,
     /// Lognormal with this coefficient of variation (standard deviation over mean).
     Lognormal(f64),
+    /// Gamma with this coefficient of variation.
+    Gamma(f64),
+    /// The form of a table of percentiles, scaled to the mean.
+    Table(Table),
 }
 
 /// A distribution of times.
@@ -60,12 +73,30 @@ pub struct ClusterConfig {
     /// CPU time that a mean request costs.
     #[serde(rename = "cpuPerRequestSeconds")]
     pub cpu_per_request: Span,
-    /// Memory request of a pod in GiB; only its price counts.
+    /// Memory request of a pod in GiB: its price counts, and the room that it takes on a node.
     pub memory_request_gib: f64,
+    /// `true`: requests in service that want more CPU than the pod asked for slow each other down.
+    ///
+    /// Each wants the share of a core that a mean request uses; `n` of them are served at a speed of
+    /// request over `n` wants, at most one. Otherwise a pod serves up to its concurrency at full
+    /// speed, whatever CPU that takes.
+    pub cpu_bound: bool,
+    /// Time from asking a pod for another size to its having it, in place and without a restart.
+    ///
+    /// A size changes what the HPA measures against, the price, the room on the node, and, where
+    /// `cpuBound` is on, the speed of service. A larger one waits for room on its node.
+    #[serde(rename = "resizeSeconds")]
+    pub resize: Span,
     /// Time from a pod's creation to its readiness.
     pub startup: Times,
     /// CPU that a pod burns while it starts, in thousandths of a core.
     pub startup_cpu_millicores: u32,
+    /// Time that the first pod on a node waits for its image; it stays there for all after it.
+    pub image_pull: Option<Times>,
+    /// How pods fail. Absent = they do not.
+    pub crash: Option<CrashConfig>,
+    /// What pods stand on. Absent = there is room for all of them.
+    pub nodes: Option<NodeConfig>,
     /// Pods at the begin, ready.
     pub initial: u32,
     /// The promise.
@@ -75,6 +106,9 @@ pub struct ClusterConfig {
     /// A change of direction within this time is a flap.
     #[serde(rename = "flapWindowSeconds")]
     pub flap_window: Span,
+    /// What goes wrong, and when; the same for every policy. A scenario gives it beside the cluster.
+    #[serde(skip)]
+    pub faults: Vec<Fault>,
 }
 
 impl Default for ClusterConfig {
@@ -93,11 +127,16 @@ impl Default for ClusterConfig {
             cpu_request_millicores: 1000,
             cpu_per_request: Span::from_millis(100),
             memory_request_gib: 0.0,
+            cpu_bound: false,
+            resize: Span::ZERO,
             startup: Times {
                 mean: Span::from_seconds(45),
                 shape: Shape::Constant,
             },
             startup_cpu_millicores: 0,
+            image_pull: None,
+            crash: None,
+            nodes: None,
             initial: 1,
             slo: Slo {
                 measure: Measure::Wait,
@@ -106,6 +145,7 @@ impl Default for ClusterConfig {
             },
             price: Price::default(),
             flap_window: Span::from_seconds(600),
+            faults: Vec::new(),
         }
     }
 }
@@ -189,7 +229,7 @@ pub struct ConfigProblem {
     pub message: String,
 }
 
-fn problem(field: &'static str, message: impl Into<String>) -> ConfigProblem {
+pub(crate) fn problem(field: &'static str, message: impl Into<String>) -> ConfigProblem {
     ConfigProblem {
         field,
         message: message.into(),
@@ -210,11 +250,11 @@ fn check_times(field: &'static str, times: &Times, zero: bool) -> Result<(), Con
         ));
     }
     match times.shape {
-        Shape::Lognormal(cv) if !(cv.is_finite() && cv > 0.0 && cv <= 100.0) => Err(problem(
+        Shape::Lognormal(cv) | Shape::Gamma(cv) if !(cv > 0.0 && cv <= 100.0) => Err(problem(
             field,
             format!("coefficient of variation {cv}: must be above 0 and at most 100"),
         )),
-        Shape::Constant | Shape::Exponential | Shape::Lognormal(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 
@@ -257,7 +297,40 @@ impl ClusterConfig {
         if !(self.memory_request_gib.is_finite() && self.memory_request_gib >= 0.0) {
             return Err(problem("memoryRequest", "must be 0 or more"));
         }
+        self.check_places(length)
+    }
+
+    /// Checks what pods stand on, and what goes wrong.
+    fn check_places(&self, length: Span) -> Result<(), ConfigProblem> {
+        if self.resize.is_negative() {
+            return Err(problem(
+                "resize",
+                format!("{}: must be 0 or more", self.resize),
+            ));
+        }
+        if let Some(pull) = &self.image_pull {
+            check_times("imagePull", pull, true)?;
+            if self.nodes.is_none() {
+                let text = "an image is pulled to a node: give nodes, or leave it out";
+                return Err(problem("imagePull", text));
+            }
+        }
+        if let Some(crash) = &self.crash {
+            crash.check()?;
+        }
+        if let Some(nodes) = &self.nodes {
+            nodes.check(self.size())?;
+        }
+        for fault in &self.faults {
+            fault.check(length, self.nodes.is_some())?;
+        }
         Ok(())
+    }
+
+    /// What a pod asks for at the begin.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        Size::new(self.cpu_request_millicores, self.memory_request_gib)
     }
 }
 
