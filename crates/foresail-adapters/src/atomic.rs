@@ -134,6 +134,72 @@ pub fn write_file(
     written.map_err(failed(path))
 }
 
+/// A file in the making, written over a long time: a sibling of the final one until
+/// [`WholeFile::commit`].
+#[derive(Debug)]
+pub struct WholeFile {
+    target: PathBuf,
+    temporary: PathBuf,
+    writer: Option<BufWriter<File>>,
+}
+
+impl WholeFile {
+    /// Begins a file that will stand at `path`.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`] where the place cannot be written.
+    pub fn begin(path: &Path) -> Result<Self, WriteError> {
+        let temporary = beside(path);
+        begin(&temporary);
+        let created = File::create(&temporary).map_err(failed(path));
+        if created.is_err() {
+            end(&temporary);
+        }
+        Ok(Self {
+            target: path.to_owned(),
+            temporary,
+            writer: Some(BufWriter::new(created?)),
+        })
+    }
+
+    /// Puts the file in its place once all of it is on disk.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`] where anything fails; the file that was there before is then untouched.
+    pub fn commit(mut self) -> Result<(), WriteError> {
+        let Some(mut writer) = self.writer.take() else {
+            return Ok(());
+        };
+        let mut put = || -> io::Result<()> {
+            writer.flush()?;
+            writer.get_ref().sync_all()?;
+            fs::rename(&self.temporary, &self.target)
+        };
+        put().map_err(failed(&self.target))
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.writer {
+            Some(writer) => writer.write(bytes),
+            None => Err(io::Error::other("the file is finished")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for WholeFile {
+    fn drop(&mut self) {
+        // After a commit there is no such file any more.
+        let _ = fs::remove_file(&self.temporary);
+        end(&self.temporary);
+    }
+}
+
 /// A results folder in the making: a sibling of the final one until [`ResultsFolder::commit`].
 #[derive(Debug)]
 pub struct ResultsFolder {
@@ -284,6 +350,22 @@ mod tests {
                 .contains("nothing was left behind")
         );
         assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_there_once_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.jsonl");
+        let mut file = WholeFile::begin(&path).unwrap();
+        file.write_all(b"one").unwrap();
+        assert!(!path.exists());
+        file.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        let mut given_up = WholeFile::begin(&path).unwrap();
+        given_up.write_all(b"two").unwrap();
+        drop(given_up);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

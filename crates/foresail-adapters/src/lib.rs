@@ -1,8 +1,10 @@
-//! The borders: trace formats and result files.
+//! The borders: trace formats, Prometheus, result files.
 //!
 //! Readers hand out one item at a time; writers never leave half a file. Knows no models.
 
 pub mod atomic;
 pub mod io;
+pub mod prometheus;
 pub mod registry;
 pub mod results;
+pub mod retry;

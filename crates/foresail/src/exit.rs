@@ -11,10 +11,14 @@ pub enum Code {
     No = 1,
     /// Wrong usage, configuration or input.
     Usage = 2,
+    /// A source of data is not reachable.
+    Unreachable = 3,
     /// Not enough data.
     TooLittleData = 4,
     /// Not found.
     NotFound = 5,
+    /// Not permitted.
+    Forbidden = 7,
     /// Interrupted.
     Interrupted = 130,
 }

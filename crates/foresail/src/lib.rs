@@ -5,4 +5,6 @@ pub mod compare;
 pub mod config;
 pub mod conformance;
 pub mod exit;
+pub mod interrupt;
 pub mod record;
+pub mod watch;

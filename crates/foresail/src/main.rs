@@ -26,12 +26,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Takes half-written files away and ends; what was there before is untouched.
+/// Takes half-written files away and ends, unless the command ends by itself; what was there
+/// before is untouched.
 #[allow(
     clippy::exit,
     reason = "an interrupt ends the process from another thread"
 )]
 fn interrupted() {
+    if !foresail::interrupt::ends_at_once() {
+        return;
+    }
     foresail_adapters::atomic::abandon();
     std::process::exit(Code::Interrupted as i32);
 }

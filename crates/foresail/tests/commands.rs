@@ -530,6 +530,7 @@ fn help_of_every_command_is_pinned() {
     let commands = [
         "compare",
         "simulate",
+        "watch",
         "decide",
         "explain",
         "replay",

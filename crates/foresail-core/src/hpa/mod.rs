@@ -21,6 +21,7 @@ pub use pods::{Phase, Pod, PodReading, PodSample, Reading, Ready, Selector};
 pub use records::{Record, Records, ScaleEvent, record_recommendation, record_scale};
 pub use rules::{HpaProblem, MetricRule, Rules, Source, Target};
 pub use spec::{
-    Behavior, ControllerSettings, Gates, HpaSpec, MetricIdentifier, MetricSpec, MetricTarget,
-    ObjectReference, Overflow, Policy, PolicyType, ScalingRules, SelectPolicy,
+    Amount, Behavior, ControllerSettings, Gates, HpaSpec, MetricIdentifier, MetricSpec,
+    MetricTarget, NamedMetric, ObjectReference, Overflow, Policy, PolicyType, ScalingRules,
+    SelectPolicy,
 };

@@ -1,7 +1,7 @@
 //! `foresail compare`: every policy on one workload, one report.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -129,22 +129,26 @@ fn runs(options: &Options, plan: &Plan) -> u64 {
 /// The command as it was typed, without the folders of this machine and without the output's place.
 fn command() -> String {
     let mut words = vec!["foresail".to_owned()];
-    let mut skip = false;
+    let mut before = String::new();
     for word in std::env::args().skip(1) {
-        if skip {
-            skip = false;
-        } else if word == "--out" {
-            skip = true;
-        } else if !word.starts_with("--out=") {
-            let file = PathBuf::from(&word)
-                .file_name()
-                .map(|n| n.to_string_lossy().into_owned());
-            words.push(if word.contains('/') {
-                file.unwrap_or(word)
-            } else {
-                word
-            });
+        let is_place = before == "--out" || word == "--out" || word.starts_with("--out=");
+        if !is_place {
+            words.push(shown(&before, &word));
         }
+        before = word;
     }
     words.join(" ")
+}
+
+/// One word of the command: queries and addresses whole, of a path its last part.
+fn shown(before: &str, word: &str) -> String {
+    let whole = matches!(before, "--query" | "--prometheus");
+    let file = Path::new(word).file_name().filter(|_| !whole);
+    match file.map(|n| n.to_string_lossy().into_owned()) {
+        Some(name) if word.contains('/') => name,
+        _ if word.contains([' ', '(', '"', '{', '*', '$', '\'']) => {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+        _ => word.to_owned(),
+    }
 }

@@ -13,6 +13,7 @@ pub mod replay;
 pub mod report;
 pub mod simulate;
 pub mod trace;
+pub mod watch;
 
 use std::io::Write;
 
@@ -62,6 +63,8 @@ pub enum Command {
     Compare(Box<compare::CompareArgs>),
     /// Run policies on a workload over several seeds
     Simulate(Box<simulate::SimulateArgs>),
+    /// Watch what an engine would do beside the autoscaler that is in charge; writes nothing
+    Watch(Box<watch::WatchArgs>),
     /// Feed inputs to an engine and print what it decides
     Decide(decide::DecideArgs),
     /// Say why a number is what it is, and what a changed setting would have given
@@ -97,6 +100,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Simulate(args) => simulate::run(&args, out),
         Command::Decide(args) => decide::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
+        Command::Watch(args) => watch::run(&args, out),
         Command::Replay(args) => replay::run(&args, out),
         Command::Conformance(args) => conformance::run(&args, out),
         Command::Trace(args) => trace::run(&args, out),

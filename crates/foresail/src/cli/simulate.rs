@@ -30,8 +30,10 @@ pub enum Log {
 }
 
 /// Flags that say what a scenario says.
-const OF_THE_SCENARIO: [&str; 34] = [
+const OF_THE_SCENARIO: [&str; 36] = [
     "trace",
+    "prometheus",
+    "query",
     "format",
     "functions",
     "durations",

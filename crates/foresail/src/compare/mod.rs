@@ -9,6 +9,7 @@ mod measures;
 mod options;
 mod own_hpa;
 mod plan;
+pub mod prometheus;
 mod reference;
 mod regret;
 mod sample;

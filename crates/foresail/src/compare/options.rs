@@ -12,6 +12,7 @@ use foresail_sim::config::{Queueing, Shape};
 use foresail_sim::workload::{Mmpp, Within, Workload};
 
 use super::own_hpa::OwnHpa;
+use super::prometheus::RangeArgs;
 use crate::config::{Environment, Settings};
 
 /// How the requests of a trace come: within each step, or by a process that jumps between states.
@@ -150,6 +151,8 @@ pub struct RunArgs {
     /// The trace to replay; the built-in sample where absent. A file, or a folder of Azure day files
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    #[command(flatten)]
+    pub range: RangeArgs,
     /// Format of the trace, where its header does not tell
     #[arg(long, value_name = "NAME")]
     pub format: Option<String>,

@@ -10,7 +10,7 @@ use foresail_sim::experiment::{Item, Policy, Setup, default_policies};
 use serde_json::Value;
 
 use super::options::Options;
-use super::{sample, trace};
+use super::{prometheus, sample, trace};
 
 /// Parameters that depend on where the workload comes from.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +152,7 @@ pub(crate) fn policies_of(item: &Item) -> Vec<Policy> {
 /// Where the trace, the schedule or the list of policies cannot be read.
 pub fn plan(options: &Options) -> Result<Plan> {
     let mut plan = match &options.args.trace {
+        None if options.args.range.is_asked() => prometheus::read(options)?,
         None => sample_plan(options),
         Some(path) => {
             let read = trace::read(path, options)?;

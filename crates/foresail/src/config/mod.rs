@@ -48,6 +48,20 @@ fn is_slo(text: &str) -> bool {
     text.parse::<foresail_core::value::slo::Slo>().is_ok()
 }
 
+fn is_anything(_text: &str) -> bool {
+    true
+}
+
+fn is_points(text: &str) -> bool {
+    text.parse::<u32>()
+        .is_ok_and(|n| (1..=foresail_adapters::prometheus::POINTS_MAX).contains(&n))
+}
+
+fn is_wait(text: &str) -> bool {
+    text.parse::<foresail_core::quantity::time::Span>()
+        .is_ok_and(|s| s > foresail_core::quantity::time::Span::ZERO)
+}
+
 fn is_format(text: &str) -> bool {
     matches!(text, "table" | "json" | "csv")
 }
@@ -69,7 +83,7 @@ const fn key(
 }
 
 /// Every setting.
-pub static KEYS: [Key; 13] = [
+pub static KEYS: [Key; 20] = [
     key(
         "output.format",
         "table",
@@ -161,6 +175,55 @@ pub static KEYS: [Key; 13] = [
         is_price,
         "a price of 0 or more",
     ),
+    key(
+        "prometheus.url",
+        "",
+        "address of Prometheus",
+        is_anything,
+        "an address such as http://127.0.0.1:9090",
+    ),
+    key(
+        "prometheus.bearer_token_file",
+        "",
+        "file with the bearer token",
+        is_anything,
+        "a file",
+    ),
+    key(
+        "prometheus.ca_file",
+        "",
+        "the one CA that is trusted, PEM",
+        is_anything,
+        "a file",
+    ),
+    key(
+        "prometheus.client_cert",
+        "",
+        "our certificate, PEM",
+        is_anything,
+        "a file",
+    ),
+    key(
+        "prometheus.client_key",
+        "",
+        "the key of our certificate, PEM",
+        is_anything,
+        "a file",
+    ),
+    key(
+        "prometheus.timeout",
+        "30s",
+        "the longest that one query may take",
+        is_wait,
+        "a time above 0 such as 30s",
+    ),
+    key(
+        "prometheus.max_points",
+        "11000",
+        "points that one range query asks for",
+        is_points,
+        "a whole number from 1 to 11000",
+    ),
 ];
 
 /// Where a value comes from.
@@ -218,13 +281,14 @@ pub struct Settings {
 }
 
 /// Variables that mean something else than a setting.
-const OTHER_VARIABLES: [&str; 6] = [
+const OTHER_VARIABLES: [&str; 7] = [
     "FORESAIL_CONFIG",
     "FORESAIL_DATA_DIR",
     "FORESAIL_BLESS",
     "FORESAIL_SKIP_LOG",
     "FORESAIL_SOAK_SEEDS",
     "FORESAIL_PROPTEST_CASES",
+    "FORESAIL_PROMETHEUS_BEARER_TOKEN",
 ];
 
 fn variable(name: &str) -> String {

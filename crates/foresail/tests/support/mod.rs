@@ -11,18 +11,7 @@ use std::process::{Command, Output};
 
 /// Runs the binary in a folder, with no settings of this machine.
 pub fn foresail(folder: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_foresail"));
-    command
-        .args(args)
-        .current_dir(folder)
-        .env_remove("XDG_CONFIG_HOME")
-        .env("CI", "true");
-    for (name, _) in std::env::vars() {
-        if name.starts_with("FORESAIL_") {
-            command.env_remove(name);
-        }
-    }
-    command.output().expect("the binary runs")
+    command(folder, args).output().expect("the binary runs")
 }
 
 /// Its stdout; the run must have ended with this code.
@@ -70,14 +59,35 @@ pub fn data(test: &str) -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("FORESAIL_DATA_DIR") {
         return Some(folder.into());
     }
-    println!("SKIPPED: {test}: FORESAIL_DATA_DIR is not set");
+    skipped(test, "FORESAIL_DATA_DIR is not set");
+    None
+}
+
+/// Says that a test cannot run, visibly, and counts it.
+pub fn skipped(test: &str, why: &str) {
+    println!("SKIPPED: {test}: {why}");
     if let Some(log) = std::env::var_os("FORESAIL_SKIP_LOG") {
         let mut file = std::fs::OpenOptions::new()
             .append(true)
             .create(true)
             .open(log)
             .expect("the skip log");
-        writeln!(file, "{test}: FORESAIL_DATA_DIR is not set").expect("the skip log");
+        writeln!(file, "{test}: {why}").expect("the skip log");
     }
-    None
+}
+
+/// The command that runs the binary in a folder, with no settings of this machine.
+pub fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_foresail"));
+    command
+        .args(args)
+        .current_dir(folder)
+        .env_remove("XDG_CONFIG_HOME")
+        .env("CI", "true");
+    for (name, _) in std::env::vars() {
+        if name.starts_with("FORESAIL_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
