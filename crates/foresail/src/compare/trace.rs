@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use foresail_adapters::io::azure2019::{self, ByName, Kind};
-use foresail_adapters::io::{Items, compress, read_items};
+use foresail_adapters::io::{Items, ReadOptions, busiest, compress, read_items};
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::Span;
@@ -38,7 +38,7 @@ pub(super) struct Read {
 }
 
 /// Opens a trace: a file, or a folder of Azure day files.
-pub fn open(path: &Path, format: Option<&str>, skip_bad_rows: bool) -> Result<Box<dyn Items>> {
+pub fn open(path: &Path, format: Option<&str>, options: &ReadOptions) -> Result<Box<dyn Items>> {
     if path.is_dir() {
         let files = azure2019::day_files(path, Kind::Invocations)?;
         if files.is_empty() {
@@ -49,40 +49,32 @@ pub fn open(path: &Path, format: Option<&str>, skip_bad_rows: bool) -> Result<Bo
         }
         return Ok(Box::new(azure2019::Days::open(
             files.into_values().collect(),
-            skip_bad_rows,
+            options.skip_bad_rows,
         )?));
     }
     let source = compress::open(path).context("name another file with --trace")?;
-    Ok(read_items(source, format, skip_bad_rows)?)
+    Ok(read_items(source, format, options)?)
 }
 
 /// Reads the busiest items of a trace; at most that many are held at once.
 pub(super) fn read(path: &Path, options: &Options) -> Result<Read> {
     let args = &options.args;
-    let mut items = open(path, args.format.as_deref(), args.skip_bad_rows)?;
-    let most = args.functions.unwrap_or(ITEMS_DEFAULT);
-    let mut busiest: Vec<(f64, TraceItem)> = Vec::new();
-    let mut of = 0;
-    for item in items.by_ref() {
-        let item = item?;
-        of += 1;
-        let total = item.total();
-        let place = busiest.partition_point(|(t, _)| *t >= total);
-        if place < most {
-            busiest.insert(place, (total, item));
-            busiest.truncate(most);
-        }
-    }
+    let reading = ReadOptions::skipping(args.skip_bad_rows);
+    let mut items = open(path, args.format.as_deref(), &reading)?;
+    let (busiest, of) = busiest(items.as_mut(), args.functions.unwrap_or(ITEMS_DEFAULT))?;
     let skipped = items.skipped().count;
+    for note in items.placed().notes() {
+        eprintln!("note: {note}");
+    }
     let known = Known::read(path, args)?;
     if args.functions.is_none() && of > ITEMS_DEFAULT {
         eprintln!(
             "note: {of} items in the trace; the {ITEMS_DEFAULT} busiest are simulated (--functions N for more)"
         );
     }
-    let busiest = busiest.into_iter().filter(|(total, _)| *total > 0.0);
+    let busiest = busiest.into_iter().filter(|item| item.total() > 0.0);
     let items = busiest
-        .map(|(_, item)| to_item(item, options, &known))
+        .map(|item| to_item(item, options, &known))
         .collect::<Result<Vec<_>>>()?;
     if items.is_empty() {
         bail!(
