@@ -122,7 +122,7 @@ fn web_traces_have_their_known_means_and_gaps() {
         ),
         (
             "web/nasa95_1min.csv.gz",
-            known! {"steps": 39_692, "requests": 1_891_675, "from": "1995-07-01T04:00:00Z"},
+            known! {"steps": 39_692, "gaps": 0, "requests": 1_891_675, "from": "1995-07-01T04:00:00Z"},
             47.7,
         ),
         (
@@ -246,11 +246,12 @@ fn doubled_and_uneven_times_follow_a_rule_that_is_told() {
     let Some(folder) = data("doubled_times") else {
         return;
     };
-    // Two of the NAB series have eleven doubled stamps and twelve off the five minutes; the third
-    // with doubled stamps is counted in the same way. Twelve crash rates have eleven or thirteen.
-    for (file, items, doubled, moved) in [
-        ("nab/nab.csv.gz", 22, 22, 24),
-        ("mscloud/mscloud.csv.gz", 31, 129, 0),
+    // In two of the NAB series the twelve rows of an hour have one stamp, off the five minutes; one
+    // of the steps that they go to has a row of its own. Ten crash rates have
+    // doubled hours, one of them 11 and nine 13, and api-01 has one.
+    for (file, items, doubled, moved, skipped) in [
+        ("nab/nab.csv.gz", 22, 23, 24, 24),
+        ("mscloud/mscloud.csv.gz", 31, 129, 0, 129),
     ] {
         let trace = info(&folder, file, &[]);
         check(
@@ -269,7 +270,7 @@ fn doubled_and_uneven_times_follow_a_rule_that_is_told() {
         check(
             &skipping,
             file,
-            known! {"items": items, "skippedRows": (doubled + moved)},
+            known! {"items": items, "skippedRows": skipped},
         );
     }
 }

@@ -1,8 +1,9 @@
 //! The Numenta Anomaly Benchmark's CSV: naive local times, some doubled, some off the grid.
 //!
 //! Source: numenta/NAB, `data/*/*.csv` (`timestamp,value`), or its files joined with a `series`
-//! column. The times carry no zone and are taken as UTC. Where clocks went back eleven times stand
-//! twice, and a few stand off the five minutes; the mean of a step counts, and it is told.
+//! column. The times carry no zone and are taken as UTC. In some series the twelve rows of the hour
+//! in which clocks went forward have one stamp, off the five minutes, and the hour before it is a
+//! gap; the mean of a step counts, and it is told.
 
 use super::{Begin, Items, ReadOptions, Source, TraceError, TraceFormat, Uneven, csv_long};
 

@@ -116,8 +116,35 @@ impl Source {
         }
         let rest = std::mem::replace(&mut self.bytes, Box::new(std::io::empty()));
         self.bytes = Box::new(Cursor::new(again).chain(rest));
-        let [header, row] = lines;
+        let [first, second] = lines;
+        // Lines of some CSV files end with a carriage return alone.
+        let (header, row) = first.split_once('\r').unwrap_or((&first, &second));
+        let row = row.split('\r').next().unwrap_or("").to_owned();
         let header = header.trim_start_matches('\u{feff}').to_owned();
         Ok(Begin { header, row })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_begin_is_told_whatever_ends_a_line_and_left_in_place() {
+        for text in [
+            "ds,y\n1949-01-01,112\n1949-02-01,118\n",
+            "\u{feff}ds,y\r\n1949-01-01,112\r\n1949-02-01,118\r\n",
+            "ds,y\r1949-01-01,112\r1949-02-01,118",
+        ] {
+            let mut source = Source::new("f", Box::new(Cursor::new(text.as_bytes().to_vec())));
+            let begin = source.begin().unwrap();
+            assert_eq!(
+                (begin.header.as_str(), begin.row.as_str()),
+                ("ds,y", "1949-01-01,112")
+            );
+            let mut rest = String::new();
+            source.bytes.read_to_string(&mut rest).unwrap();
+            assert_eq!(rest.matches("1949").count(), 2, "{rest}");
+        }
     }
 }

@@ -368,20 +368,7 @@ fn info(input: &In, output: Output, out: &mut dyn Write) -> Result<Code> {
         writeln!(out, "{value}")?;
         return Ok(Code::Done);
     }
-    let steps: Vec<_> = sums.steps_of.iter().map(|s| format!("{s}s")).collect();
-    writeln!(
-        out,
-        "shape: ({} items, {} steps of {})",
-        sums.items,
-        sums.steps / sums.items.max(1),
-        steps.join(", ")
-    )?;
-    writeln!(out, "span: {} to {}", time(sums.from), time(sums.to))?;
-    writeln!(
-        out,
-        "requests: {}   zero steps: {zero_percent:.1} %   gaps: {}",
-        sums.total, sums.gaps
-    )?;
+    shape(&sums, zero_percent, out)?;
     if items.skipped().count > 0 {
         writeln!(out, "skipped rows: {}", items.skipped().count)?;
     }
@@ -398,6 +385,25 @@ fn info(input: &In, output: Output, out: &mut dyn Write) -> Result<Code> {
     }
     rest_of_info(&sums, out)?;
     Ok(Code::Done)
+}
+
+/// Items, steps, span and sums of the demand.
+fn shape(sums: &Sums, zero_percent: f64, out: &mut dyn Write) -> Result<()> {
+    let (items, all) = (sums.items, sums.steps);
+    let (Some(from), Some(to)) = (sums.from, sums.to) else {
+        writeln!(out, "shape: ({items} items without demand)")?;
+        return Ok(());
+    };
+    let steps: Vec<_> = sums.steps_of.iter().map(|s| format!("{s}s")).collect();
+    let (steps, mean) = (steps.join(", "), all / items.max(1));
+    writeln!(out, "shape: ({items} items, {mean} steps of {steps})")?;
+    writeln!(out, "span: {from} to {to}")?;
+    writeln!(
+        out,
+        "requests: {}   zero steps: {zero_percent:.1} %   gaps: {}",
+        sums.total, sums.gaps
+    )?;
+    Ok(())
 }
 
 fn rest_of_info(sums: &Sums, out: &mut dyn Write) -> Result<()> {
