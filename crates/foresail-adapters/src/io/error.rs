@@ -66,7 +66,7 @@ pub enum TraceError {
     },
     /// Two rows for one thing.
     #[error(
-        "{file}, line {line}: {what} stands there twice; remove one of the rows, pass --skip-bad-rows to keep the first, or say with --uneven what becomes of them"
+        "{file}, line {line}: {what} stands there twice; remove one of the rows, pass --skip-bad-rows to keep the first, or make the times even with foresail trace convert --uneven mean"
     )]
     Duplicate {
         /// Which file.

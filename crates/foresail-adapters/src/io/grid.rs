@@ -184,7 +184,7 @@ impl Grid<'_> {
         points.retain(|p| {
             let fits = (p.at - start).nanos() % step.nanos() == 0;
             if !fits && result.is_ok() {
-                let expected = "a time on the even grid of the other rows, or --uneven mean";
+                let expected = "a time on the even grid of the other rows (foresail trace convert --uneven mean makes one)";
                 let found = p.at.to_string();
                 result = (self.refuse)(bad_row(self.file, p.line, self.column, &found, expected));
             }
