@@ -132,6 +132,7 @@ mod tests {
             error.contains("line 2, column duration: found `-1`"),
             "{error}"
         );
-        assert_eq!(read(text, true).unwrap()[0].total(), 1.0);
+        let kept: Vec<_> = read(text, true).unwrap()[0].demand.iter().collect();
+        assert_eq!(kept, [Some(1.0)]);
     }
 }

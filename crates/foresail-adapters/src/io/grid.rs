@@ -326,7 +326,7 @@ mod tests {
             error.contains("line 4") && error.contains("--uneven"),
             "{error}"
         );
-        let late: Vec<_> = ROWS.iter().copied().filter(|r| r.1 != 4.0).collect();
+        let late = [ROWS[0], ROWS[1], ROWS[3], ROWS[4], ROWS[5]];
         let error = place(Uneven::Error, &late).unwrap_err().to_string();
         assert!(
             error.contains("line 5, column timestamp: found `1970-01-01T00:03:20Z`"),
