@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use foresail_adapters::io::{compress, read_items};
+use foresail_adapters::io::{ReadOptions, compress, read_items};
 
 const ROWS: u64 = 30_000;
 
@@ -87,7 +87,12 @@ fn main() {
     let path = folder.path().join("day.csv");
     let megabytes = write_day(&path) as f64 / 1e6;
     let read = || {
-        let items = read_items(compress::open(&path).unwrap(), None, false).unwrap();
+        let items = read_items(
+            compress::open(&path).unwrap(),
+            None,
+            &ReadOptions::default(),
+        )
+        .unwrap();
         items.map(|i| i.unwrap().total()).sum::<f64>()
     };
     let bare = || {

@@ -113,7 +113,7 @@ fn beside(path: &Path) -> PathBuf {
 /// [`WriteError::Io`] where anything fails; the file that was there before is then untouched.
 pub fn write_file(
     path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> Result<(), WriteError> {
     let temporary = beside(path);
     begin(&temporary);
@@ -247,7 +247,7 @@ impl ResultsFolder {
     pub fn write(
         &self,
         name: &str,
-        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
     ) -> Result<(), WriteError> {
         let path = self.staging.join(name);
         if let Some(parent) = path.parent() {

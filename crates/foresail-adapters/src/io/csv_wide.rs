@@ -1,14 +1,18 @@
 //! Wide CSV: a time column, then one column per item.
 
-use foresail_core::quantity::series::Series;
-use foresail_core::quantity::time::{Span, Timestamp};
+use std::collections::BTreeSet;
+
+use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::trace::TraceItem;
 
-use super::csv_long::{csv_error, parse_time, parse_value};
-use super::{Items, Skipped, Source, TraceError, TraceFormat, bad_row};
-
-/// Cells that are held: the columns are only whole when the last row was read.
-const CELLS_MAX: usize = 64 << 20;
+use super::cell::{TIME_EXPECTED, VALUE_EXPECTED, csv_error, parse_time, parse_value};
+use super::csv_long::{TIMES, place};
+use super::grid::{Grid, Placed, Point, Uneven};
+use super::write::WideWriter;
+use super::{
+    Begin, CELLS_MAX, ItemWriter, Items, Out, ReadOptions, Skipped, Source, TraceError,
+    TraceFormat, bad_row,
+};
 
 /// The format.
 #[derive(Debug)]
@@ -23,171 +27,175 @@ impl TraceFormat for CsvWide {
         "one row per time, one column per item; the first column is the time"
     }
 
-    fn matches(&self, header: &str) -> bool {
-        let first = header
-            .split(',')
-            .next()
-            .unwrap_or("")
-            .trim()
-            .trim_matches('"')
-            .to_lowercase();
-        ["timestamp", "time", "ts", "datetime", "date"].contains(&first.as_str())
-            && header.contains(',')
+    fn matches(&self, begin: &Begin) -> bool {
+        let labels = begin.labels();
+        labels.len() > 1 && place(&labels[..1], &TIMES).is_some()
     }
 
-    fn read(&self, source: Source, skip_bad_rows: bool) -> Result<Box<dyn Items>, TraceError> {
-        let (items, skipped) = read_all(source, skip_bad_rows)?;
-        Ok(Box::new(WideItems {
-            items: items.into_iter(),
-            skipped,
-        }))
+    fn read(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Items>, TraceError> {
+        Ok(Box::new(WideItems::new(source, options)?))
+    }
+
+    fn writer<'a>(&self, out: Out<'a>) -> Option<Box<dyn ItemWriter + 'a>> {
+        Some(Box::new(WideWriter::new(out)))
     }
 }
 
+/// One row: its time, its line, and one cell per column.
+type Row = (Timestamp, u64, Vec<f64>);
+
+/// Columns on even grids; they are only whole when the last row was read, so all are held.
 struct WideItems {
-    items: std::vec::IntoIter<TraceItem>,
+    file: String,
+    labels: Vec<String>,
+    rows: Vec<Row>,
+    /// The next column; 0 is the time.
+    column: usize,
+    rule: Uneven,
+    skip_bad_rows: bool,
     skipped: Skipped,
+    placed: Placed,
+    failed: bool,
 }
 
-/// One row: its time and one cell per column.
-type Row = (Timestamp, Vec<f64>);
-
-fn parse(
-    file: &str,
-    labels: &[String],
-    record: &csv::StringRecord,
-    after: Option<Timestamp>,
-) -> Result<Row, TraceError> {
-    let line = record.position().map_or(0, csv::Position::line);
-    let bad = |i: usize, expected| {
-        let column = labels.get(i).map_or("after the last", String::as_str);
-        bad_row(file, line, column, record.get(i).unwrap_or(""), expected)
-    };
-    if record.len() != labels.len() {
-        return Err(bad(
-            record.len().min(labels.len()),
-            "as many cells as the header has",
-        ));
-    }
-    let at = parse_time(record.get(0).unwrap_or(""));
-    let at = at.ok_or_else(|| {
-        bad(
-            0,
-            "a time such as 2026-01-31T08:00:00Z or seconds since 1970",
-        )
-    })?;
-    if after.is_some_and(|before| at <= before) {
-        return Err(bad(0, "a time after that of the row before"));
-    }
-    let cell = |i: usize| {
-        let value = parse_value(record.get(i).unwrap_or(""));
-        value
-            .map(|v| v.unwrap_or(f64::NAN))
-            .map_err(|()| bad(i, "a number of 0 or more, or nothing where it is missing"))
-    };
-    Ok((at, (1..labels.len()).map(cell).collect::<Result<_, _>>()?))
-}
-
-fn read_all(source: Source, skip_bad_rows: bool) -> Result<(Vec<TraceItem>, Skipped), TraceError> {
-    let Source { file, bytes } = source;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-    let header = reader.headers().map_err(|e| csv_error(&file, e))?.clone();
-    let labels: Vec<String> = header.iter().map(str::to_owned).collect();
-    for (i, label) in labels.iter().enumerate() {
-        if labels[..i].contains(label) {
+impl WideItems {
+    fn new(source: Source, options: &ReadOptions) -> Result<Self, TraceError> {
+        let Source { file, bytes, .. } = source;
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
+        let header = reader.headers().map_err(|e| csv_error(&file, e))?.clone();
+        let labels: Vec<String> = header.iter().map(str::to_owned).collect();
+        let mut seen = BTreeSet::new();
+        if let Some(label) = labels.iter().find(|l| !seen.insert(l.as_str())) {
+            let what = format!("column {label}");
             return Err(TraceError::Duplicate {
                 file,
                 line: 1,
-                what: format!("column {label}"),
+                what,
             });
         }
+        let mut this = Self {
+            file,
+            labels,
+            rows: Vec::new(),
+            column: 1,
+            rule: options.uneven.unwrap_or_default(),
+            skip_bad_rows: options.skip_bad_rows,
+            skipped: Skipped::default(),
+            placed: Placed::default(),
+            failed: false,
+        };
+        this.read_rows(&mut reader)?;
+        Ok(this)
     }
-    let mut skipped = Skipped::default();
-    let mut rows: Vec<Row> = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|e| csv_error(&file, e))?;
-        match parse(&file, &labels, &record, rows.last().map(|(at, _)| *at)) {
-            Ok(row) => rows.push(row),
-            Err(error) if skip_bad_rows && error.is_of_one_row() => skipped.add(&error),
-            Err(error) => return Err(error),
-        }
-        if rows.len() * labels.len() > CELLS_MAX {
-            let line = rows.len() as u64;
-            return Err(TraceError::TooLarge {
-                file,
-                line,
-                what: "the table",
-                limit: CELLS_MAX,
-            });
-        }
-    }
-    if rows.is_empty() || labels.len() < 2 {
-        return Err(TraceError::Empty { file });
-    }
-    Ok((columns(&file, &labels, &rows)?, skipped))
-}
 
-/// The columns on an even grid; rows that are not there are gaps.
-fn columns(file: &str, labels: &[String], rows: &[Row]) -> Result<Vec<TraceItem>, TraceError> {
-    let start = rows[0].0;
-    let step = rows
-        .windows(2)
-        .map(|p| p[1].0 - p[0].0)
-        .min()
-        .unwrap_or(Span::from_seconds(60));
-    let index = |at: Timestamp| (at - start).nanos() / step.nanos();
-    let uneven = rows
-        .iter()
-        .position(|(at, _)| (*at - start).nanos() % step.nanos() != 0);
-    if let Some(place) = uneven {
-        let found = rows[place].0.to_string();
-        let line = place as u64 + 2;
-        return Err(bad_row(
-            file,
-            line,
-            &labels[0],
-            &found,
-            "a time on the even grid of the other rows",
-        ));
-    }
-    let steps = usize::try_from(index(rows[rows.len() - 1].0)).unwrap_or(0) + 1;
-    if steps.saturating_mul(labels.len()) > CELLS_MAX {
-        let (file, line) = (file.to_owned(), rows.len() as u64);
-        return Err(TraceError::TooLarge {
-            file,
-            line,
-            what: "the table with its gaps",
-            limit: CELLS_MAX,
-        });
-    }
-    let item = |column: usize| {
-        let mut values = vec![f64::NAN; steps];
-        for (at, cells) in rows {
-            values[usize::try_from(index(*at)).unwrap_or(0)] = cells[column - 1];
+    fn read_rows<R: std::io::Read>(
+        &mut self,
+        reader: &mut csv::Reader<R>,
+    ) -> Result<(), TraceError> {
+        for record in reader.records() {
+            let record = record.map_err(|e| csv_error(&self.file, e))?;
+            match self.parse(&record) {
+                Ok(row) => self.rows.push(row),
+                Err(error) if self.skip_bad_rows && error.is_of_one_row() => {
+                    self.skipped.add(&error);
+                }
+                Err(error) => return Err(error),
+            }
+            if self.rows.len() * self.labels.len() > CELLS_MAX {
+                return Err(TraceError::TooLarge {
+                    file: self.file.clone(),
+                    line: self.rows.len() as u64,
+                    what: "the table",
+                    limit: CELLS_MAX,
+                });
+            }
         }
-        let demand = Series::new(start, step, values);
-        let (id, trigger) = (labels[column].clone(), String::new());
-        TraceItem {
-            id,
-            trigger,
+        if self.rows.is_empty() || self.labels.len() < 2 {
+            let file = self.file.clone();
+            return Err(TraceError::Empty { file });
+        }
+        Ok(())
+    }
+
+    fn parse(&self, record: &csv::StringRecord) -> Result<Row, TraceError> {
+        let line = record.position().map_or(0, csv::Position::line);
+        let text = |i: usize| record.get(i).unwrap_or("");
+        let bad = |i: usize, expected| {
+            let column = self.labels.get(i).map_or("after the last", String::as_str);
+            bad_row(&self.file, line, column, text(i), expected)
+        };
+        let cells = record.len();
+        if cells != self.labels.len() {
+            let first = cells.min(self.labels.len());
+            return Err(bad(first, "as many cells as the header has"));
+        }
+        let at = parse_time(text(0)).ok_or_else(|| bad(0, TIME_EXPECTED))?;
+        let before = self.rows.last().map(|(at, ..)| *at);
+        let equal_fits = self.rule != Uneven::Error;
+        if before.is_some_and(|before| at < before || (at == before && !equal_fits)) {
+            return Err(bad(0, "a time after that of the row before"));
+        }
+        let cell = |i: usize| parse_value(text(i)).ok_or_else(|| bad(i, VALUE_EXPECTED));
+        let cells = (1..self.labels.len()).map(cell);
+        Ok((at, line, cells.collect::<Result<_, _>>()?))
+    }
+
+    fn next_item(&mut self) -> Result<Option<TraceItem>, TraceError> {
+        let Some(label) = self.labels.get(self.column) else {
+            return Ok(None);
+        };
+        let points = self.rows.iter().map(|(at, line, cells)| Point {
+            at: *at,
+            value: cells[self.column - 1],
+            line: *line,
+        });
+        // A time that is refused is one bad row, however many columns it has.
+        let (skip, first, skipped) = (self.skip_bad_rows, self.column == 1, &mut self.skipped);
+        let mut grid = Grid {
+            file: &self.file,
+            series: label,
+            column: &self.labels[0],
+            rule: self.rule,
+            refuse: &mut |error| match (skip, first) {
+                (false, _) => Err(error),
+                (true, false) => Ok(()),
+                (true, true) => {
+                    skipped.add(&error);
+                    Ok(())
+                }
+            },
+        };
+        let demand = grid.place(points.collect(), &mut self.placed)?;
+        self.column += 1;
+        Ok(Some(TraceItem {
+            id: label.clone(),
+            trigger: String::new(),
             demand,
             durations: None,
             memory: None,
-        }
-    };
-    Ok((1..labels.len()).map(item).collect())
+        }))
+    }
 }
 
 impl Iterator for WideItems {
     type Item = Result<TraceItem, TraceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.items.next().map(Ok)
+        if self.failed {
+            return None;
+        }
+        let next = self.next_item().transpose();
+        self.failed = matches!(next, Some(Err(_)));
+        next
     }
 }
 
 impl Items for WideItems {
     fn skipped(&self) -> &Skipped {
         &self.skipped
+    }
+
+    fn placed(&self) -> Placed {
+        self.placed
     }
 }

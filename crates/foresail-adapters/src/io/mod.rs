@@ -2,17 +2,38 @@
 //!
 //! A format is one file here and one line in [`crate::registry::FORMATS`]. An empty cell is missing
 //! and never zero; a bad row names its file, line and column, and ends the reading unless the
-//! caller lets bad rows be skipped and counted.
+//! caller lets bad rows be skipped and counted. Times that stand twice or off an even grid follow
+//! one named rule, [`grid::Uneven`], and what it did is counted and told.
 
 pub mod azure2019;
+pub mod azure2021;
+pub mod azure_llm;
+mod cell;
 pub mod compress;
 pub mod csv_long;
 pub mod csv_wide;
+pub mod error;
+pub mod grid;
+mod long;
+pub mod m4;
+pub mod mscloud;
+pub mod nab;
+pub mod numbers;
+pub mod parquet;
+pub mod prophet;
+mod requests;
+pub mod source;
 pub mod write;
 
-use std::io::BufRead;
+use std::io::{self, Write};
 
+use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::trace::TraceItem;
+
+pub use error::TraceError;
+pub(crate) use error::bad_row;
+pub use grid::{Placed, Uneven};
+pub use source::{Begin, Source};
 
 use crate::registry::{FORMATS, format_names};
 
@@ -22,126 +43,11 @@ pub const LINE_BYTES_MAX: usize = 16 << 20;
 /// The most values that one item may have: two years of seconds.
 pub const VALUES_MAX: usize = 63_072_000;
 
+/// The most cells that are held where a form only gives its items whole at its end: 512 MiB.
+pub const CELLS_MAX: usize = 64 << 20;
+
 /// Bad rows that are remembered with their text; all are counted.
 const BAD_ROWS_TOLD_MAX: usize = 10;
-
-/// Why a trace cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TraceError {
-    /// The system refused.
-    #[error("cannot read {file}: {source}")]
-    Io {
-        /// Which file.
-        file: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The compressed stream ends before its end.
-    #[error("{file} is cut short: {source}; fetch it again")]
-    CutShort {
-        /// Which file.
-        file: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// One row.
-    #[error(
-        "{file}, line {line}, column {column}: found `{found}`, expected {expected}; mend the row, or pass --skip-bad-rows"
-    )]
-    Row {
-        /// Which file.
-        file: String,
-        /// Which line, counted from 1.
-        line: u64,
-        /// Which column, by its label.
-        column: String,
-        /// What stands there, cut to 40 characters.
-        found: String,
-        /// What should.
-        expected: &'static str,
-    },
-    /// Nothing in it.
-    #[error("{file} has no data: expected a header line and at least one row")]
-    Empty {
-        /// Which file.
-        file: String,
-    },
-    /// None of the known forms.
-    #[error(
-        "{file} is in none of the known formats ({known}); its header begins `{header}`. Name one with --format, or convert it to a CSV with the columns timestamp and count"
-    )]
-    UnknownFormat {
-        /// Which file.
-        file: String,
-        /// The formats' names.
-        known: String,
-        /// The begin of the header.
-        header: String,
-    },
-    /// Two rows for one thing.
-    #[error(
-        "{file}, line {line}: {what} stands there twice; remove one of the rows, or pass --skip-bad-rows"
-    )]
-    Duplicate {
-        /// Which file.
-        file: String,
-        /// Which line.
-        line: u64,
-        /// What.
-        what: String,
-    },
-    /// Larger than is read.
-    #[error("{file}, line {line}: {what} is larger than the limit of {limit}; split the file")]
-    TooLarge {
-        /// Which file.
-        file: String,
-        /// Which line.
-        line: u64,
-        /// What.
-        what: &'static str,
-        /// The limit.
-        limit: usize,
-    },
-}
-
-impl TraceError {
-    /// An error of the system, told apart from a stream that ends too early.
-    #[must_use]
-    pub fn io(file: &str, source: std::io::Error) -> Self {
-        let file = file.to_owned();
-        match source.kind() {
-            std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidInput => {
-                Self::CutShort { file, source }
-            }
-            _ => Self::Io { file, source },
-        }
-    }
-
-    /// `true` for an error of one row, which may be skipped.
-    #[must_use]
-    pub fn is_of_one_row(&self) -> bool {
-        matches!(self, Self::Row { .. } | Self::Duplicate { .. })
-    }
-}
-
-/// A row's error.
-pub(crate) fn bad_row(
-    file: &str,
-    line: u64,
-    column: &str,
-    found: &str,
-    expected: &'static str,
-) -> TraceError {
-    let found = found.chars().take(40).collect();
-    TraceError::Row {
-        file: file.to_owned(),
-        line,
-        column: column.to_owned(),
-        found,
-        expected,
-    }
-}
 
 /// Bad rows that were skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,11 +67,58 @@ impl Skipped {
     }
 }
 
+/// How a trace is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Rows that cannot be read are skipped and counted.
+    pub skip_bad_rows: bool,
+    /// Time of the first value, for forms that hold no times; 1970-01-01 where absent.
+    pub start: Option<Timestamp>,
+    /// Step of forms that hold no steps; each has its default.
+    pub step: Option<Span>,
+    /// What becomes of times that stand twice or off the even grid; each form has its default.
+    pub uneven: Option<Uneven>,
+}
+
+impl ReadOptions {
+    /// Defaults, with bad rows skipped or not.
+    #[must_use]
+    pub fn skipping(skip_bad_rows: bool) -> Self {
+        Self {
+            skip_bad_rows,
+            ..Self::default()
+        }
+    }
+}
+
 /// Items of one trace, one at a time.
 pub trait Items: Iterator<Item = Result<TraceItem, TraceError>> {
     /// Bad rows that were skipped so far.
     fn skipped(&self) -> &Skipped;
+
+    /// Points that were put onto an even grid so far.
+    fn placed(&self) -> Placed {
+        Placed::default()
+    }
 }
+
+/// Takes the items of a trace one by one and writes them.
+pub trait ItemWriter {
+    /// Writes one item.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] where the form cannot hold it, else what the writer gives.
+    fn item(&mut self, item: &TraceItem) -> io::Result<()>;
+
+    /// Writes what is still held, and the end.
+    ///
+    /// # Errors
+    /// What the writer gives.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+/// Where a writer of items puts its bytes.
+pub type Out<'a> = &'a mut (dyn Write + Send);
 
 /// One form of traces.
 pub trait TraceFormat {
@@ -173,114 +126,61 @@ pub trait TraceFormat {
     fn name(&self) -> &'static str;
     /// What it holds, in one sentence.
     fn summary(&self) -> &'static str;
-    /// `true` where a header line is one of this form.
-    fn matches(&self, header: &str) -> bool;
+    /// `true` where a file that begins so is one of this form.
+    fn matches(&self, begin: &Begin) -> bool;
     /// Reads a trace whose header was not yet taken off.
     ///
     /// # Errors
     /// [`TraceError`] where the header cannot be read.
-    fn read(&self, source: Source, skip_bad_rows: bool) -> Result<Box<dyn Items>, TraceError>;
-}
-
-/// Decompressed bytes with the name of the file they come from.
-pub struct Source {
-    /// Its name, for errors.
-    pub file: String,
-    /// Its bytes.
-    pub bytes: Box<dyn BufRead>,
-}
-
-impl std::fmt::Debug for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source")
-            .field("file", &self.file)
-            .finish_non_exhaustive()
+    fn read(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Items>, TraceError>;
+    /// A writer of this form; `None` where it is only read.
+    fn writer<'a>(&self, _out: Out<'a>) -> Option<Box<dyn ItemWriter + 'a>> {
+        None
     }
 }
 
-impl Source {
-    /// A source of bytes as they are.
-    #[must_use]
-    pub fn new(file: &str, bytes: Box<dyn BufRead>) -> Self {
-        Self {
-            file: file.to_owned(),
-            bytes,
-        }
-    }
-
-    /// Reads one line without its end; `false` at the end of the file.
-    pub(crate) fn line(&mut self, line: &mut Vec<u8>, number: u64) -> Result<bool, TraceError> {
-        line.clear();
-        loop {
-            let buffer = self
-                .bytes
-                .fill_buf()
-                .map_err(|e| TraceError::io(&self.file, e))?;
-            let end = buffer.iter().position(|b| *b == b'\n');
-            let taken = end.map_or(buffer.len(), |n| n + 1);
-            line.extend_from_slice(&buffer[..end.unwrap_or(buffer.len())]);
-            let at_end = buffer.is_empty();
-            self.bytes.consume(taken);
-            if line.len() > LINE_BYTES_MAX {
-                let file = self.file.clone();
-                return Err(TraceError::TooLarge {
-                    file,
-                    line: number,
-                    what: "a line",
-                    limit: LINE_BYTES_MAX,
-                });
-            }
-            if at_end || end.is_some() {
-                if line.last() == Some(&b'\r') {
-                    line.pop();
-                }
-                return Ok(!(at_end && line.is_empty()));
-            }
-        }
-    }
-
-    /// The first line, left in place; empty for an empty file.
-    fn peek_header(&mut self) -> Result<String, TraceError> {
-        let mut line = Vec::new();
-        if !self.line(&mut line, 1)? {
-            return Err(TraceError::Empty {
-                file: self.file.clone(),
-            });
-        }
-        let header = String::from_utf8_lossy(&line)
-            .trim_start_matches('\u{feff}')
-            .to_owned();
-        let mut again = header.clone().into_bytes();
-        again.push(b'\n');
-        let rest = std::mem::replace(&mut self.bytes, Box::new(std::io::empty()));
-        self.bytes = Box::new(std::io::BufReader::with_capacity(
-            1 << 16,
-            std::io::Read::chain(std::io::Cursor::new(again), rest),
-        ));
-        Ok(header)
-    }
-}
-
-/// Reads a trace in the named format, or in the first that its header fits.
+/// Reads a trace in the named format, or in the first that its begin fits.
 ///
 /// # Errors
 /// [`TraceError`] where the file is empty, or its form is not known.
 pub fn read_items(
     mut source: Source,
     format: Option<&str>,
-    skip_bad_rows: bool,
+    options: &ReadOptions,
 ) -> Result<Box<dyn Items>, TraceError> {
-    let header = source.peek_header()?;
+    let begin = source.begin()?;
     let fits = |f: &&&(dyn TraceFormat + Sync)| match format {
         Some(name) => f.name() == name,
-        None => f.matches(&header),
+        None => f.matches(&begin),
     };
     match FORMATS.iter().find(fits) {
-        Some(found) => found.read(source, skip_bad_rows),
+        Some(found) => found.read(source, options),
         None => Err(TraceError::UnknownFormat {
             file: source.file,
             known: format_names().join(", "),
-            header: header.chars().take(60).collect(),
+            header: begin.header.chars().take(60).collect(),
         }),
     }
+}
+
+/// The items with the most requests, the busiest first, and how many items there were.
+///
+/// Of equal ones the earlier counts; at most that many are held at once.
+///
+/// # Errors
+/// The first [`TraceError`] of the items.
+pub fn busiest(items: &mut dyn Items, most: usize) -> Result<(Vec<TraceItem>, usize), TraceError> {
+    let mut held: Vec<(f64, TraceItem)> = Vec::new();
+    let mut of = 0;
+    for item in items {
+        let item = item?;
+        of += 1;
+        let total = item.total();
+        let place = held.partition_point(|(t, _)| *t >= total);
+        if place < most {
+            held.insert(place, (total, item));
+            held.truncate(most);
+        }
+    }
+    Ok((held.into_iter().map(|(_, item)| item).collect(), of))
 }

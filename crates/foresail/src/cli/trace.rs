@@ -1,18 +1,23 @@
 //! `foresail trace`: look at traces, check, convert, make and cut them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
 use foresail_adapters::atomic::write_file;
 use foresail_adapters::io::azure2019::{self, Kind};
-use foresail_adapters::io::{compress, write};
+use foresail_adapters::io::{
+    ItemWriter, ReadOptions, TraceFormat, Uneven, busiest, compress, read_items,
+};
+use foresail_adapters::registry::{FORMATS, format_names, written_formats};
 use foresail_core::quantity::series::Series;
-use foresail_core::quantity::time::Timestamp;
+use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::trace::TraceItem;
 use foresail_models::rng::Seed;
+use foresail_sim::rng::Stream;
 use foresail_sim::workload::sample;
 use serde_json::json;
 
@@ -30,22 +35,125 @@ pub struct TraceArgs {
 /// The input of most of the verbs.
 #[derive(Args, Debug)]
 struct In {
-    /// A trace: a file, or a folder of Azure day files
+    /// A trace: a file (plain, gzip or zstd), or a folder of Azure day files
     file: PathBuf,
-    /// Its format, where its header does not tell
-    #[arg(long, value_name = "NAME")]
+    /// Its format, where its begin does not tell
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(format_names()))]
     format: Option<String>,
     /// Skip rows that cannot be read, and say how many
     #[arg(long)]
     skip_bad_rows: bool,
+    /// Times that stand twice or off the even grid: error, first, last, mean or sum of a step's
+    /// values; nab and mscloud take the mean where nothing is said
+    #[arg(long, value_name = "RULE")]
+    uneven: Option<Uneven>,
+    /// Time of the first value, for formats without times
+    #[arg(long, value_name = "RFC3339")]
+    start: Option<Timestamp>,
+    /// Length of a step, for formats without times and those with a row per request
+    #[arg(long, value_name = "SPAN", value_parser = positive)]
+    step: Option<Span>,
 }
 
-/// A format that can be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum To {
-    CsvLong,
-    CsvWide,
-    Azure2019,
+/// A span above zero.
+fn positive(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|e| format!("{e}"))?;
+    if span > Span::ZERO {
+        Ok(span)
+    } else {
+        Err("must be above zero".to_owned())
+    }
+}
+
+impl In {
+    fn open(&self) -> Result<Box<dyn foresail_adapters::io::Items>> {
+        let options = ReadOptions {
+            skip_bad_rows: self.skip_bad_rows,
+            start: self.start,
+            step: self.step,
+            uneven: self.uneven,
+        };
+        open(&self.file, self.format.as_deref(), &options)
+    }
+}
+
+/// Where a trace goes.
+#[derive(Args, Debug)]
+struct To {
+    /// Its format; by the end of the file's name where absent: .parquet, else csv-long
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(written_formats()))]
+    to: Option<String>,
+    /// Where it goes; .gz and .zst at the end of the name compress it
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl To {
+    fn format(&self) -> Result<&'static (dyn TraceFormat + Sync)> {
+        let parquet = self.out.to_string_lossy().contains(".parquet");
+        let by_name = if parquet { "parquet" } else { "csv-long" };
+        let name = self.to.as_deref().unwrap_or(by_name);
+        let found = FORMATS.iter().find(|f| f.name() == name);
+        Ok(*found.with_context(|| format!("{name} is no format"))?)
+    }
+
+    /// Writes what `fill` hands over; the file is there whole or not at all.
+    fn write(
+        &self,
+        out: &mut dyn Write,
+        fill: impl FnOnce(&mut Count<'_>) -> Result<()>,
+    ) -> Result<Code> {
+        let format = self.format()?;
+        let (mut failed, mut counted) = (None, (0, 0));
+        let written = write_file(&self.out, |w| {
+            compress::write_as(&self.out, w, |w| {
+                let cannot = || io::Error::other("this format is only read");
+                let writer = format.writer(w).ok_or_else(cannot)?;
+                let mut count = Count {
+                    writer,
+                    items: 0,
+                    steps: 0,
+                };
+                if let Err(error) = fill(&mut count) {
+                    failed = Some(error);
+                    return Err(io::Error::other("the reading ended"));
+                }
+                counted = (count.items, count.steps);
+                count.writer.finish()
+            })
+        });
+        // What went wrong before anything was to be written is no fault of the place.
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        written.context("the trace was not written")?;
+        let (items, steps) = counted;
+        writeln!(out, "{}: {items} items, {steps} steps", self.out.display())?;
+        Ok(Code::Done)
+    }
+}
+
+/// A writer that counts.
+struct Count<'a> {
+    writer: Box<dyn ItemWriter + 'a>,
+    items: u64,
+    steps: u64,
+}
+
+impl Count<'_> {
+    fn add(&mut self, item: &TraceItem) -> Result<()> {
+        if item.demand.is_empty() {
+            bail!(
+                "{} has no demand: a file of run times or memory alone is no trace to be written",
+                item.id
+            );
+        }
+        self.items += 1;
+        self.steps += item.demand.len() as u64;
+        self.writer
+            .item(item)
+            .with_context(|| format!("the trace was not written: {} does not fit", item.id))
+    }
 }
 
 #[derive(Subcommand, Debug)]
@@ -70,12 +178,8 @@ enum What {
     Convert {
         #[command(flatten)]
         input: In,
-        /// The other format
-        #[arg(long, value_enum)]
+        #[command(flatten)]
         to: To,
-        /// Where it goes
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
     },
     /// Write the built-in sample workload as a trace
     Generate {
@@ -88,9 +192,11 @@ enum What {
         /// The only source of chance
         #[arg(long, default_value_t = 42)]
         seed: u64,
-        /// Where it goes, as csv-long
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
+        /// Items; more than one have rates from a thousandth to a hundred times --rate, few the high
+        #[arg(long, default_value_t = 1)]
+        functions: u32,
+        #[command(flatten)]
+        to: To,
     },
     /// Cut items and times out of a trace
     Slice {
@@ -105,12 +211,8 @@ enum What {
         /// Keep what comes before this time
         #[arg(long, value_name = "RFC3339")]
         until: Option<Timestamp>,
-        /// Format of what is written
-        #[arg(long, value_enum, default_value_t = To::CsvLong)]
+        #[command(flatten)]
         to: To,
-        /// Where it goes
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
     },
 }
 
@@ -122,60 +224,74 @@ pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<Code> {
     match &args.what {
         What::Info { input, output } => info(input, *output, out),
         What::Check { folder, days } => check(folder, days, out),
-        What::Convert {
-            input,
-            to,
-            out: target,
-        } => {
-            let items = read_all(input)?;
-            written(&items, *to, target, out)
-        }
+        What::Convert { input, to } => convert(input, to, out),
         What::Generate {
             days,
             rate,
             seed,
-            out: target,
-        } => generate(*days, *rate, *seed, target, out),
+            functions,
+            to,
+        } => generate(*days, *rate, Seed(*seed), *functions, to, out),
         What::Slice {
             input,
             functions,
             from,
             until,
             to,
-            out: target,
-        } => {
-            let mut items = read_all(input)?;
-            if let Some(count) = functions {
-                items.sort_by(|a, b| {
-                    b.total()
-                        .total_cmp(&a.total())
-                        .then_with(|| a.id.cmp(&b.id))
-                });
-                items.truncate(*count);
-            }
-            let items: Vec<_> = items
-                .into_iter()
-                .filter_map(|i| cut(i, *from, *until))
-                .collect();
-            if items.is_empty() {
-                bail!("nothing is left: no item has a step between --from and --until");
-            }
-            written(&items, *to, target, out)
-        }
+        } => slice(input, *functions, (*from, *until), to, out),
     }
 }
 
-fn read_all(input: &In) -> Result<Vec<TraceItem>> {
-    let mut items = open(&input.file, input.format.as_deref(), input.skip_bad_rows)?;
-    let all: Vec<TraceItem> = items.by_ref().collect::<Result<_, _>>()?;
-    if items.skipped().count > 0 {
-        eprintln!(
-            "note: {} rows were skipped; the first: {}",
-            items.skipped().count,
-            items.skipped().told[0]
-        );
+/// Says what was done to rows that did not fit.
+fn tell(items: &dyn foresail_adapters::io::Items) {
+    let skipped = items.skipped();
+    if let Some(first) = skipped.told.first() {
+        let count = skipped.count;
+        eprintln!("note: {count} rows were skipped; the first: {first}");
     }
-    Ok(all)
+    for note in items.placed().notes() {
+        eprintln!("note: {note}");
+    }
+}
+
+fn convert(input: &In, to: &To, out: &mut dyn Write) -> Result<Code> {
+    let mut items = input.open()?;
+    to.write(out, |writer| {
+        for item in items.by_ref() {
+            writer.add(&item?)?;
+        }
+        tell(items.as_ref());
+        Ok(())
+    })
+}
+
+fn slice(
+    input: &In,
+    functions: Option<usize>,
+    (from, until): (Option<Timestamp>, Option<Timestamp>),
+    to: &To,
+    out: &mut dyn Write,
+) -> Result<Code> {
+    let mut items = input.open()?;
+    to.write(out, |writer| {
+        let mut add = |item: TraceItem| match cut(item, from, until) {
+            Some(item) => writer.add(&item),
+            None => Ok(()),
+        };
+        if let Some(most) = functions {
+            let (busiest, _) = busiest(items.as_mut(), most)?;
+            busiest.into_iter().try_for_each(&mut add)?;
+        } else {
+            for item in items.by_ref() {
+                add(item?)?;
+            }
+        }
+        if writer.items == 0 {
+            bail!("nothing is left: no item has a step between --from and --until");
+        }
+        tell(items.as_ref());
+        Ok(())
+    })
 }
 
 /// What is summed up of a trace, item by item.
@@ -191,12 +307,21 @@ struct Sums {
     steps_of: BTreeSet<i64>,
     triggers: BTreeMap<String, u64>,
     busiest: Vec<(f64, String)>,
+    /// Mean run time of each item in milliseconds, and mean memory in megabytes.
+    averages: [Vec<f64>; 2],
 }
 
 impl Sums {
     fn add(&mut self, item: &TraceItem) {
         let demand = &item.demand;
         self.items += 1;
+        let known = [&item.durations, &item.memory];
+        for (all, percentiles) in self.averages.iter_mut().zip(known) {
+            all.extend(percentiles.as_ref().map(|p| p.average));
+        }
+        if demand.is_empty() {
+            return;
+        }
         self.steps += demand.len() as u64;
         self.gaps += demand.gaps() as u64;
         self.zeros += demand.iter().filter(|v| *v == Some(0.0)).count() as u64;
@@ -213,38 +338,75 @@ impl Sums {
     }
 }
 
+/// The values at 10, 50, 90 and 99 percent, between neighbours in proportion.
+fn quantiles(values: &mut [f64]) -> Option<[f64; 4]> {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    Some([0.1, 0.5, 0.9, 0.99].map(|level| {
+        let place = level * last as f64;
+        let below = place.floor() as usize;
+        let above = (below + 1).min(last);
+        values[below] + (values[above] - values[below]) * place.fract()
+    }))
+}
+
 fn info(input: &In, output: Output, out: &mut dyn Write) -> Result<Code> {
-    let mut items = open(&input.file, input.format.as_deref(), input.skip_bad_rows)?;
+    let mut items = input.open()?;
     let mut sums = Sums::default();
     for item in items.by_ref() {
         sums.add(&item?);
     }
+    let [run_ms, memory_mb] = sums.averages.each_mut().map(|v| quantiles(v));
     let time = |t: Option<Timestamp>| t.map_or_else(String::new, |t| t.to_string());
     let zero_percent = sums.zeros as f64 * 100.0 / (sums.steps - sums.gaps).max(1) as f64;
+    let placed = items.placed();
     if output == Output::Json {
         let value = json!({"v": 1, "items": sums.items, "steps": sums.steps, "gaps": sums.gaps, "zeroPercent": zero_percent,
             "requests": sums.total, "from": time(sums.from), "to": time(sums.to), "stepSeconds": sums.steps_of,
-            "triggers": sums.triggers, "skippedRows": items.skipped().count});
+            "triggers": sums.triggers, "skippedRows": items.skipped().count, "doubledTimes": placed.doubled,
+            "movedTimes": placed.moved, "meanRunTimeMs": run_ms, "meanMemoryMb": memory_mb});
         writeln!(out, "{value}")?;
         return Ok(Code::Done);
     }
+    shape(&sums, zero_percent, out)?;
+    if items.skipped().count > 0 {
+        writeln!(out, "skipped rows: {}", items.skipped().count)?;
+    }
+    for note in placed.notes() {
+        writeln!(out, "note: {note}")?;
+    }
+    for (what, unit, quantiles) in [("run time", "ms", run_ms), ("memory", "MB", memory_mb)] {
+        if let Some([q10, q50, q90, q99]) = quantiles {
+            writeln!(
+                out,
+                "mean {what} of an item: q10 {q10:.0}, q50 {q50:.0}, q90 {q90:.0}, q99 {q99:.0} {unit}"
+            )?;
+        }
+    }
+    rest_of_info(&sums, out)?;
+    Ok(Code::Done)
+}
+
+/// Items, steps, span and sums of the demand.
+fn shape(sums: &Sums, zero_percent: f64, out: &mut dyn Write) -> Result<()> {
+    let (items, all) = (sums.items, sums.steps);
+    let (Some(from), Some(to)) = (sums.from, sums.to) else {
+        writeln!(out, "shape: ({items} items without demand)")?;
+        return Ok(());
+    };
     let steps: Vec<_> = sums.steps_of.iter().map(|s| format!("{s}s")).collect();
-    writeln!(
-        out,
-        "shape: ({} items, {} steps of {})",
-        sums.items,
-        sums.steps / sums.items.max(1),
-        steps.join(", ")
-    )?;
-    writeln!(out, "span: {} to {}", time(sums.from), time(sums.to))?;
+    let (steps, mean) = (steps.join(", "), all / items.max(1));
+    writeln!(out, "shape: ({items} items, {mean} steps of {steps})")?;
+    writeln!(out, "span: {from} to {to}")?;
     writeln!(
         out,
         "requests: {}   zero steps: {zero_percent:.1} %   gaps: {}",
         sums.total, sums.gaps
     )?;
-    if items.skipped().count > 0 {
-        writeln!(out, "skipped rows: {}", items.skipped().count)?;
-    }
+    Ok(())
+}
+
+fn rest_of_info(sums: &Sums, out: &mut dyn Write) -> Result<()> {
     let triggers: Vec<_> = sums
         .triggers
         .iter()
@@ -254,11 +416,13 @@ fn info(input: &In, output: Output, out: &mut dyn Write) -> Result<Code> {
     if !triggers.is_empty() {
         writeln!(out, "triggers: {}", triggers.join(", "))?;
     }
-    writeln!(out, "busiest:")?;
-    for (total, id) in sums.busiest {
+    if !sums.busiest.is_empty() {
+        writeln!(out, "busiest:")?;
+    }
+    for (total, id) in &sums.busiest {
         writeln!(out, "  {total:>12}  {id}")?;
     }
-    Ok(Code::Done)
+    Ok(())
 }
 
 fn days_of(text: &str) -> Result<std::ops::RangeInclusive<usize>> {
@@ -287,8 +451,8 @@ fn check(folder: &Path, days: &str, out: &mut dyn Write) -> Result<Code> {
         };
         let mut sums = Sums::default();
         let mut names = BTreeSet::new();
-        let items =
-            foresail_adapters::io::read_items(compress::open(path)?, Some("azure2019"), false)?;
+        let options = ReadOptions::default();
+        let items = read_items(compress::open(path)?, Some("azure2019"), &options)?;
         let mut broken = None;
         for item in items {
             match item {
@@ -328,44 +492,57 @@ fn check(folder: &Path, days: &str, out: &mut dyn Write) -> Result<Code> {
     Ok(if findings == 0 { Code::Done } else { Code::No })
 }
 
-fn written(items: &[TraceItem], to: To, target: &Path, out: &mut dyn Write) -> Result<Code> {
-    write_file(target, |w| match to {
-        To::CsvLong => write::csv_long(w, items),
-        To::CsvWide => write::csv_wide(w, items),
-        To::Azure2019 => write::azure2019(w, items),
-    })
-    .context("the trace was not written")?;
-    let steps: usize = items.iter().map(|i| i.demand.len()).sum();
-    writeln!(
-        out,
-        "{}: {} items, {steps} steps",
-        target.display(),
-        items.len()
-    )?;
-    Ok(Code::Done)
+/// The name and the rate of each generated item; their streams of chance are their own.
+fn generated(rate: f64, seed: Seed, functions: u32) -> Vec<(String, f64)> {
+    if functions == 1 {
+        return vec![("web".to_owned(), rate)];
+    }
+    let mut stream = Stream::of(seed, "generate/rates");
+    // Ten to the power of -3 to 2, and the square keeps most of them low, as real functions are.
+    let factor = |u: f64| 10.0_f64.powf(-3.0 + 5.0 * u * u);
+    (0..functions)
+        .map(|i| {
+            let name = format!("owner{}/app{}/function{i}", i / 20, i / 5);
+            (name, rate * factor(stream.uniform()))
+        })
+        .collect()
 }
 
-fn generate(days: u32, rate: f64, seed: u64, target: &Path, out: &mut dyn Write) -> Result<Code> {
+fn generate(
+    days: u32,
+    rate: f64,
+    seed: Seed,
+    functions: u32,
+    to: &To,
+    out: &mut dyn Write,
+) -> Result<Code> {
     if days == 0 || days > 3660 || !(rate.is_finite() && rate > 0.0) {
         bail!("--days must be 1 to 3660 and --rate above 0");
     }
-    let parameters = sample::Sample {
-        days,
-        rate,
-        ..sample::Sample::default()
-    };
-    let rates = parameters.rates(Seed(seed));
-    let counts = sample::counts(&rates, Seed(seed));
-    let values = counts.into_iter().map(f64::from).collect();
-    let demand = Series::new(rates.start(), rates.step(), values);
-    let item = TraceItem {
-        id: "web".to_owned(),
-        trigger: String::new(),
-        demand,
-        durations: None,
-        memory: None,
-    };
-    written(&[item], To::CsvLong, target, out)
+    if functions == 0 || functions > 1_000_000 {
+        bail!("--functions must be 1 to 1000000");
+    }
+    to.write(out, |writer| {
+        for (i, (id, rate)) in (0..).zip(generated(rate, seed, functions)) {
+            let parameters = sample::Sample {
+                days,
+                rate,
+                ..sample::Sample::default()
+            };
+            let seed = Seed(seed.0.wrapping_add(i));
+            let rates = parameters.rates(seed);
+            let values = sample::counts(&rates, seed).into_iter().map(f64::from);
+            let demand = Series::new(rates.start(), rates.step(), values.collect());
+            writer.add(&TraceItem {
+                id,
+                trigger: String::new(),
+                demand,
+                durations: None,
+                memory: None,
+            })?;
+        }
+        Ok(())
+    })
 }
 
 /// The steps of an item between two times; `None` where none is left.

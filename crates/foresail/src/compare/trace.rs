@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use foresail_adapters::io::azure2019::{self, ByName, Kind};
-use foresail_adapters::io::{Items, compress, read_items};
+use foresail_adapters::io::{self, Items, ReadOptions, compress, read_items};
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::Span;
@@ -40,7 +40,7 @@ pub(super) struct Read {
 }
 
 /// Opens a trace: a file, or a folder of Azure day files.
-pub fn open(path: &Path, format: Option<&str>, skip_bad_rows: bool) -> Result<Box<dyn Items>> {
+pub fn open(path: &Path, format: Option<&str>, options: &ReadOptions) -> Result<Box<dyn Items>> {
     if path.is_dir() {
         let files = azure2019::day_files(path, Kind::Invocations)?;
         if files.is_empty() {
@@ -51,11 +51,11 @@ pub fn open(path: &Path, format: Option<&str>, skip_bad_rows: bool) -> Result<Bo
         }
         return Ok(Box::new(azure2019::Days::open(
             files.into_values().collect(),
-            skip_bad_rows,
+            options.skip_bad_rows,
         )?));
     }
     let source = compress::open(path).context("name another file with --trace")?;
-    Ok(read_items(source, format, skip_bad_rows)?)
+    Ok(read_items(source, format, options)?)
 }
 
 /// The busiest items of a trace, those without a request left out.
@@ -81,22 +81,14 @@ fn most(options: &Options) -> usize {
 
 /// Reads the `most` busiest items of a trace; at most that many are held at once.
 pub(super) fn busiest(path: &Path, args: &RunArgs, most: usize) -> Result<Busiest> {
-    let mut items = open(path, args.format.as_deref(), args.skip_bad_rows)?;
-    let mut busiest: Vec<(f64, TraceItem)> = Vec::new();
-    let mut of = 0;
-    for item in items.by_ref() {
-        let item = item?;
-        of += 1;
-        let total = item.total();
-        let place = busiest.partition_point(|(t, _)| *t >= total);
-        if place < most {
-            busiest.insert(place, (total, item));
-            busiest.truncate(most);
-        }
-    }
+    let reading = ReadOptions::skipping(args.skip_bad_rows);
+    let mut items = open(path, args.format.as_deref(), &reading)?;
+    let (busiest, of) = io::busiest(items.as_mut(), most)?;
     let skipped = items.skipped().count;
-    let busiest = busiest.into_iter().filter(|(total, _)| *total > 0.0);
-    let items: Vec<_> = busiest.map(|(_, item)| item).collect();
+    for note in items.placed().notes() {
+        eprintln!("note: {note}");
+    }
+    let items: Vec<_> = busiest.into_iter().filter(|i| i.total() > 0.0).collect();
     if items.is_empty() {
         bail!(
             "{}: no item has a single request; choose another trace or another part of it",
@@ -136,7 +128,8 @@ pub(super) fn in_chunks(
     let args = &options.args;
     let known = Known::read(path, args)?;
     let mut chunk = Vec::with_capacity(size);
-    for item in open(path, args.format.as_deref(), args.skip_bad_rows)? {
+    let reading = ReadOptions::skipping(args.skip_bad_rows);
+    for item in open(path, args.format.as_deref(), &reading)? {
         let item = item?;
         if item.total() > 0.0 {
             chunk.push(to_item(item, options, &known)?);
