@@ -15,9 +15,12 @@ use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::Span;
 use foresail_core::quantity::units::Replicas;
 use foresail_models::rng::Seed;
-use foresail_sim::config::{ClusterConfig, Pipeline, Queueing, Shape, Times};
+use foresail_sim::config::{
+    ClusterConfig, CrashConfig, NodeConfig, Pipeline, Placement, Queueing, Shape, Times,
+};
 use foresail_sim::driver::{Listener, Story};
 use foresail_sim::experiment::{Item, Setup, default_policies, run::run_one};
+use foresail_sim::fault::Fault;
 use foresail_sim::rng::Stream;
 use foresail_sim::workload::{Within, Workload};
 
@@ -45,13 +48,70 @@ fn seconds(stream: &mut Stream, low: f64, high: f64) -> Span {
     Span::from_millis(((low + (high - low) * stream.uniform()) * 1000.0) as i64)
 }
 
+fn often() -> CrashConfig {
+    CrashConfig {
+        per_pod_hour: 5.0,
+        ..CrashConfig::default()
+    }
+}
+
+fn nodes(stream: &mut Stream) -> Option<NodeConfig> {
+    let ways = [
+        None,
+        Some(Placement::LeastAllocated),
+        Some(Placement::MostAllocated),
+        Some(Placement::FirstFit),
+    ];
+    let placement = pick(stream, &ways)?;
+    Some(NodeConfig {
+        cpu_millicores: pick(stream, &[1000, 4000]),
+        initial: pick(stream, &[0, 3]),
+        max: pick(stream, &[4, 30]),
+        idle: pick(stream, &[None, Some(Span::from_seconds(120))]),
+        placement,
+        ..NodeConfig::default()
+    })
+}
+
+/// A fault of metrics or of starts at some time of the two hours, or none.
+fn faults(stream: &mut Stream) -> Option<Fault> {
+    let from = seconds(stream, 0.0, 5000.0);
+    let until = from + seconds(stream, 60.0, 1500.0);
+    let by = Span::from_seconds(100);
+    pick(
+        stream,
+        &[
+            None,
+            Some(Fault::MetricsGap { from, until }),
+            Some(Fault::StaleMetrics { from, until }),
+            Some(Fault::NanMetrics { from, until }),
+            Some(Fault::LateMetrics { from, until, by }),
+            Some(Fault::SlowStarts {
+                from,
+                until,
+                factor: 5.0,
+            }),
+            Some(Fault::LyingAdvice {
+                from,
+                until,
+                replicas: 1000,
+            }),
+        ],
+    )
+}
+
 fn setup(stream: &mut Stream) -> Setup {
-    let shapes = [Shape::Constant, Shape::Exponential, Shape::Lognormal(1.5)];
+    let shapes = [
+        Shape::Constant,
+        Shape::Exponential,
+        Shape::Lognormal(1.5),
+        Shape::Gamma(0.7),
+    ];
     let service = Times {
         mean: seconds(stream, 0.05, 3.0),
         shape: pick(stream, &shapes),
     };
-    let cluster = ClusterConfig {
+    let mut cluster = ClusterConfig {
         service,
         concurrency: pick(stream, &[1, 2, 5, 20]),
         queueing: pick(stream, &[Queueing::Central, Queueing::PerPod]),
@@ -70,8 +130,19 @@ fn setup(stream: &mut Stream) -> Setup {
             shape: pick(stream, &shapes),
         },
         startup_cpu_millicores: pick(stream, &[0, 500, 2000]),
+        cpu_bound: pick(stream, &[false, true]),
+        crash: pick(stream, &[None, Some(often())]),
+        nodes: nodes(stream),
         ..ClusterConfig::default()
     };
+    if cluster.nodes.is_some() {
+        cluster.image_pull = pick(stream, &[None, Some(cluster.startup)]);
+        cluster.faults = vec![Fault::NodeLoss {
+            at: seconds(stream, 600.0, 6000.0),
+            nodes: pick(stream, &[1, 3]),
+        }];
+    }
+    cluster.faults.extend(faults(stream));
     let pipeline = Pipeline {
         sync: seconds(stream, 5.0, 60.0),
         scrape: seconds(stream, 5.0, 60.0),

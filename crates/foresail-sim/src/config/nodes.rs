@@ -7,7 +7,7 @@ use super::{ConfigProblem, Shape, Times, check_times, problem};
 use crate::cluster::{Placement, Size};
 
 /// Nodes that pods stand on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct NodeConfig {
     /// CPU that pods may ask for, in thousandths of a core.

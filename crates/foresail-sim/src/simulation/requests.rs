@@ -1,5 +1,7 @@
 //! Requests: they come, wait, are served, give up, or die with their pod.
 
+use foresail_core::quantity::units::larger;
+
 use super::{InService, Simulation};
 use crate::cluster::{Life, Waiting};
 use crate::config::Queueing;
@@ -264,7 +266,7 @@ impl Simulation<'_> {
         state.speed = speed;
         for slot in &state.slots {
             if changed || joined == Some(*slot) {
-                let left = self.left[*slot as usize].max(0.0) / speed;
+                let left = larger(self.left[*slot as usize], 0.0) / speed;
                 let ends = now + left.ceil() as i64;
                 self.in_service[*slot as usize].ends = ends;
                 self.completions.push(ends, *slot);

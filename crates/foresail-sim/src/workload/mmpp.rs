@@ -192,12 +192,12 @@ fn stationary(generator: &[Vec<f64>]) -> Option<Vec<f64>> {
         if leave <= 0.0 {
             return None;
         }
-        for from in 0..last {
-            rows[from][last] /= leave;
-            let share = rows[from][last];
-            for to in 0..last {
-                let through = share * rows[last][to];
-                rows[from][to] += through;
+        let onward = rows[last].clone();
+        for row in &mut rows[..last] {
+            row[last] /= leave;
+            let share = row[last];
+            for (rate, next) in row[..last].iter_mut().zip(&onward) {
+                *rate += share * next;
             }
         }
     }

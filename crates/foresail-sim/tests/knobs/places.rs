@@ -87,11 +87,11 @@ fn pods_without_room_wait_for_a_node_that_takes_its_time() {
     };
     let free = ClusterConfig {
         nodes: None,
-        ..on_nodes(two.clone())
+        ..on_nodes(two)
     };
     let asks = vec![(100, replicas(8))];
     let (without, quick) = asked(&free, 2.0, asks.clone());
-    let (with, slow) = asked(&on_nodes(two.clone()), 2.0, asks.clone());
+    let (with, slow) = asked(&on_nodes(two), 2.0, asks.clone());
     assert_eq!((quick.ready_at(120), slow.ready_at(120)), (8, 4));
     // Asked at 105, two nodes there at 205, ready at 215.
     assert_eq!((slow.ready_at(210), slow.ready_at(225)), (4, 8));
@@ -101,7 +101,7 @@ fn pods_without_room_wait_for_a_node_that_takes_its_time() {
     );
     let unpaid = without.replica_minutes - with.replica_minutes;
     assert!((unpaid - 4.0 * 100.0 / 60.0).abs() < 0.1, "{unpaid}");
-    let mut later = on_nodes(two.clone());
+    let mut later = on_nodes(two);
     later.nodes.as_mut().unwrap().provisioning = times(300);
     let (_, later) = asked(&later, 2.0, asks.clone());
     assert_eq!((later.ready_at(410), later.ready_at(420)), (4, 8));
