@@ -43,7 +43,7 @@ fn record() -> Vec<u8> {
     let engine =
         foresail_models::registry::engine_of(spec.clone(), foresail_models::rng::Seed(1)).unwrap();
     let head = foresail::record::Head {
-        v: 1,
+        v: foresail::record::VERSION,
         uid: "u".to_owned(),
         spec,
         seed: 1,
