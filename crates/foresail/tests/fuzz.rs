@@ -9,19 +9,12 @@
 
 mod support;
 
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use foresail::cli::decide::parse_spec;
 use foresail::conformance;
-use foresail::record::{Reader, Recorder, Replayed, replay};
-use foresail_core::engine::Input;
-use foresail_core::hpa::{Pod, PodReading, PodSample, Reading};
-use foresail_core::observe::{Health, Samples, TargetState};
-use foresail_core::propose::plan::{Setting, TargetId};
-use foresail_core::quantity::time::{Span, Timestamp};
-use foresail_core::quantity::units::Replicas;
+use foresail::record::{Reader, replay};
 use foresail_core::spec::ValidSpec;
 use serde_json::{Value, json};
 
@@ -158,93 +151,4 @@ fn golden_vectors_changed_anywhere_are_answered_or_refused() {
         });
     let answered = answered.load(Ordering::Relaxed);
     assert!(answered > 600, "only {answered} answers");
-}
-
-/// Bytes that a recorder writes and the test reads.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A record of an engine that was fed these ages, loads and counts.
-fn recorded(steps: &[(u8, u16, u8)]) -> (Vec<u8>, u64) {
-    let spec = parse_spec(SPEC).unwrap();
-    let seed = foresail_models::rng::Seed(1);
-    let mut engine = foresail_models::registry::engine_of(spec, seed).unwrap();
-    let bytes = Shared::default();
-    let mut recorder = Recorder::new(Box::new(bytes.clone()), &engine, seed, "u").unwrap();
-    let (mut now, mut ticks) = (Timestamp::from_seconds(1_000_000), 0);
-    for (age, load, count) in steps {
-        now = now + Span::from_seconds(i64::from(*age));
-        let sample = PodSample {
-            value: i64::from(*load),
-            at: now,
-            window: Span::from_seconds(30),
-        };
-        let pods = usize::from(count % 6);
-        let reading = PodReading {
-            request: Some(1000),
-            sample: (load % 7 != 0).then_some(sample),
-        };
-        let state = TargetState {
-            target: TargetId::new("a"),
-            current: Setting::replicas(Replicas::new(u32::from(count % 6))),
-            pods: vec![Pod::default(); pods],
-            readings: vec![Reading::Pods(vec![reading; pods])],
-            ..TargetState::default()
-        };
-        let samples = Samples {
-            at: now,
-            health: Health::default(),
-            leading: true,
-            targets: vec![state],
-            values: Vec::new(),
-        };
-        for input in [Input::Samples(samples), Input::Tick { now }] {
-            recorder.input(&input);
-            if let Some(tick) = engine.feed(input) {
-                recorder.tick(&tick, engine.spec());
-                ticks += 1;
-            }
-        }
-    }
-    recorder.finish().unwrap();
-    (bytes.0.lock().unwrap().clone(), ticks)
-}
-
-fn replayed(text: Vec<u8>) -> anyhow::Result<Replayed> {
-    replay(Reader::new("record", Box::new(Cursor::new(text)))?)
-}
-
-#[test]
-fn i20_a_replay_equals_the_original_and_nothing_else_does() {
-    bolero::check!()
-        .with_iterations(300)
-        .with_type::<(u16, Vec<(u8, u16, u8)>)>()
-        .for_each(|(cut, steps)| {
-            let (text, ticks) = recorded(&steps[..steps.len().min(20)]);
-            let whole = replayed(text.clone());
-            assert!(
-                matches!(whole, Ok(Replayed::Identical { ticks: n }) if n == ticks),
-                "{whole:?}"
-            );
-            let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
-            let gone = usize::from(*cut) % lines.len();
-            let without: Vec<u8> = (0..lines.len())
-                .filter(|i| *i != gone)
-                .flat_map(|i| lines[i].iter().copied())
-                .collect();
-            let same = |text| matches!(replayed(text), Ok(Replayed::Identical { .. }));
-            assert!(!same(without), "without line {gone} of {}", lines.len());
-            assert!(!same(lines[..gone].concat()), "cut before line {gone}");
-        });
 }
