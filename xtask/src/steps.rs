@@ -82,6 +82,9 @@ fn tests(args: &[&str], counts: &mut Counts) -> Result<bool> {
         if let Some(result) = line.strip_prefix("test result: ") {
             counts.add(result);
         }
+        if line.contains(": antecedent held ") {
+            println!("         {line}");
+        }
         log.push(line);
     }
     let good = child.wait()?.success();

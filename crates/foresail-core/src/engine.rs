@@ -89,11 +89,25 @@ struct Seat {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Snapshot {
     /// Version of the form.
+    #[serde(deserialize_with = "known_version")]
     pub v: u8,
     /// What the engine remembers.
     pub history: History,
     /// State of each proposer by name, in hexadecimal.
     pub proposers: Vec<(String, String)>,
+}
+
+/// Version of a snapshot's form.
+const SNAPSHOT_VERSION: u8 = 1;
+
+/// Reads the version of a snapshot and refuses every other.
+fn known_version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let v = u8::deserialize(deserializer)?;
+    if v == SNAPSHOT_VERSION {
+        return Ok(v);
+    }
+    let why = format!("a snapshot of version {v}; this binary reads version {SNAPSHOT_VERSION}");
+    Err(serde::de::Error::custom(why))
 }
 
 /// What was decided for one target, and every value on the way.
@@ -544,7 +558,7 @@ impl Engine {
             .map(|s| (s.name.clone(), hex(&s.saved)))
             .collect();
         Snapshot {
-            v: 1,
+            v: SNAPSHOT_VERSION,
             history: self.history.clone(),
             proposers,
         }

@@ -1,13 +1,14 @@
 //! Flight records: a snapshot plus inputs, and what was decided; one JSON value per line.
 //!
 //! The first line is the head: version, spec, seed, snapshot, identity. Then inputs as they were
-//! fed; after each tick the explanations that followed. Replaying the inputs must give the same
-//! explanations byte for byte. A name that ends in `.gz` is compressed.
+//! fed; after each tick the explanations that followed; at last the number of ticks, so that a
+//! record that was cut shows it. Replaying the inputs must give the same explanations byte for
+//! byte. A name that ends in `.gz` is compressed.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use foresail_core::engine::{Engine, Hash, Input, Snapshot, Tick};
 use foresail_core::explain::{Explanation, Identity};
 use foresail_core::spec::{Spec, ValidSpec};
@@ -15,8 +16,8 @@ use foresail_models::registry::build_engine;
 use foresail_models::rng::Seed;
 use serde::{Deserialize, Serialize};
 
-/// Version of the form.
-pub const VERSION: u8 = 1;
+/// Version of the form; version 1 had no last line.
+pub const VERSION: u8 = 2;
 
 /// The longest line that is read.
 const LINE_BYTES_MAX: usize = 64 << 20;
@@ -45,6 +46,11 @@ pub enum Line {
     Input(Input),
     /// What the tick before this line decided, one per target.
     Told(Vec<Explanation>),
+    /// The last line.
+    End {
+        /// Ticks of the whole record.
+        ticks: u64,
+    },
 }
 
 impl Head {
@@ -115,7 +121,7 @@ impl Teller {
 pub struct Reader {
     name: String,
     lines: Box<dyn BufRead>,
-    number: u64,
+    pub(crate) number: u64,
     /// The first line.
     pub head: Head,
 }
@@ -179,6 +185,11 @@ impl Reader {
         })
     }
 
+    /// Name and line, as errors give them.
+    pub(crate) fn place(&self) -> String {
+        format!("{}, line {}", self.name, self.number)
+    }
+
     /// The next line; `None` at the end.
     ///
     /// # Errors
@@ -217,37 +228,91 @@ pub enum Replayed {
     },
 }
 
+/// Holds every line of a record against what was computed, and misses none.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Line of the last tick and its explanations, until a line of the record tells them too.
+    owed: Option<(u64, String)>,
+    ticks: u64,
+    ended: bool,
+}
+
+impl Ledger {
+    /// Takes in a line and, for a tick, the explanations computed; returns a difference.
+    ///
+    /// # Errors
+    /// Where a line is missing, doubled or out of place.
+    pub(crate) fn check(
+        &mut self,
+        number: u64,
+        line: &Line,
+        computed: Option<&[Explanation]>,
+    ) -> Result<Option<Replayed>> {
+        ensure!(!self.ended, "stands after the record's last line");
+        if let Line::Told(recorded) = line {
+            let Some((_, replayed)) = self.owed.take() else {
+                bail!("tells a decision, but no tick stands before it");
+            };
+            self.ticks += 1;
+            let recorded = serde_json::to_string(recorded)?;
+            return Ok((recorded != replayed).then_some(Replayed::Differs {
+                line: number,
+                recorded,
+                replayed,
+            }));
+        }
+        if let Some((tick, _)) = &self.owed {
+            bail!("the tick of line {tick} is not followed by what it decided");
+        }
+        if let Line::End { ticks } = line {
+            let found = self.ticks;
+            ensure!(
+                found == *ticks,
+                "{ticks} ticks were recorded, {found} are there"
+            );
+            self.ended = true;
+        }
+        if let Some(told) = computed {
+            self.owed = Some((number, serde_json::to_string(told)?));
+        }
+        Ok(None)
+    }
+
+    /// Ticks of a whole record.
+    ///
+    /// # Errors
+    /// Where its last line is missing.
+    pub(crate) fn finish(&self) -> Result<u64> {
+        let ticks = self.ticks;
+        ensure!(
+            self.ended,
+            "the record was cut short, its last line is missing; the {ticks} ticks before are equal"
+        );
+        Ok(ticks)
+    }
+}
+
 /// Feeds the record's inputs to a fresh engine and compares every explanation byte for byte.
 ///
 /// # Errors
-/// Where the record cannot be read.
+/// Where the record cannot be read or is not whole.
 pub fn replay(mut reader: Reader) -> Result<Replayed> {
     let mut engine = reader.head.engine(None)?;
     let mut teller = Teller::new(reader.head.identity());
-    let mut told: Option<Vec<Explanation>> = None;
-    let mut ticks = 0;
+    let mut ledger = Ledger::default();
     while let Some(line) = reader.next_line()? {
-        match line {
-            Line::Input(input) => {
-                teller.hear(&input)?;
-                if let Some(tick) = engine.feed(input) {
-                    told = Some(teller.tell(&tick, engine.spec()));
-                }
-            }
-            Line::Told(recorded) => {
-                let replayed = serde_json::to_string(&told.take().unwrap_or_default())?;
-                let recorded = serde_json::to_string(&recorded)?;
-                if recorded != replayed {
-                    return Ok(Replayed::Differs {
-                        line: reader.number,
-                        recorded,
-                        replayed,
-                    });
-                }
-                ticks += 1;
-            }
+        let mut computed = None;
+        if let Line::Input(input) = &line {
+            teller.hear(input)?;
+            let tick = engine.feed(input.clone());
+            computed = tick.map(|tick| teller.tell(&tick, engine.spec()));
+        }
+        let checked = ledger.check(reader.number, &line, computed.as_deref());
+        if let Some(difference) = checked.with_context(|| reader.place())? {
+            return Ok(difference);
         }
     }
+    let ticks = ledger.finish().with_context(|| reader.place())?;
     Ok(Replayed::Identical { ticks })
 }
 
@@ -255,6 +320,7 @@ pub fn replay(mut reader: Reader) -> Result<Replayed> {
 pub struct Recorder {
     out: Box<dyn Write + Send>,
     teller: Teller,
+    ticks: u64,
     failed: Option<anyhow::Error>,
 }
 
@@ -287,6 +353,7 @@ impl Recorder {
         Ok(Self {
             out,
             teller: Teller::new(head.identity()),
+            ticks: 0,
             failed: None,
         })
     }
@@ -314,13 +381,15 @@ impl Recorder {
     pub fn tick(&mut self, tick: &Tick, spec: &ValidSpec) {
         let told = self.teller.tell(tick, spec);
         self.line(&Line::Told(told));
+        self.ticks += 1;
     }
 
-    /// Ends the record.
+    /// Ends the record with its last line; one that was never ended counts as cut short.
     ///
     /// # Errors
     /// The first thing that could not be written.
     pub fn finish(mut self) -> Result<()> {
+        self.line(&Line::End { ticks: self.ticks });
         if let Some(error) = self.failed {
             return Err(error.context("the flight record cannot be written"));
         }

@@ -321,7 +321,7 @@ impl Held {
 }
 
 fn percent(ratio: Quantity) -> String {
-    format!("{} %", (ratio.milli() + 5) / 10)
+    format!("{} %", ratio.milli().saturating_add(5) / 10)
 }
 
 fn decimal(quantity: Quantity) -> String {

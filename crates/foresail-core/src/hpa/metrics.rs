@@ -181,12 +181,33 @@ fn of_metric(
             if values.is_empty() {
                 return None;
             }
-            let sum: i128 = values.iter().map(|v| i128::from(*v)).sum();
-            let total = saturate_i64(sum);
+            let total = external_total(rules, rule.target, values);
             of_total(rules, rule.target, total, seen, true)
         }
         _ => None,
     }
+}
+
+/// The sum of an external metric's series.
+///
+/// Kubernetes takes a sum below zero for an overflow where the target is per pod.
+/// Source: replica_calculator.go, GetExternalMetricReplicas and GetExternalPerPodMetricReplicas.
+fn external_total(rules: &Rules, target: Target, values: &[i64]) -> i64 {
+    if rules.controller.overflow == Overflow::Saturate {
+        return saturate_i64(values.iter().map(|v| i128::from(*v)).sum());
+    }
+    let per_pod = matches!(target, Target::AverageValue(_));
+    let mut total: i64 = 0;
+    for value in values {
+        if !per_pod && *value > 0 && total > i64::MAX - value {
+            return i64::MAX;
+        }
+        total = total.wrapping_add(*value);
+        if per_pod && total < 0 {
+            return i64::MAX;
+        }
+    }
+    total
 }
 
 fn saturate_i64(value: i128) -> i64 {
@@ -196,17 +217,6 @@ fn saturate_i64(value: i128) -> i64 {
 fn is_within(rules: &Rules, ratio: f64) -> bool {
     let (down, up) = rules.tolerances();
     1.0 - down <= ratio && ratio <= 1.0 + up
-}
-
-/// `int32(x)` as Go does it on amd64, or saturating.
-fn to_i32(rules: &Rules, value: f64) -> i32 {
-    match rules.controller.overflow {
-        Overflow::Saturate => value as i32,
-        Overflow::BugCompatible => {
-            let fits = value >= f64::from(i32::MIN) && value <= f64::from(i32::MAX);
-            if fits { value as i32 } else { i32::MIN }
-        }
-    }
 }
 
 /// Everything that the pass over the pods of one metric looks at.
@@ -265,7 +275,7 @@ impl PodsPass<'_> {
     fn ratio(&self, sums: &Sums) -> Option<f64> {
         match self.rule.target {
             Target::Utilization(percent) => {
-                if sums.request == 0 || sums.matched == 0 {
+                if sums.has_no_request() {
                     return None;
                 }
                 let used = self.utilization_percent(sums);
@@ -293,8 +303,8 @@ impl PodsPass<'_> {
                 i32::try_from(percent).unwrap_or(if percent < 0 { i32::MIN } else { i32::MAX })
             }
             Overflow::BugCompatible => {
-                let percent = (sums.usage as i64).wrapping_mul(100) / (sums.request as i64).max(1);
-                percent as i32
+                let percent = (sums.usage as i64).wrapping_mul(100);
+                percent.wrapping_div(sums.request as i64) as i32
             }
         }
     }
@@ -313,6 +323,11 @@ impl PodsPass<'_> {
 }
 
 impl Sums {
+    /// `true` where there is nothing to divide by; requests of 64 bits may wrap to zero too.
+    fn has_no_request(&self) -> bool {
+        self.request as i64 == 0 || self.matched == 0
+    }
+
     /// Adds the same value and request of each of `count` pods.
     fn add(&mut self, value: i64, request: Option<i64>, count: u32) {
         let pods = i128::from(count);
@@ -377,7 +392,10 @@ fn of_pods(pass: &PodsPass<'_>) -> Answer {
             return Some((current, ratio));
         }
         return Some((
-            to_i32(pass.rules, (ratio * counts.ready as f64).ceil()),
+            pass.rules
+                .controller
+                .overflow
+                .to_i32((ratio * counts.ready as f64).ceil()),
             ratio,
         ));
     }
@@ -387,7 +405,11 @@ fn of_pods(pass: &PodsPass<'_>) -> Answer {
     if is_within(pass.rules, new_ratio) || crossed {
         return Some((current, ratio));
     }
-    let proposed = to_i32(pass.rules, (new_ratio * filled.samples as f64).ceil());
+    let proposed = pass
+        .rules
+        .controller
+        .overflow
+        .to_i32((new_ratio * filled.samples as f64).ceil());
     let contradicts =
         (new_ratio < 1.0 && proposed > current) || (new_ratio > 1.0 && proposed < current);
     Some((if contradicts { current } else { proposed }, ratio))
@@ -439,12 +461,12 @@ fn of_total(
             } else {
                 needed
             };
-            Some((to_i32(rules, capped), ratio))
+            Some((rules.controller.overflow.to_i32(capped), ratio))
         }
         Target::Value(target) => {
             let ratio = total as f64 / target as f64;
             if seen.current == 0 {
-                return Some((to_i32(rules, ratio.ceil()), ratio));
+                return Some((rules.controller.overflow.to_i32(ratio.ceil()), ratio));
             }
             if is_within(rules, ratio) {
                 return Some((seen.current, ratio));
@@ -505,6 +527,9 @@ fn status_of(
             };
             let (sums, _) = first_pass(&pass)?;
             let by_utilization = pass.by_utilization().is_some();
+            if by_utilization && sums.has_no_request() {
+                return None;
+            }
             let count = if by_utilization {
                 sums.matched
             } else {

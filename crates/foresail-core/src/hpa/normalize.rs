@@ -1,8 +1,8 @@
 //! From a raw value to what may be written: shortcut, stabilization, rate, bounds.
 
-use super::records::{Records, ScaleEvent, changed_within};
+use super::records::{Records, changed_within};
 use super::rules::{DirectionRules, Rules};
-use super::spec::{Policy, PolicyType, SelectPolicy};
+use super::spec::{Overflow, Policy, PolicyType, SelectPolicy};
 use crate::explain::why::Why;
 use crate::quantity::time::{Span, Timestamp};
 use crate::quantity::units::Replicas;
@@ -136,7 +136,7 @@ pub fn rate_limit(
         };
     };
     if value > current {
-        let allowed = direction_limit(&behavior.up, true, records, current, now);
+        let allowed = direction_limit(rules, &behavior.up, true, records, current, now);
         let limit = allowed.0.max(current);
         if value > limit {
             RateLimited {
@@ -147,7 +147,7 @@ pub fn rate_limit(
             free
         }
     } else if value < current {
-        let allowed = direction_limit(&behavior.down, false, records, current, now);
+        let allowed = direction_limit(rules, &behavior.down, false, records, current, now);
         let limit = allowed.0.min(current);
         if value < limit {
             RateLimited {
@@ -164,21 +164,23 @@ pub fn rate_limit(
 
 /// The number that the policies of one direction allow, and the policy that decided.
 fn direction_limit(
-    rules: &DirectionRules,
+    rules: &Rules,
+    direction: &DirectionRules,
     up: bool,
     records: &Records,
     current: i32,
     now: Timestamp,
 ) -> (i32, Why) {
-    if rules.select == SelectPolicy::Disabled {
+    if direction.select == SelectPolicy::Disabled {
         return (current, Why::Disabled);
     }
-    let limits = rules
+    let overflow = rules.controller.overflow;
+    let limits = direction
         .policies
         .iter()
-        .map(|p| policy_limit(p, up, &records.up, &records.down, current, now));
+        .map(|p| policy_limit(p, up, overflow, records, current, now));
     // `Max` is the largest change: the largest number on the way up, the smallest on the way down.
-    let want_largest = (rules.select == SelectPolicy::Max) == up;
+    let want_largest = (direction.select == SelectPolicy::Max) == up;
     let better = |a: i32, b: i32| if want_largest { a > b } else { a < b };
     let best = limits.reduce(|best, next| if better(next.0, best.0) { next } else { best });
     best.unwrap_or((current, Why::Disabled))
@@ -190,32 +192,69 @@ fn direction_limit(
 fn policy_limit(
     policy: &Policy,
     up: bool,
-    ups: &[ScaleEvent],
-    downs: &[ScaleEvent],
+    overflow: Overflow,
+    records: &Records,
     current: i32,
     now: Timestamp,
 ) -> (i32, Why) {
     let per = Span::from_seconds(i64::from(policy.period_seconds));
-    let start =
-        i64::from(current) - changed_within(ups, per, now) + changed_within(downs, per, now);
+    let added = changed_within(&records.up, per, now);
+    let removed = changed_within(&records.down, per, now);
+    let start = overflow.narrow(i64::from(current) - added + removed);
     let value = i64::from(policy.value);
     let share = f64::from(policy.value) / 100.0;
     let limit = match (policy.kind, up) {
-        (PolicyType::Pods, true) => start + value,
-        (PolicyType::Pods, false) => start - value,
-        (PolicyType::Percent, true) => (start as f64 * (1.0 + share)).ceil() as i64,
-        (PolicyType::Percent, false) => (start as f64 * (1.0 - share)) as i64,
+        (PolicyType::Pods, true) => overflow.narrow(i64::from(start) + value),
+        (PolicyType::Pods, false) => overflow.narrow(i64::from(start) - value),
+        (PolicyType::Percent, true) => overflow.to_i32((f64::from(start) * (1.0 + share)).ceil()),
+        (PolicyType::Percent, false) => overflow.to_i32(f64::from(start) * (1.0 - share)),
     };
-    let step = Replicas::saturating((limit - start).abs());
+    let step = Replicas::saturating((i64::from(limit) - i64::from(start)).abs());
     let why = if up {
         Why::RateUp { step, per }
     } else {
         Why::RateDown { step, per }
     };
-    (
-        i32::try_from(limit).unwrap_or(if limit < 0 { i32::MIN } else { i32::MAX }),
-        why,
-    )
+    (limit, why)
+}
+
+/// Whether rate or bounds limit a stabilized value, and Kubernetes' reason.
+///
+/// `rated` is the value after [`rate_limit`]. The lift to the minimum of a target that wakes comes
+/// after this condition and does not show in it.
+/// Source: horizontal.go, convertDesiredReplicasWithRules and
+/// convertDesiredReplicasWithBehaviorRate.
+#[must_use]
+pub(super) fn limiting(
+    rules: &Rules,
+    current: i32,
+    stabilized: i32,
+    rated: i32,
+) -> (bool, &'static str) {
+    let (min, max, older) = (rules.min(), rules.max(), rules.behavior.is_none());
+    if older && stabilized < min {
+        (true, "TooFewReplicas")
+    } else if rated < stabilized {
+        let reason = if max > rated {
+            "ScaleUpLimit"
+        } else {
+            "TooManyReplicas"
+        };
+        (true, reason)
+    } else if rated > stabilized {
+        let reason = if min < rated {
+            "ScaleDownLimit"
+        } else {
+            "TooFewReplicas"
+        };
+        (true, reason)
+    } else if stabilized > max && (older || stabilized > current) {
+        (true, "TooManyReplicas")
+    } else if stabilized < min && stabilized < current {
+        (true, "TooFewReplicas")
+    } else {
+        (false, "DesiredWithinRange")
+    }
 }
 
 /// Keeps a value within the bounds, and wakes a target that an autoscaler put to sleep.

@@ -46,9 +46,10 @@ pub struct PodMetrics {
 
 /// The request of one pod; `None` where it lacks.
 ///
-/// The pod's own request counts where it has one and no container is named; else the sum over its
-/// containers and over init containers that go on running.
-/// Source: replica_calculator.go, calculatePodRequests and calculatePodLevelRequests.
+/// Where the pod has requests of its own and no container is named, what the pod needs as a whole;
+/// else the sum over its containers and over init containers that go on running, each of which
+/// must have one.
+/// Source: replica_calculator.go, calculateRequests and calculatePodRequestsFromContainers.
 #[must_use]
 pub fn request(
     pod: &PodSpec,
@@ -56,18 +57,61 @@ pub fn request(
     container: Option<&str>,
     gates: &Gates,
 ) -> Option<i64> {
-    if let (Some(requests), None, true) = (&pod.pod_requests, container, gates.pod_level_resources)
-    {
-        return requests.get(resource).copied();
+    if container.is_none() && gates.pod_level_resources && pod.has_own_requests() {
+        return pod.whole_request(resource);
     }
     let beside = pod.init_containers.iter().filter(|c| c.restarts_always);
     let counted = pod.containers.iter().chain(beside);
     let named = counted.filter(|c| container.is_none_or(|name| c.name == name));
-    let mut sum: i64 = 0;
+    let (mut sum, mut found): (i64, bool) = (0, container.is_none());
     for one in named {
         sum = sum.saturating_add(*one.requests.get(resource)?);
+        found = true;
     }
-    Some(sum)
+    found.then_some(sum)
+}
+
+/// `true` for resources that a pod as a whole may request.
+fn is_pod_level(resource: &str) -> bool {
+    matches!(resource, "cpu" | "memory") || resource.starts_with("hugepages-")
+}
+
+impl PodSpec {
+    /// `true` where the pod as a whole requests a resource that it may; others are not read.
+    ///
+    /// Source: component-helpers, resource/helpers.go, IsPodLevelRequestsSet.
+    fn has_own_requests(&self) -> bool {
+        let own = self.pod_requests.iter().flat_map(BTreeMap::keys);
+        own.into_iter().any(|resource| is_pod_level(resource))
+    }
+
+    /// What the scheduler sets aside; `None` where neither the pod nor a container names any.
+    ///
+    /// The pod's own request, else the larger of what its containers need together and what its
+    /// init containers need in their order. One that names none needs nothing.
+    /// Source: component-helpers, resource/helpers.go, PodRequests.
+    fn whole_request(&self, resource: &str) -> Option<i64> {
+        let own = self.pod_requests.as_ref().and_then(|r| r.get(resource));
+        if let Some(own) = own.filter(|_| is_pod_level(resource)) {
+            return Some(*own);
+        }
+        let add = |sum: Option<i64>, one: Option<i64>| match (sum, one) {
+            (Some(sum), Some(one)) => Some(sum.saturating_add(one)),
+            (sum, one) => sum.or(one),
+        };
+        let of = |container: &Container| container.requests.get(resource).copied();
+        let mut together = self.containers.iter().map(of).fold(None, add);
+        let (mut beside, mut starting) = (None, None);
+        for init in &self.init_containers {
+            let needs = add(beside, of(init));
+            starting = starting.max(needs);
+            if init.restarts_always {
+                beside = needs;
+                together = add(together, of(init));
+            }
+        }
+        together.max(starting)
+    }
 }
 
 /// The sample of one pod; `None` where a container lacks the resource or there is none.
@@ -94,7 +138,9 @@ pub fn sample(metrics: &PodMetrics, resource: &str, container: Option<&str>) -> 
 
 /// What a resource metric says of every pod; samples of other pods come after them.
 ///
-/// [`Reading::Failed`] where the metrics API gave nothing, or for one container lacks it in a pod.
+/// [`Reading::Failed`] where the metrics API gave nothing. A pod whose metrics lack the one
+/// container that counts has no sample.
+/// Source: metrics/client.go, GetResourceMetric and getContainerMetrics.
 #[must_use]
 pub fn resource_reading(
     rule: &MetricRule,
@@ -105,11 +151,9 @@ pub fn resource_reading(
     let Source::Resource { name, container } = &rule.source else {
         return Reading::Failed;
     };
-    let container = container.as_deref();
+    // A container that is not named counts as all of them.
+    let container = container.as_deref().filter(|c| !c.is_empty());
     if metrics.is_empty() {
-        return Reading::Failed;
-    }
-    if container.is_some_and(|c| metrics.iter().any(|m| !m.containers.contains_key(c))) {
         return Reading::Failed;
     }
     let of_pod = |pod: &PodSpec| PodReading {

@@ -238,6 +238,27 @@ pub enum Overflow {
     BugCompatible,
 }
 
+impl Overflow {
+    /// `int32(value)`: the nearest there is, or what Go gives on amd64.
+    pub(super) fn to_i32(self, value: f64) -> i32 {
+        let fits = value >= f64::from(i32::MIN) && value <= f64::from(i32::MAX);
+        match self {
+            Self::BugCompatible if !fits => i32::MIN,
+            Self::BugCompatible | Self::Saturate => value as i32,
+        }
+    }
+
+    /// The sum of 32-bit numbers in 32 bits: the nearest there is, or wrapped.
+    pub(super) fn narrow(self, sum: i64) -> i32 {
+        match self {
+            Self::BugCompatible => sum as i32,
+            Self::Saturate => {
+                i32::try_from(sum).unwrap_or(if sum < 0 { i32::MIN } else { i32::MAX })
+            }
+        }
+    }
+}
+
 /// Feature gates that change the result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]

@@ -7,6 +7,7 @@ use super::normalize::{self, Shortcut};
 use super::rules::Rules;
 use crate::engine::TargetTick;
 use crate::guard::GuardName;
+use crate::quantity::time::Timestamp;
 use crate::quantity::units::Replicas;
 
 /// One condition.
@@ -40,6 +41,8 @@ pub struct Status {
     pub wanted: i32,
     /// Conditions, one per type.
     pub conditions: Vec<Condition>,
+    /// `status.lastScaleTime`.
+    pub last_scale: Option<Timestamp>,
 }
 
 /// How the write of a pass went.
@@ -72,6 +75,10 @@ impl Status {
             Some(old) => *old = condition,
             None => self.conditions.push(condition),
         }
+    }
+
+    fn forget(&mut self, kind: &str) {
+        self.conditions.retain(|c| c.kind != kind);
     }
 
     /// `true` where a condition holds.
@@ -125,7 +132,7 @@ impl Status {
     fn disabled(&mut self, rules: &Rules) {
         self.set("ScalingActive", false, "ScalingDisabled");
         if !rules.zero_gate() {
-            self.conditions.retain(|c| c.kind != "ScaledToZero");
+            self.forget("ScaledToZero");
         }
     }
 
@@ -170,14 +177,7 @@ impl Status {
         };
         self.set("AbleToScale", true, reason);
         let rated = after(&[GuardName::Rate], stabilized);
-        let bounded = normalize::bound(rules, current, rated, false);
-        let (limited, reason) = match bounded.cmp(&stabilized) {
-            std::cmp::Ordering::Equal => (false, "DesiredWithinRange"),
-            std::cmp::Ordering::Less if bounded >= rules.max() => (true, "TooManyReplicas"),
-            std::cmp::Ordering::Less => (true, "ScaleUpLimit"),
-            std::cmp::Ordering::Greater if bounded <= rules.min() => (true, "TooFewReplicas"),
-            std::cmp::Ordering::Greater => (true, "ScaleDownLimit"),
-        };
+        let (limited, reason) = normalize::limiting(rules, current, stabilized, rated);
         self.set("ScalingLimited", limited, reason);
     }
 
@@ -212,6 +212,8 @@ impl Status {
                 "NotScaledToZero"
             };
             self.set("ScaledToZero", slept, reason);
+        } else {
+            self.forget("ScaledToZero");
         }
     }
 }

@@ -6,9 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A number of pods (or of warm containers of a pool).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Replicas(u32);
 
@@ -72,6 +70,18 @@ impl Replicas {
     #[must_use]
     pub const fn as_i64(self) -> i64 {
         self.0 as i64
+    }
+}
+
+impl<'de> Deserialize<'de> for Replicas {
+    /// Refuses what Kubernetes could not ask for either.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let count = u32::deserialize(deserializer)?;
+        if count > Self::MAX.0 {
+            let why = format!("{count} replicas: must be at most {}", Self::MAX.0);
+            return Err(serde::de::Error::custom(why));
+        }
+        Ok(Self(count))
     }
 }
 

@@ -1,8 +1,8 @@
 //! `kpa`: Knative's autoscaler on concurrency, with its stable and its panic window.
 //!
 //! The answer is the larger of two means over the target value; a panic lets nothing go down until
-//! a whole stable window has passed below its threshold. A restart begins in panic with the current
-//! number, so that lost memory never scales down.
+//! a whole stable window has passed below its threshold. A restart begins in panic with the ready
+//! pods, so that lost memory never scales down.
 //! Source: knative/serving:pkg/autoscaler/scaling/autoscaler.go and
 //! config/core/configmaps/autoscaler.yaml (defaults).
 
@@ -223,6 +223,18 @@ impl Memory {
     }
 }
 
+/// Requests of burst that fit beyond those in flight.
+///
+/// A burst capacity of 0 says that none is looked after, one below 0 that every request goes
+/// through the activator.
+fn excess_burst(burst_capacity: f64, capacity: f64, in_flight: f64) -> i64 {
+    if burst_capacity > 0.0 {
+        (capacity - burst_capacity - in_flight).floor() as i64
+    } else {
+        -i64::from(burst_capacity < 0.0)
+    }
+}
+
 /// The algorithm for one target at one time.
 fn scale(
     settings: &Settings,
@@ -264,7 +276,7 @@ fn scale(
     }
     wish = graced;
     let capacity = f64::from(ready) * settings.total_value;
-    let burst = (capacity - settings.burst_capacity - means.panic).floor() as i64;
+    let burst = excess_burst(settings.burst_capacity, capacity, means.panic);
     Answer {
         replicas: wish,
         burst,
@@ -295,7 +307,7 @@ impl Kpa {
         let memory = self.memory.get_mut(index)?;
         if !memory.started {
             memory.started = true;
-            let current = state.current_replicas().get();
+            let current = state.ready.get();
             if current > 1 {
                 memory.panic_since = Some(now);
                 memory.panic_most = current;
@@ -459,6 +471,36 @@ mod tests {
             answer(&settings, &mut Memory::default(), 5, (300.0, 300.0), 0).burst,
             -11
         );
+    }
+
+    #[test]
+    fn no_burst_capacity_is_zero_and_one_below_zero_always_wants_the_activator() {
+        for (burst_capacity, want) in [(0, 0), (-1, -1), (100, 100)] {
+            let settings = settings(&json!({"concurrency": 100, "burstCapacity": burst_capacity}));
+            let answer = answer(&settings, &mut Memory::default(), 5, (300.0, 300.0), 0);
+            assert_eq!(answer.burst, want, "{burst_capacity}");
+        }
+    }
+
+    #[test]
+    fn a_fresh_start_panics_with_the_ready_pods_and_not_with_those_asked_for() {
+        for (ready, want) in [(1, (1, false)), (4, (4, true))] {
+            let mut kpa = Kpa::new(&Knobs::read(ENTRY.knobs, &BTreeMap::new(), "knobs").unwrap());
+            kpa.memory.push(Memory::default());
+            let mut history = serde_json::to_value(TargetHistory::default()).unwrap();
+            history["concurrency"] = json!([Point {
+                at: NOW,
+                value: 1.0
+            }]);
+            let mut history: TargetHistory = serde_json::from_value(history).unwrap();
+            history.state = Some(foresail_core::observe::TargetState {
+                current: Setting::replicas(Replicas::new(9)),
+                ready: Replicas::new(ready),
+                ..Default::default()
+            });
+            let (answer, _) = kpa.wish(0, &history, NOW).unwrap();
+            assert_eq!((answer.replicas, answer.panicking), want);
+        }
     }
 
     #[test]

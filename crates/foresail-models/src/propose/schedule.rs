@@ -2,6 +2,10 @@
 //!
 //! A rule begins at each time its cron expression names and lasts for its duration; of several in
 //! force the one with the most replicas counts. Outside every rule there is no wish.
+//!
+//! Rules follow the wall clock: one that begins in the hour that is left out in spring does not
+//! begin that day, and one that begins in the hour that comes twice in autumn begins twice. Write
+//! rules that must begin once, every day, in UTC or outside that hour.
 
 use cronexpr::Crontab;
 use foresail_core::history::View;
@@ -192,6 +196,27 @@ mod tests {
         check("2026-07-06T15:59:59Z", Some(10));
         check("2026-07-06T16:00:00Z", None);
         check("2026-01-03T09:00:00Z", None); // Saturday
+    }
+
+    #[test]
+    fn the_hour_left_out_begins_nothing_and_the_hour_that_comes_twice_begins_twice() {
+        let rule = json!({"cron": "30 2 * * *", "timeZone": "Europe/Berlin", "durationSeconds": 600, "replicas": 4});
+        let rule = parse(&rule).unwrap();
+        let begins = |from: &str, until: &str| {
+            let (from, until): (Timestamp, Timestamp) =
+                (from.parse().unwrap(), until.parse().unwrap());
+            let mut begins = Vec::new();
+            let mut next = rule.next_begin(from);
+            while let Some(at) = next.filter(|at| *at < until) {
+                begins.push(at.to_string());
+                next = rule.next_begin(at);
+            }
+            begins
+        };
+        let spring = begins("2026-03-28T12:00:00Z", "2026-03-29T12:00:00Z");
+        assert_eq!(spring, Vec::<String>::new());
+        let autumn = begins("2026-10-24T12:00:00Z", "2026-10-25T12:00:00Z");
+        assert_eq!(autumn, ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]);
     }
 
     #[test]

@@ -57,9 +57,13 @@ pub fn run(args: &ConformanceArgs, out: &mut dyn Write) -> Result<Code> {
         Verdict::Allowed,
         Verdict::None,
     ];
-    for vector in &vectors {
-        let answer = conformance::answer(vector, *bug_compatible)
-            .with_context(|| file.display().to_string())?;
+    // All of them first: nothing is printed of a file that cannot be computed to its end.
+    let answers = vectors
+        .iter()
+        .map(|vector| conformance::answer(vector, *bug_compatible))
+        .collect::<Result<Vec<_>, _>>()
+        .with_context(|| file.display().to_string())?;
+    for answer in answers {
         print(&answer, *output, out)?;
         for (count, verdict) in counts.iter_mut().zip(verdicts) {
             *count += usize::from(answer.verdict == verdict);

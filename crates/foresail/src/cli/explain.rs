@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Output;
 use crate::exit::{Code, Coded};
-use crate::record::{Line, Reader, Teller};
+use crate::record::{Ledger, Line, Reader, Teller};
 
 /// Say why a number is what it is, and what a changed setting would have given
 #[derive(Args, Debug)]
@@ -85,27 +85,62 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Code> {
 fn find(reader: &mut Reader, at: Option<Timestamp>) -> Result<Option<Found>> {
     let mut engine = reader.head.engine(None)?;
     let mut teller = Teller::new(reader.head.identity());
-    let mut found = None;
+    let mut found: Option<Found> = None;
+    let mut doubt = Doubt::default();
     while let Some(line) = reader.next_line()? {
-        let Line::Input(input) = line else { continue };
-        if let (Input::Tick { now }, Some(at)) = (&input, at)
+        if let (Line::Input(Input::Tick { now }), Some(at)) = (&line, at)
             && *now > at
         {
-            break;
+            return Ok(found);
         }
-        let before = matches!(input, Input::Tick { .. }).then(|| engine.snapshot());
-        teller.hear(&input)?;
-        let Some(tick) = engine.feed(input.clone()) else {
-            continue;
-        };
-        let explanation = teller.tell(&tick, engine.spec());
-        found = before.map(|before| Found {
-            explanation,
-            before,
-            tick: input,
-        });
+        let mut computed = None;
+        if let Line::Input(input) = &line {
+            let before = matches!(input, Input::Tick { .. }).then(|| engine.snapshot());
+            teller.hear(input)?;
+            if let Some(tick) = engine.feed(input.clone()) {
+                let told = teller.tell(&tick, engine.spec());
+                computed = Some(told.clone());
+                found = before.map(|before| Found {
+                    explanation: told,
+                    before,
+                    tick: input.clone(),
+                });
+            }
+        }
+        doubt.check(reader, &line, computed.as_deref());
     }
+    doubt.end(reader);
     Ok(found)
+}
+
+/// Says once that a record does not hold what is computed from its inputs.
+#[derive(Default)]
+struct Doubt {
+    ledger: Ledger,
+    told: bool,
+}
+
+impl Doubt {
+    fn check(&mut self, reader: &Reader, line: &Line, computed: Option<&[Explanation]>) {
+        match self.ledger.check(reader.number, line, computed) {
+            Ok(None) => {}
+            Ok(Some(_)) => self.tell(reader, "another decision is recorded than is computed here"),
+            Err(problem) => self.tell(reader, &problem.to_string()),
+        }
+    }
+
+    fn end(&mut self, reader: &Reader) {
+        if let Err(problem) = self.ledger.finish() {
+            self.tell(reader, &problem.to_string());
+        }
+    }
+
+    fn tell(&mut self, reader: &Reader, what: &str) {
+        if !std::mem::replace(&mut self.told, true) {
+            let place = reader.place();
+            eprintln!("warning: {place}: {what}; `foresail replay` shows where");
+        }
+    }
 }
 
 /// The same decision under a changed spec, or without a guard.

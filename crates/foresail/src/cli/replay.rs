@@ -19,7 +19,7 @@ pub struct ReplayArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Where the record cannot be read.
+/// Where the record cannot be read or is not whole.
 pub fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Code> {
     match replay(Reader::open(&args.record)?)? {
         Replayed::Identical { ticks } => {

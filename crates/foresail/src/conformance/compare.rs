@@ -11,7 +11,7 @@ pub enum Verdict {
     Pass,
     /// Different, and not allowed to be.
     Differs,
-    /// Different where Kubernetes overflows and we saturate.
+    /// Different where Kubernetes overflows and we saturate; equal under its own arithmetic.
     Allowed,
     /// The file does not say what is expected.
     None,
@@ -34,11 +34,7 @@ impl Verdict {
 const NOT_COMPARED: [&str; 1] = ["currentMetrics"];
 
 /// Judges the steps of one vector; names the first difference.
-pub(super) fn judge(
-    vector: &Vector,
-    result: &[Value],
-    bug_compatible: bool,
-) -> (Verdict, Option<String>) {
+pub(super) fn judge(vector: &Vector, result: &[Value]) -> (Verdict, Option<String>) {
     let Some(expected) = &vector.expected else {
         return (Verdict::None, None);
     };
@@ -57,7 +53,6 @@ pub(super) fn judge(
     };
     match difference {
         None => (Verdict::Pass, None),
-        Some(text) if vector.upstream_defect && !bug_compatible => (Verdict::Allowed, Some(text)),
         Some(text) => (Verdict::Differs, Some(text)),
     }
 }

@@ -1,6 +1,6 @@
 //! Vectors as JSON: what is read of them, and a warning for what is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foresail_core::hpa::resolve::{Container, PodMetrics, PodSpec};
 use foresail_core::hpa::{
@@ -8,8 +8,9 @@ use foresail_core::hpa::{
 };
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::parse_kubernetes_milli;
-use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use super::form::{VECTOR, check};
 
 /// What is wrong with a file of vectors.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +64,7 @@ pub struct Vector {
     pub(super) controller: ControllerSettings,
     pub(super) conditions: Vec<Value>,
     pub(super) replicas: i32,
-    pub(super) selector: Value,
+    pub(super) selector: String,
     pub(super) other_selectors: Vec<String>,
     pub(super) get_fails: bool,
     pub(super) update_fails: bool,
@@ -78,49 +79,12 @@ pub struct Vector {
     pub upstream_defect: bool,
 }
 
-const KNOWN: [&str; 22] = [
-    "id",
-    "title",
-    "controller",
-    "gates",
-    "hpa",
-    "scale",
-    "pods",
-    "metrics",
-    "history",
-    "then",
-    "expected",
-    "verifiedByRealCode",
-    "upstreamDefect",
-    "otherHpaSelectors",
-    "scaleGetFails",
-    "scaleUpdateFails",
-    "note",
-    "notes",
-    "comment",
-    "source",
-    "hand",
-    "why",
-];
-const KNOWN_STEP: [&str; 4] = ["advanceSeconds", "pods", "metrics", "statusReplicas"];
-const KNOWN_POD: [&str; 9] = [
-    "name",
-    "phase",
-    "startedAgo",
-    "ready",
-    "readyChangedAgo",
-    "deleting",
-    "containers",
-    "initContainers",
-    "podRequests",
-];
-const KNOWN_METRICS: [&str; 5] = ["resource", "resourceError", "pods", "object", "external"];
-
 /// Reads a whole file; returns the vectors and a warning for every key that is not read.
 ///
 /// # Errors
-/// [`Problem`] where the text is no JSON or a field has another form; it names the vector.
+/// [`Problem`] where the text is no JSON or a field has another form; it names vector and field.
 pub fn parse(text: &str) -> Result<(Vec<Vector>, Vec<String>), Problem> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let file: Value =
         serde_json::from_str(text).map_err(|e| form(format!("line {}", e.line()), e))?;
     let list = file
@@ -129,7 +93,7 @@ pub fn parse(text: &str) -> Result<(Vec<Vector>, Vec<String>), Problem> {
         .and_then(Value::as_array);
     let list =
         list.ok_or_else(|| form("top", "expected {\"vectors\": […]} or a list of vectors"))?;
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<_> = unread_beside(&file).collect();
     let mut vectors = Vec::new();
     for (i, value) in list.iter().enumerate() {
         let place = value["id"]
@@ -140,77 +104,51 @@ pub fn parse(text: &str) -> Result<(Vec<Vector>, Vec<String>), Problem> {
     Ok((vectors, warnings))
 }
 
-fn warn_unknown(place: &str, value: &Value, known: &[&str], warnings: &mut Vec<String>) {
-    for key in value.as_object().into_iter().flat_map(Map::keys) {
-        if !known.contains(&key.as_str()) {
-            warnings.push(format!("{place}: key `{key}` is not read"));
-        }
-    }
-}
-
-fn object(place: &str, value: &Value) -> Result<Map<String, Value>, Problem> {
-    value
-        .as_object()
-        .cloned()
-        .ok_or_else(|| form(place, "expected an object"))
+/// Warnings for what stands beside the vectors.
+fn unread_beside(file: &Value) -> impl Iterator<Item = String> {
+    let keys = file.as_object().into_iter().flat_map(Map::keys);
+    keys.filter(|key| !["meta", "vectors"].contains(&key.as_str()))
+        .map(|key| format!("top: key `{key}` is not read"))
 }
 
 fn vector(place: &str, value: &Value, warnings: &mut Vec<String>) -> Result<Vector, Problem> {
-    object(place, value)?;
-    warn_unknown(place, value, &KNOWN, warnings);
-    let hpa = &value["hpa"];
+    if !value.is_object() {
+        return Err(form(place, "expected an object"));
+    }
+    let (mut value, mut unread) = (value.clone(), BTreeSet::new());
+    check(place, &mut value, &VECTOR, &mut unread)?;
+    warnings.extend(unread);
+    let (value, hpa, scale) = (&value, &value["hpa"], &value["scale"]);
     let spec: HpaSpec = serde_json::from_value(hpa["spec"].clone())
         .map_err(|e| form(format!("{place}: hpa.spec"), e))?;
-    let scale = &value["scale"];
     let mut steps = vec![(Span::ZERO, first_step(value))];
     for (i, step) in list(value, "then").iter().enumerate() {
-        let place = format!("{place}: then[{i}]");
-        warn_unknown(&place, step, &KNOWN_STEP, warnings);
-        let advance = step["advanceSeconds"]
-            .as_f64()
-            .and_then(Span::from_seconds_f64);
-        let advance = advance.filter(|a| !a.is_negative());
-        let advance = advance.ok_or_else(|| form(&place, "advanceSeconds must be 0 or more"))?;
-        steps.push((advance, object(&place, step)?));
-    }
-    for (_, step) in &steps {
-        for pod in step
-            .get("pods")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            warn_unknown(&format!("{place}: pods"), pod, &KNOWN_POD, warnings);
+        let at = format!("{place}: then[{i}].advanceSeconds");
+        let advance = span(&at, &step["advanceSeconds"])?.unwrap_or(Span::ZERO);
+        if advance.is_negative() {
+            return Err(form(at, "must be 0 or more"));
         }
-        if let Some(metrics) = step.get("metrics") {
-            warn_unknown(
-                &format!("{place}: metrics"),
-                metrics,
-                &KNOWN_METRICS,
-                warnings,
-            );
-        }
+        steps.push((advance, step.as_object().cloned().unwrap_or_default()));
     }
-    warnings.dedup();
+    let others = list(value, "otherHpaSelectors").iter();
     Ok(Vector {
         id: place.to_owned(),
         spec,
         controller: controller(place, value, warnings)?,
         conditions: list(hpa, "conditions").to_vec(),
-        replicas: int(&scale["replicas"]).unwrap_or(0),
-        selector: scale["selector"].clone(),
-        other_selectors: list(value, "otherHpaSelectors")
-            .iter()
+        replicas: int(&scale["replicas"]),
+        selector: scale["selector"].as_str().unwrap_or_default().to_owned(),
+        other_selectors: others
             .filter_map(|s| s.as_str().map(str::to_owned))
             .collect(),
-        get_fails: truthy(&value["scaleGetFails"]),
-        update_fails: truthy(&value["scaleUpdateFails"]),
+        get_fails: flag(&value["scaleGetFails"]),
+        update_fails: flag(&value["scaleUpdateFails"]),
         recommendations: records(place, &value["history"])?,
         ups: events(place, &value["history"], "scaleUpEvents")?,
         downs: events(place, &value["history"], "scaleDownEvents")?,
         steps,
         expected: value["expected"].as_array().cloned(),
-        upstream_defect: truthy(&value["upstreamDefect"]),
+        upstream_defect: flag(&value["upstreamDefect"]),
     })
 }
 
@@ -230,7 +168,12 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn truthy(value: &Value) -> bool {
+fn flag(value: &Value) -> bool {
+    value.as_bool().unwrap_or(false)
+}
+
+/// `true` for anything but false and the empty text: a message says that something failed.
+fn is_told(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
         Value::String(text) => !text.is_empty(),
@@ -238,17 +181,20 @@ fn truthy(value: &Value) -> bool {
     }
 }
 
-fn int(value: &Value) -> Option<i32> {
-    value.as_i64().and_then(|n| i32::try_from(n).ok())
+/// A number whose form was checked.
+fn int(value: &Value) -> i32 {
+    let whole = value.as_i64().and_then(|n| i32::try_from(n).ok());
+    whole.unwrap_or_default()
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ControllerJson {
-    tolerance: Option<f64>,
-    downscale_stabilization_seconds: Option<f64>,
-    cpu_initialization_period_seconds: Option<f64>,
-    initial_readiness_delay_seconds: Option<f64>,
+/// A span in seconds; `None` where there is none.
+fn span(place: &str, value: &Value) -> Result<Option<Span>, Problem> {
+    let Some(seconds) = value.as_f64() else {
+        return Ok(None);
+    };
+    let span = Span::from_seconds_f64(seconds);
+    span.map(Some)
+        .ok_or_else(|| form(place, format!("{value}: more seconds than can be counted")))
 }
 
 fn controller(
@@ -257,25 +203,25 @@ fn controller(
     warnings: &mut Vec<String>,
 ) -> Result<ControllerSettings, Problem> {
     let mut settings = ControllerSettings::default();
-    if let Some(given) = value.get("controller").filter(|v| !v.is_null()) {
-        let json: ControllerJson = serde_json::from_value(given.clone())
-            .map_err(|e| form(format!("{place}: controller"), e))?;
-        let span = |seconds: Option<f64>, default| {
-            seconds.and_then(Span::from_seconds_f64).unwrap_or(default)
-        };
-        settings.tolerance = json.tolerance.unwrap_or(settings.tolerance);
-        settings.downscale_stabilization = span(
-            json.downscale_stabilization_seconds,
-            settings.downscale_stabilization,
-        );
-        settings.cpu_initialization_period = span(
-            json.cpu_initialization_period_seconds,
-            settings.cpu_initialization_period,
-        );
-        settings.initial_readiness_delay = span(
-            json.initial_readiness_delay_seconds,
-            settings.initial_readiness_delay,
-        );
+    let given = &value["controller"];
+    settings.tolerance = given["tolerance"].as_f64().unwrap_or(settings.tolerance);
+    let spans = [
+        (
+            "downscaleStabilizationSeconds",
+            &mut settings.downscale_stabilization,
+        ),
+        (
+            "cpuInitializationPeriodSeconds",
+            &mut settings.cpu_initialization_period,
+        ),
+        (
+            "initialReadinessDelaySeconds",
+            &mut settings.initial_readiness_delay,
+        ),
+    ];
+    for (name, setting) in spans {
+        let given = span(&format!("{place}: controller.{name}"), &given[name])?;
+        *setting = given.unwrap_or(*setting);
     }
     if let Some(gates) = value.get("gates").filter(|v| !v.is_null()) {
         let gates = serde_json::from_value(gates.clone())
@@ -288,9 +234,8 @@ fn controller(
 }
 
 fn ago(place: &str, value: &Value, now: Timestamp) -> Result<Timestamp, Problem> {
-    let seconds = value.as_f64().and_then(Span::from_seconds_f64);
-    seconds
-        .map(|s| now - s)
+    let age = span(place, value)?;
+    age.map(|age| now - age)
         .ok_or_else(|| form(place, format!("{value}: expected a number of seconds")))
 }
 
@@ -302,12 +247,6 @@ fn records(place: &str, history: &Value) -> Result<Vec<Record>, Problem> {
             START,
         )?;
         let replicas = int(&r["replicas"]);
-        let replicas = replicas.ok_or_else(|| {
-            form(
-                place,
-                "history.recommendations[].replicas: expected a number",
-            )
-        })?;
         Ok(Record { at, replicas })
     };
     list(history, "recommendations").iter().map(read).collect()
@@ -316,13 +255,10 @@ fn records(place: &str, history: &Value) -> Result<Vec<Record>, Problem> {
 fn events(place: &str, history: &Value, key: &str) -> Result<Vec<ScaleEvent>, Problem> {
     let read = |e: &Value| {
         let at = ago(&format!("{place}: history.{key}"), &e["ago"], START)?;
-        let change = int(&e["change"]);
-        let change = change
-            .ok_or_else(|| form(place, format!("history.{key}[].change: expected a number")))?;
         Ok(ScaleEvent {
             at,
-            change,
-            outdated: truthy(&e["outdated"]),
+            change: int(&e["change"]),
+            outdated: flag(&e["outdated"]),
         })
     };
     list(history, key).iter().map(read).collect()
@@ -349,8 +285,8 @@ impl World {
         if let Some(metrics) = step.get("metrics").filter(|m| m.is_object()) {
             self.metrics = read_metrics(place, metrics, now)?;
         }
-        if let Some(replicas) = step.get("statusReplicas").and_then(int) {
-            self.status_replicas = replicas;
+        if let Some(replicas) = step.get("statusReplicas").filter(|r| !r.is_null()) {
+            self.status_replicas = int(replicas);
         }
         Ok(())
     }
@@ -375,7 +311,7 @@ fn containers(place: &str, value: &Value) -> Result<Vec<Container>, Problem> {
         Ok(Container {
             name: c["name"].as_str().unwrap_or_default().to_owned(),
             requests: quantities(place, &c["requests"])?,
-            restarts_always: truthy(&c["restartAlways"]),
+            restarts_always: flag(&c["restartAlways"]),
         })
     };
     value.as_array().into_iter().flatten().map(read).collect()
@@ -422,7 +358,7 @@ fn pod_state(place: &str, pod: &Value, now: Timestamp) -> Result<Pod, Problem> {
     };
     Ok(Pod {
         phase,
-        deleting: truthy(&pod["deleting"]),
+        deleting: flag(&pod["deleting"]),
         started_at: time("startedAgo")?,
         ready,
         ready_changed_at: time("readyChangedAgo")?.unwrap_or(Timestamp::EPOCH),
@@ -436,14 +372,11 @@ const PODS_WINDOW: Span = Span::from_seconds(60);
 fn read_metrics(place: &str, metrics: &Value, now: Timestamp) -> Result<Metrics, Problem> {
     let place = format!("{place}: metrics");
     let mut read = Metrics {
-        resource_fails: truthy(&metrics["resourceError"]),
+        resource_fails: is_told(&metrics["resourceError"]),
         ..Metrics::default()
     };
     for one in list(metrics, "resource") {
-        let window = one["window"]
-            .as_f64()
-            .and_then(Span::from_seconds_f64)
-            .unwrap_or(PODS_WINDOW);
+        let window = span(&place, &one["window"])?.unwrap_or(PODS_WINDOW);
         let mut containers = BTreeMap::new();
         for (name, usage) in one["containers"].as_object().into_iter().flatten() {
             containers.insert(name.clone(), quantities(&place, usage)?);
@@ -459,10 +392,7 @@ fn read_metrics(place: &str, metrics: &Value, now: Timestamp) -> Result<Metrics,
     }
     for (name, samples) in metrics["pods"].as_object().into_iter().flatten() {
         let one = |s: &Value| {
-            let window = s["window"]
-                .as_f64()
-                .and_then(Span::from_seconds_f64)
-                .unwrap_or(PODS_WINDOW);
+            let window = span(&place, &s["window"])?.unwrap_or(PODS_WINDOW);
             let sample = PodSample {
                 value: milli(&place, &s["value"])?,
                 at: ago(&place, &s["ago"], now)?,
