@@ -144,6 +144,7 @@ fn the_oracle_equals_brute_force_on_two_hundred_games() {
 
 fn setup(config: ClusterConfig, max: u32) -> Setup {
     Setup {
+        own: None,
         cluster: config,
         pipeline: pipeline(),
         min: 1,
