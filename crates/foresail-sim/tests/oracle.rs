@@ -130,7 +130,7 @@ fn the_oracle_equals_brute_force_on_two_hundred_games() {
             let (cost, violations) = flown(&config, &workload, &best.plan);
             assert!(close(cost, best.cost) && close(violations, best.violations));
             let least = every.iter().map(|(c, v)| c + price * v);
-            let least = least.fold(f64::INFINITY, f64::min);
+            let least = least.fold(f64::INFINITY, foresail_core::quantity::units::smaller);
             assert!(
                 close(best.cost + price * best.violations, least),
                 "{game_number} at {price}"
@@ -179,7 +179,7 @@ proptest! {
             let name = policy.name.clone();
             let (m, _) = fly(&item, policy, Fluid::default(), Seed(1), Deaf).expect("flies");
             let least = frontier.iter().filter(|s| s.violations <= m.violations + 1e-9);
-            let least = least.map(|s| s.cost).fold(f64::INFINITY, f64::min);
+            let least = least.map(|s| s.cost).fold(f64::INFINITY, foresail_core::quantity::units::smaller);
             prop_assert!(least <= m.cost + 1e-9, "{}: {} under {}", name, m.cost, least);
         }
     }
