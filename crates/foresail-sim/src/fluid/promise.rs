@@ -87,10 +87,13 @@ impl Promise {
     }
 
     fn broken_on(&self, queue: &mut ErlangB, rate: f64, ready: u32) -> f64 {
+        if rate <= 0.0 {
+            return 0.0;
+        }
         let servers = ready.saturating_mul(self.slots);
         let (offered, m) = (rate * self.service_time, f64::from(servers));
         if offered >= m {
-            return if rate > 0.0 { 1.0 } else { 0.0 };
+            return 1.0;
         }
         // So far apart nobody waits: the probability is below 1e-12, and the pass over the servers
         // need not be made.
