@@ -196,6 +196,10 @@ impl PolicyReport {
     }
 }
 
+fn nan_where_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
 /// One measured number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -206,7 +210,8 @@ pub struct Measure {
     pub name: String,
     /// What it means.
     pub meaning: String,
-    /// The number.
+    /// The number; NaN, which JSON writes as null, where it is not known.
+    #[serde(deserialize_with = "nan_where_null")]
     pub value: f64,
     /// Digits after the point.
     pub digits: usize,

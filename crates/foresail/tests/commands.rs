@@ -540,7 +540,7 @@ fn bad_input_ends_with_2_and_leaves_nothing() {
                 "--out",
                 "photo.png",
             ],
-            "give another folder with --out",
+            "photo.png is a file: give a folder with --out",
         ),
         (&["--out", "photo.png/report"], "cannot write"),
         (&["--slo", "fast"], "is not an SLO"),
