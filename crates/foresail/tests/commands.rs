@@ -307,7 +307,6 @@ fn conformance_tells_pass_allowed_and_unreadable_by_its_exit_code() {
     );
     fs::write(folder.path().join("bad.json"), "{").unwrap();
     assert!(refused(folder.path(), &["conformance", "hpa", "bad.json"]).contains("bad.json"));
-    assert!(refused(folder.path(), &["conformance", "hpa", "absent.json"]).contains("absent.json"));
 }
 
 #[test]
@@ -407,6 +406,42 @@ fn trace_check_finds_missing_days() {
     );
     let two = stdout(folder.path(), &["trace", "check", ".", "--days", "1-2"], 1);
     assert!(two.contains("fail day 2: no file of invocations"), "{two}");
+    // A bad day is not a good one too.
+    let part = "HashOwner,HashApp,HashFunction,Trigger,1,2\no,a,f,http,1,1\n";
+    fs::write(
+        folder
+            .path()
+            .join("invocations_per_function_md.anon.d02.csv"),
+        part,
+    )
+    .unwrap();
+    let bad = stdout(folder.path(), &["trace", "check", ".", "--days", "1-2"], 1);
+    assert!(bad.contains("fail day 2: not every row has 1440"), "{bad}");
+    assert!(!bad.contains("ok   day 2"), "{bad}");
+}
+
+#[test]
+fn a_day_without_a_file_is_a_gap_that_a_comparison_asks_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels: Vec<String> = (1..=1440).map(|m| m.to_string()).collect();
+    let row = vec!["1"; 1440].join(",");
+    let names = "HashOwner,HashApp,HashFunction,Trigger";
+    let text = format!("{names},{}\no,a,f,http,{row}\n", labels.join(","));
+    for day in ["d01", "d04"] {
+        let name = format!("invocations_per_function_md.anon.{day}.csv");
+        fs::write(folder.path().join(name), &text).unwrap();
+    }
+    let info = stdout(folder.path(), &["trace", "info", ".", "-o", "json"], 0);
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    assert_eq!(
+        (&info["steps"], &info["gaps"]),
+        (&5760.into(), &2880.into())
+    );
+    let error = refused(folder.path(), &["compare", "--trace", "."]);
+    assert!(
+        error.contains("2880 gaps, the first at 2019-07-16T00:00:00Z; say what they mean"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -429,8 +464,20 @@ fn bad_input_ends_with_2_and_leaves_nothing() {
     )
     .unwrap();
     fs::write(here.join("photo.png"), b"x").unwrap();
+    fs::write(
+        here.join("large.csv"),
+        "timestamp,count\n0,5\n60,4000000000\n",
+    )
+    .unwrap();
+    let many = "60,10000000\n".repeat(300);
+    let many: String = many
+        .lines()
+        .enumerate()
+        .map(|(i, l)| l.replacen("60", &(60 * i).to_string(), 1) + "\n")
+        .collect();
+    fs::write(here.join("many.csv"), format!("timestamp,count\n{many}")).unwrap();
     let before = fs::read_dir(here).unwrap().count();
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 27] = [
         (&["--trace", "empty.csv"], "empty.csv has no data"),
         (&["--trace", "head.csv"], "has no data"),
         (&["--trace", "odd.csv"], "in none of the known formats"),
@@ -446,7 +493,34 @@ fn bad_input_ends_with_2_and_leaves_nothing() {
         (&["--trace", "twice.csv"], "stands there twice"),
         (&["--trace", "zeros.csv"], "no item has a single request"),
         (&["--trace", "cut.csv.gz"], "cut short"),
-        (&["--trace", "absent.csv"], "cannot read absent.csv"),
+        (
+            &["--trace", "large.csv"],
+            "the step at 1970-01-01T00:01:00Z has 4000000000 requests, above the limit of 10000000; --mode fluid has no such limit",
+        ),
+        (
+            &["--trace", "many.csv"],
+            "3000000000 requests in all are above the limit of 2000000000",
+        ),
+        (
+            &["--trace", "negative.csv", "--skip-bad-rows"],
+            "all 1 rows were skipped",
+        ),
+        (
+            &["--trace", "short.csv", "--format", "nab-csv"],
+            "invalid value 'nab-csv' for '--format <NAME>'",
+        ),
+        (&["--jobs", "100000"], "--jobs 100000: must be 1024 or less"),
+        (&["--jobs", "-1"], "must be 0 (one per core) to 1024"),
+        (
+            &["--seed", "-1"],
+            "must be a whole number of 0 to 18446744073709551615",
+        ),
+        (&["--min", "-1"], "-1 is not in 0..=4294967295"),
+        (&["--startup", "-5s"], "mean -5s: must be 0 or more"),
+        (
+            &["--min", "200000", "--max", "300000"],
+            "--max 300000: must be 100000 or less",
+        ),
         (
             &["--trace", "short.csv", "--startup", "5m"],
             "not shorter than the run",
@@ -466,7 +540,7 @@ fn bad_input_ends_with_2_and_leaves_nothing() {
                 "--out",
                 "photo.png",
             ],
-            "give another folder with --out",
+            "photo.png is a file: give a folder with --out",
         ),
         (&["--out", "photo.png/report"], "cannot write"),
         (&["--slo", "fast"], "is not an SLO"),
@@ -494,12 +568,126 @@ fn bad_input_ends_with_2_and_leaves_nothing() {
             "{args:?} left something behind"
         );
     }
-    let skipped = stdout(
-        here,
-        &["compare", "--trace", "negative.csv", "--skip-bad-rows"],
-        2,
-    );
-    assert!(skipped.is_empty());
+}
+
+#[test]
+fn fluid_mode_has_no_limit_of_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "timestamp,count\n0,4000000000\n60,5\n";
+    fs::write(folder.path().join("large.csv"), rows).unwrap();
+    let args = [
+        "compare",
+        "--trace",
+        "large.csv",
+        "--policies=hpa",
+        "--mode=fluid",
+        "--startup=1s",
+    ];
+    assert!(stdout(folder.path(), &args, 0).contains("report: foresail-report/index.html"));
+}
+
+#[test]
+fn what_is_not_there_ends_with_5_and_its_cause_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [&[&str]; 9] = [
+        &["compare", "--trace", "absent"],
+        &["compare", "--prices", "absent"],
+        &["trace", "info", "absent"],
+        &["trace", "check", "absent"],
+        &["report", "absent"],
+        &["replay", "absent"],
+        &["explain", "absent", "--at=2026-01-01T00:00:00Z"],
+        &["decide", "--spec", "absent"],
+        &["conformance", "hpa", "absent"],
+    ];
+    for args in cases {
+        let output = foresail(folder.path(), args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{args:?}: {error}");
+        assert!(error.contains("cannot read absent"), "{args:?}: {error}");
+        assert_eq!(error.matches("os error").count(), 1, "{args:?}: {error}");
+    }
+    // A place to write to that is not there is wrong usage.
+    let args = ["trace", "generate", "--days=1", "--out=absent/a.csv"];
+    assert!(refused(folder.path(), &args).contains("Make the folder first"));
+}
+
+#[test]
+fn a_report_that_is_damaged_is_told_apart_from_one_of_another_version() {
+    let folder = tempfile::tempdir().unwrap();
+    for (text, want) in [
+        ("{\"v\":1,", "run.json is damaged"),
+        ("{\"v\":99}", "run.json is not of this version"),
+    ] {
+        fs::write(folder.path().join("run.json"), text).unwrap();
+        let error = refused(folder.path(), &["report", "."]);
+        assert!(error.contains(want), "{error}");
+    }
+}
+
+#[test]
+fn what_would_be_generated_without_an_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (flags, want) in [
+        (
+            &["--rate=1e300"][..],
+            "--rate 1e300: must be above 0, up to 10000",
+        ),
+        (&["--rate", "-4"], "--rate -4.0: must be above 0"),
+        (
+            &["--rate=9000", "--functions=1000"],
+            "lower --rate, --days or --functions",
+        ),
+        (&["--days=0"], "--days 0: must be 1 to 3660"),
+        (&["--seed", "-1"], "must be a whole number of 0"),
+    ] {
+        let mut args = vec!["trace", "generate", "--out", "a.csv"];
+        args.extend(flags);
+        let error = refused(folder.path(), &args);
+        assert!(error.contains(want), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn every_command_that_prints_data_prints_it_as_json_and_csv() {
+    let folder = tempfile::tempdir().unwrap();
+    small_trace(folder.path());
+    // Two days of which one is there, and that one only in part.
+    fs::write(
+        folder
+            .path()
+            .join("invocations_per_function_md.anon.d01.csv"),
+        "HashOwner,HashApp,HashFunction,Trigger,1,2\no,a,f,http,1,2\n",
+    )
+    .unwrap();
+    let commands: [(&[&str], i32, &str, usize); 5] = [
+        (&["trace", "info", "web.csv"], 0, "items,steps,gaps", 2),
+        (&["trace", "check", ".", "--days=2"], 1, "day,ok,problem", 3),
+        (&["config", "view"], 0, "name,value,origin,doc", 21),
+        (&["version"], 0, "version", 2),
+        (&["doctor"], 0, "ok,text", 7),
+    ];
+    let run = |args: &[&str], more: &[&str], code| {
+        let all: Vec<&str> = args.iter().chain(more).copied().collect();
+        stdout(folder.path(), &all, code)
+    };
+    for (args, code, header, lines) in commands {
+        let csv = run(args, &["-o", "csv"], code);
+        assert!(csv.starts_with(header), "{args:?}: {csv}");
+        assert_eq!(csv.lines().count(), lines, "{args:?}: {csv}");
+        let json = run(args, &["--output", "json"], code);
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["v"], 1, "{args:?}");
+    }
+    // Without the flag the setting decides.
+    let settings = "[output]\nformat = \"json\"\n";
+    let tables = commands.map(|(args, code, ..)| run(args, &[], code));
+    fs::write(folder.path().join("foresail.toml"), settings).unwrap();
+    for ((args, code, ..), table) in commands.iter().zip(tables) {
+        assert!(!table.starts_with('{'), "{args:?}: {table}");
+        let json = run(args, &[], *code);
+        assert!(json.starts_with('{'), "{args:?}: {json}");
+    }
 }
 
 #[test]

@@ -8,9 +8,9 @@
 
 use foresail_core::quantity::time::{Span, Timestamp};
 
-use super::cell::csv_error;
+use super::records::Records;
 use super::requests::Counter;
-use super::{Begin, Items, ReadOptions, Skipped, Source, TraceError, TraceFormat, bad_row};
+use super::{Begin, Items, ReadOptions, Skipped, Source, TraceError, TraceFormat};
 
 /// Second 0 of the data set.
 const START: Timestamp = Timestamp::from_seconds(1_612_051_200);
@@ -35,59 +35,54 @@ impl TraceFormat for Azure2021 {
     }
 
     fn read(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Items>, TraceError> {
-        let Source { file, bytes, .. } = source;
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-        let header = reader.headers().map_err(|e| csv_error(&file, e))?.clone();
-        if header.iter().ne(COLUMNS) {
-            let found = header.iter().collect::<Vec<_>>().join(",");
-            let expected = "app,func,end_timestamp,duration";
-            return Err(bad_row(&file, 1, "header", &found, expected));
+        let mut records = Records::new(source)?;
+        if records.labels != COLUMNS {
+            return Err(records.bad_header("app,func,end_timestamp,duration"));
         }
         let (mut counter, mut skipped) = (Counter::new(options.step), Skipped::default());
         let start = options.start.unwrap_or(START);
-        let (mut record, mut id) = (csv::StringRecord::new(), String::new());
-        while reader
-            .read_record(&mut record)
-            .map_err(|e| csv_error(&file, e))?
-        {
-            let line = record.position().map_or(0, csv::Position::line);
-            match parse(&file, line, &record) {
-                Ok((begin, duration)) => {
+        let mut id = String::new();
+        loop {
+            match parse(&mut records) {
+                Ok(None) => break,
+                Ok(Some((begin, duration))) => {
                     id.clear();
-                    id.extend([&record[0], "/", &record[1]]);
+                    id.extend([records.cell(0), "/", records.cell(1)]);
                     counter.add(&id, start + begin, Some(duration * 1000.0));
                 }
-                Err(error) if options.skip_bad_rows => skipped.add(&error),
+                Err(error) if options.skip_bad_rows && error.is_of_one_row() => {
+                    skipped.add(&error);
+                }
                 Err(error) => return Err(error),
             }
-            counter.check(&file, line)?;
+            counter.check(&records.file, records.line())?;
         }
         if counter.is_empty() {
-            return Err(TraceError::Empty { file });
+            return Err(TraceError::nothing_left(&records.file, &skipped));
         }
         Ok(Box::new(counter.into_items(skipped)))
     }
 }
 
-/// Begin after second 0, and duration in seconds.
-fn parse(file: &str, line: u64, record: &csv::StringRecord) -> Result<(Span, f64), TraceError> {
-    let cell = |i: usize| record.get(i).unwrap_or("");
-    let bad = |i: usize, expected| bad_row(file, line, COLUMNS[i], cell(i), expected);
+/// Begin after second 0, and duration in seconds, of the next row; `None` at the end.
+fn parse(records: &mut Records) -> Result<Option<(Span, f64)>, TraceError> {
+    if !records.next()? {
+        return Ok(None);
+    }
     for name in [0, 1] {
-        if cell(name).is_empty() {
-            return Err(bad(name, "a name"));
+        if records.cell(name).is_empty() {
+            return Err(records.bad(name, "a name"));
         }
     }
     let seconds = |i: usize| {
-        let value = cell(i).trim().parse::<f64>().ok();
+        let value = records.cell(i).trim().parse::<f64>().ok();
         let value = value.filter(|v| (0.0..1e10).contains(v));
-        value.ok_or_else(|| bad(i, "seconds, 0 or more"))
+        value.ok_or_else(|| records.bad(i, "seconds, 0 or more"))
     };
     let (end, duration) = (seconds(2)?, seconds(3)?);
     let begin = Span::from_seconds_f64(end - duration);
-    begin
-        .map(|b| (b, duration))
-        .ok_or_else(|| bad(2, "seconds, 0 or more"))
+    let begin = begin.ok_or_else(|| records.bad(2, "seconds, 0 or more"))?;
+    Ok(Some((begin, duration)))
 }
 
 #[cfg(test)]

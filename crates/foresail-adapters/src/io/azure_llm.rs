@@ -6,9 +6,9 @@
 
 use foresail_core::quantity::time::Timestamp;
 
-use super::cell::csv_error;
+use super::records::Records;
 use super::requests::Counter;
-use super::{Begin, Items, ReadOptions, Skipped, Source, TraceError, TraceFormat, bad_row};
+use super::{Begin, Items, ReadOptions, Skipped, Source, TraceError, TraceFormat};
 
 const COLUMNS: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
 
@@ -30,45 +30,42 @@ impl TraceFormat for AzureLlm {
     }
 
     fn read(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Items>, TraceError> {
-        let Source { file, bytes, .. } = source;
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-        let header = reader.headers().map_err(|e| csv_error(&file, e))?.clone();
-        if header.iter().ne(COLUMNS) {
-            let found = header.iter().collect::<Vec<_>>().join(",");
-            let expected = "TIMESTAMP,ContextTokens,GeneratedTokens";
-            return Err(bad_row(&file, 1, "header", &found, expected));
+        let mut records = Records::new(source)?;
+        if records.labels != COLUMNS {
+            return Err(records.bad_header("TIMESTAMP,ContextTokens,GeneratedTokens"));
         }
         let (mut counter, mut skipped) = (Counter::new(options.step), Skipped::default());
-        let mut record = csv::StringRecord::new();
-        while reader
-            .read_record(&mut record)
-            .map_err(|e| csv_error(&file, e))?
-        {
-            let line = record.position().map_or(0, csv::Position::line);
-            match parse(&file, line, &record) {
-                Ok(at) => counter.add("requests", at, None),
-                Err(error) if options.skip_bad_rows => skipped.add(&error),
+        loop {
+            match parse(&mut records) {
+                Ok(None) => break,
+                Ok(Some(at)) => counter.add("requests", at, None),
+                Err(error) if options.skip_bad_rows && error.is_of_one_row() => {
+                    skipped.add(&error);
+                }
                 Err(error) => return Err(error),
             }
-            counter.check(&file, line)?;
+            counter.check(&records.file, records.line())?;
         }
         if counter.is_empty() {
-            return Err(TraceError::Empty { file });
+            return Err(TraceError::nothing_left(&records.file, &skipped));
         }
         Ok(Box::new(counter.into_items(skipped)))
     }
 }
 
-fn parse(file: &str, line: u64, record: &csv::StringRecord) -> Result<Timestamp, TraceError> {
-    let cell = |i: usize| record.get(i).unwrap_or("");
-    let bad = |i: usize, expected| bad_row(file, line, COLUMNS[i], cell(i), expected);
+/// Time of the next row; `None` at the end.
+fn parse(records: &mut Records) -> Result<Option<Timestamp>, TraceError> {
+    if !records.next()? {
+        return Ok(None);
+    }
     for place in [1, 2] {
-        if cell(place).trim().parse::<u64>().is_err() {
-            return Err(bad(place, "a whole number of tokens"));
+        if records.cell(place).trim().parse::<u64>().is_err() {
+            return Err(records.bad(place, "a whole number of tokens"));
         }
     }
-    let at = cell(0).trim().parse();
-    at.map_err(|_| bad(0, "a time such as 2023-11-16 18:17:03.9799600"))
+    let at = records.cell(0).trim().parse();
+    at.map(Some)
+        .map_err(|_| records.bad(0, "a time such as 2023-11-16 18:17:03.9799600"))
 }
 
 #[cfg(test)]

@@ -2,11 +2,9 @@
 
 use foresail_core::quantity::time::Timestamp;
 
-use super::{TraceError, bad_row};
-
 /// What a time may look like, for errors.
 pub(crate) const TIME_EXPECTED: &str =
-    "a time such as 2026-01-31T08:00:00Z or 2026-01-31, or seconds since 1970";
+    "a time from 1678 to 2261 such as 2026-01-31T08:00:00Z or 2026-01-31, or seconds since 1970";
 
 /// What a value may look like, for errors.
 pub(crate) const VALUE_EXPECTED: &str = "a number of 0 or more, or nothing where it is missing";
@@ -22,9 +20,9 @@ pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(date).or_else(seconds)
 }
 
-/// Whole seconds since 1970, up to the year 9999.
+/// Whole seconds since 1970, up to the last that a [`Timestamp`] holds, in April 2262.
 pub(crate) fn epoch_seconds(seconds: i64) -> Option<Timestamp> {
-    (0..253_402_300_800)
+    (0..=i64::MAX / 1_000_000_000)
         .contains(&seconds)
         .then(|| Timestamp::from_seconds(seconds))
 }
@@ -38,24 +36,6 @@ pub(crate) fn parse_value(text: &str) -> Option<f64> {
     text.parse::<f64>()
         .ok()
         .filter(|v| v.is_finite() && *v >= 0.0)
-}
-
-/// An error of the CSV reader with the place that it names.
-pub(crate) fn csv_error(file: &str, error: csv::Error) -> TraceError {
-    let line = error.position().map_or(0, csv::Position::line);
-    match error.into_kind() {
-        csv::ErrorKind::Io(source) => TraceError::io(file, source),
-        csv::ErrorKind::Utf8 { err, .. } => {
-            bad_row(file, line, &err.field().to_string(), "bytes", "UTF-8 text")
-        }
-        _ => bad_row(
-            file,
-            line,
-            "all",
-            "the row",
-            "as many cells as the header has",
-        ),
-    }
 }
 
 #[cfg(test)]
@@ -75,7 +55,15 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "2014-02-30", "14/02/2014", "-5", "2014-2-14"] {
+        for text in [
+            "",
+            "2014-02-30",
+            "14/02/2014",
+            "-5",
+            "2014-2-14",
+            "9999-01-01",
+            "253370764800",
+        ] {
             assert_eq!(parse_time(text), None, "{text}");
         }
     }

@@ -33,7 +33,7 @@ pub fn open(path: &Path) -> Result<Source, TraceError> {
     let name = path.display().to_string();
     let failed = |e| TraceError::Io {
         file: name.clone(),
-        source: e,
+        cause: e,
     };
     let file = File::open(path).map_err(failed)?;
     // The copy shares the place in the file: only a form that does not read the stream may use it.

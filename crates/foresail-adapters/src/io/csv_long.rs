@@ -2,11 +2,13 @@
 
 use foresail_core::quantity::time::Timestamp;
 
-use super::cell::{TIME_EXPECTED, VALUE_EXPECTED, csv_error, parse_time, parse_value};
+use super::cell::{TIME_EXPECTED, VALUE_EXPECTED, parse_time, parse_value};
+use super::error::bad_header;
 use super::grid::{Point, Uneven};
 use super::long::{LongItems, Name, Rows};
+use super::records::Records;
 use super::write::LongWriter;
-use super::{Begin, ItemWriter, Items, Out, ReadOptions, Source, TraceError, TraceFormat, bad_row};
+use super::{Begin, ItemWriter, Items, Out, ReadOptions, Source, TraceError, TraceFormat};
 
 /// Labels of a time column.
 pub(crate) const TIMES: [&str; 7] = ["timestamp", "time", "ts", "datetime", "date", "at", "ds"];
@@ -35,12 +37,15 @@ pub(crate) const NAMES: [&str; 7] = [
 #[derive(Debug)]
 pub struct CsvLong;
 
+/// A label without what tells it apart only for the eye.
+fn bare(label: &str) -> String {
+    label.trim().trim_matches('"').to_lowercase()
+}
+
 /// The place of the first label that is one of the known ones.
 pub(crate) fn place<L: AsRef<str>>(labels: &[L], known: &[&str]) -> Option<usize> {
-    let bare = |l: &L| l.as_ref().trim().trim_matches('"').to_lowercase();
-    labels
-        .iter()
-        .position(|l| known.contains(&bare(l).as_str()))
+    let is_known = |l: &L| known.contains(&bare(l.as_ref()).as_str());
+    labels.iter().position(is_known)
 }
 
 impl TraceFormat for CsvLong {
@@ -58,7 +63,7 @@ impl TraceFormat for CsvLong {
     }
 
     fn read(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Items>, TraceError> {
-        items(source, options, Uneven::Error)
+        items(source, options, Uneven::Error, &[])
     }
 
     fn writer<'a>(&self, out: Out<'a>) -> Option<Box<dyn ItemWriter + 'a>> {
@@ -66,7 +71,7 @@ impl TraceFormat for CsvLong {
     }
 }
 
-/// Items of a long CSV file with the rule of its form.
+/// Items of a long CSV file with the rule of its form, and the columns that it leaves alone.
 ///
 /// # Errors
 /// [`TraceError`] where the header cannot be read or lacks a column.
@@ -74,75 +79,80 @@ pub(crate) fn items(
     source: Source,
     options: &ReadOptions,
     rule: Uneven,
+    left_alone: &[&str],
 ) -> Result<Box<dyn Items>, TraceError> {
-    let rows = CsvRows::new(source)?;
+    let rows = CsvRows::new(source, left_alone)?;
     Ok(Box::new(LongItems::new(rows, options, rule)))
 }
 
 struct CsvRows {
-    file: String,
-    reader: csv::Reader<Box<dyn std::io::BufRead>>,
-    record: csv::StringRecord,
-    labels: Vec<String>,
+    records: Records,
     time: usize,
     value: usize,
     name: Option<usize>,
+    unread: Vec<String>,
 }
 
 impl CsvRows {
-    fn new(source: Source) -> Result<Self, TraceError> {
-        let Source { file, bytes, .. } = source;
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-        let header = reader.headers().map_err(|e| csv_error(&file, e))?.clone();
-        let labels: Vec<String> = header.iter().map(str::to_owned).collect();
-        let (time, value) = (place(&labels, &TIMES), place(&labels, &VALUES));
+    fn new(source: Source, left_alone: &[&str]) -> Result<Self, TraceError> {
+        let records = Records::new(source)?;
+        let labels = &records.labels;
+        let (time, value) = (place(labels, &TIMES), place(labels, &VALUES));
         let (Some(time), Some(value)) = (time, value) else {
             let expected = "a time column (timestamp) and a value column (count or value)";
-            return Err(bad_row(&file, 1, "header", &labels.join(","), expected));
+            return Err(records.bad_header(expected));
         };
+        let name = place(labels, &NAMES);
+        let mut unread = Vec::new();
+        for (i, label) in labels.iter().enumerate() {
+            if [Some(time), Some(value), name].contains(&Some(i)) {
+                continue;
+            }
+            let of = |place: usize| bare(&labels[place]) == bare(label);
+            if of(time) || of(value) || name.is_some_and(of) {
+                let expected = "each column that is read to stand there once";
+                return Err(bad_header(&records.file, label, label, expected));
+            }
+            if !left_alone.contains(&bare(label).as_str()) {
+                unread.push(label.clone());
+            }
+        }
         Ok(Self {
-            file,
-            reader,
-            record: csv::StringRecord::new(),
-            name: place(&labels, &NAMES),
-            labels,
+            records,
             time,
             value,
+            name,
+            unread,
         })
-    }
-
-    fn cell(&self, place: usize) -> &str {
-        self.record.get(place).unwrap_or("")
-    }
-
-    fn bad(&self, place: usize, line: u64, expected: &'static str) -> TraceError {
-        let label = self.labels.get(place).map_or("", String::as_str);
-        bad_row(&self.file, line, label, self.cell(place), expected)
     }
 }
 
 impl Rows for CsvRows {
     fn file(&self) -> &str {
-        &self.file
+        &self.records.file
     }
 
     fn time_label(&self) -> &str {
-        self.labels.get(self.time).map_or("", String::as_str)
+        &self.records.labels[self.time]
+    }
+
+    fn unread(&self) -> &[String] {
+        &self.unread
     }
 
     fn next(&mut self, name: &mut Name) -> Result<Option<Point>, TraceError> {
-        let more = self.reader.read_record(&mut self.record);
-        if !more.map_err(|e| csv_error(&self.file, e))? {
+        let records = &mut self.records;
+        if !records.next()? {
             return Ok(None);
         }
-        let line = self.record.position().map_or(0, csv::Position::line);
-        let at: Option<Timestamp> = parse_time(self.cell(self.time));
-        let at = at.ok_or_else(|| self.bad(self.time, line, TIME_EXPECTED))?;
-        let value = parse_value(self.cell(self.value));
-        let value = value.ok_or_else(|| self.bad(self.value, line, VALUE_EXPECTED))?;
+        let at: Option<Timestamp> = parse_time(records.cell(self.time));
+        let at = at.ok_or_else(|| records.bad(self.time, TIME_EXPECTED))?;
+        let value = parse_value(records.cell(self.value));
+        let value = value.ok_or_else(|| records.bad(self.value, VALUE_EXPECTED))?;
         name.series.clear();
         name.series
-            .push_str(self.name.map_or("demand", |place| self.cell(place)));
+            .push_str(self.name.map_or("demand", |place| records.cell(place)));
+        let line = records.line();
         Ok(Some(Point { at, value, line }))
     }
 }
@@ -183,12 +193,40 @@ mod tests {
     }
 
     #[test]
+    fn a_column_that_stands_there_twice_is_refused_and_one_that_is_not_read_is_told() {
+        for header in [
+            "timestamp,count,count",
+            "Time,timestamp,time,count",
+            "id,ID,ts,y",
+        ] {
+            let error = read(&format!("{header}\n0,1,2,3\n"), true)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("line 1, column"), "{error}");
+            assert!(error.contains("to stand there once"), "{error}");
+            assert!(!error.contains("--skip-bad-rows"), "{error}");
+        }
+        let notes = |text: &str| {
+            let source = Source::new("f", Box::new(Cursor::new(text.as_bytes().to_vec())));
+            let options = ReadOptions::default();
+            let items = super::super::read_items(source, None, &options).unwrap();
+            items.notes()
+        };
+        let told = notes("timestamp,count,host,value\n0,1,a,2\n");
+        assert_eq!(told, ["2 columns are not read: host, value"]);
+        // The label of Microsoft's files is known, and known to be no demand.
+        assert!(notes("TimeStamp,Value,Label\n2014-02-14 14:30:00,1,0\n").is_empty());
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (row, want) in [
             ("yesterday,1", "column timestamp: found `yesterday`"),
             ("0,-1", "column count: found `-1`"),
             ("0,NaN", "column count: found `NaN`"),
             ("0,1\n0,2", "stands there twice"),
+            ("2026-01-01T00:00:00Z", "found `the end of the row`"),
+            ("9999-01-01,1", "a time from 1678 to 2261"),
         ] {
             let error = read(&format!("timestamp,count\n{row}\n"), false)
                 .unwrap_err()

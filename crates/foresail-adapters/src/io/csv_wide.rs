@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::trace::TraceItem;
 
-use super::cell::{TIME_EXPECTED, VALUE_EXPECTED, csv_error, parse_time, parse_value};
+use super::cell::{TIME_EXPECTED, VALUE_EXPECTED, parse_time, parse_value};
 use super::csv_long::{TIMES, place};
+use super::error::bad_header;
 use super::grid::{Grid, Placed, Point, Uneven};
+use super::records::Records;
 use super::write::WideWriter;
 use super::{
-    Begin, CELLS_MAX, ItemWriter, Items, Out, ReadOptions, Skipped, Source, TraceError,
-    TraceFormat, bad_row,
+    Begin, CELLS_MAX, ItemWriter, Items, Out, ReadOptions, Skipped, Source, TraceError, TraceFormat,
 };
 
 /// The format.
@@ -60,22 +61,15 @@ struct WideItems {
 
 impl WideItems {
     fn new(source: Source, options: &ReadOptions) -> Result<Self, TraceError> {
-        let Source { file, bytes, .. } = source;
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-        let header = reader.headers().map_err(|e| csv_error(&file, e))?.clone();
-        let labels: Vec<String> = header.iter().map(str::to_owned).collect();
+        let mut records = Records::new(source)?;
         let mut seen = BTreeSet::new();
-        if let Some(label) = labels.iter().find(|l| !seen.insert(l.as_str())) {
-            let what = format!("column {label}");
-            return Err(TraceError::Duplicate {
-                file,
-                line: 1,
-                what,
-            });
+        if let Some(label) = records.labels.iter().find(|l| !seen.insert(l.as_str())) {
+            let expected = "each column to stand there once";
+            return Err(bad_header(&records.file, label, label, expected));
         }
         let mut this = Self {
-            file,
-            labels,
+            file: records.file.clone(),
+            labels: records.labels.clone(),
             rows: Vec::new(),
             column: 1,
             rule: options.uneven.unwrap_or_default(),
@@ -84,18 +78,15 @@ impl WideItems {
             placed: Placed::default(),
             failed: false,
         };
-        this.read_rows(&mut reader)?;
+        this.read_rows(&mut records)?;
         Ok(this)
     }
 
-    fn read_rows<R: std::io::Read>(
-        &mut self,
-        reader: &mut csv::Reader<R>,
-    ) -> Result<(), TraceError> {
-        for record in reader.records() {
-            let record = record.map_err(|e| csv_error(&self.file, e))?;
-            match self.parse(&record) {
-                Ok(row) => self.rows.push(row),
+    fn read_rows(&mut self, records: &mut Records) -> Result<(), TraceError> {
+        loop {
+            match self.parse(records) {
+                Ok(None) => break,
+                Ok(Some(row)) => self.rows.push(row),
                 Err(error) if self.skip_bad_rows && error.is_of_one_row() => {
                     self.skipped.add(&error);
                 }
@@ -111,33 +102,26 @@ impl WideItems {
             }
         }
         if self.rows.is_empty() || self.labels.len() < 2 {
-            let file = self.file.clone();
-            return Err(TraceError::Empty { file });
+            return Err(TraceError::nothing_left(&self.file, &self.skipped));
         }
         Ok(())
     }
 
-    fn parse(&self, record: &csv::StringRecord) -> Result<Row, TraceError> {
-        let line = record.position().map_or(0, csv::Position::line);
-        let text = |i: usize| record.get(i).unwrap_or("");
-        let bad = |i: usize, expected| {
-            let column = self.labels.get(i).map_or("after the last", String::as_str);
-            bad_row(&self.file, line, column, text(i), expected)
-        };
-        let cells = record.len();
-        if cells != self.labels.len() {
-            let first = cells.min(self.labels.len());
-            return Err(bad(first, "as many cells as the header has"));
+    /// The next row; `None` at the end.
+    fn parse(&self, records: &mut Records) -> Result<Option<Row>, TraceError> {
+        if !records.next()? {
+            return Ok(None);
         }
-        let at = parse_time(text(0)).ok_or_else(|| bad(0, TIME_EXPECTED))?;
+        let at = parse_time(records.cell(0)).ok_or_else(|| records.bad(0, TIME_EXPECTED))?;
         let before = self.rows.last().map(|(at, ..)| *at);
         let equal_fits = self.rule != Uneven::Error;
         if before.is_some_and(|before| at < before || (at == before && !equal_fits)) {
-            return Err(bad(0, "a time after that of the row before"));
+            return Err(records.bad(0, "a time after that of the row before"));
         }
-        let cell = |i: usize| parse_value(text(i)).ok_or_else(|| bad(i, VALUE_EXPECTED));
+        let cell =
+            |i: usize| parse_value(records.cell(i)).ok_or_else(|| records.bad(i, VALUE_EXPECTED));
         let cells = (1..self.labels.len()).map(cell);
-        Ok((at, line, cells.collect::<Result<_, _>>()?))
+        Ok(Some((at, records.line(), cells.collect::<Result<_, _>>()?)))
     }
 
     fn next_item(&mut self) -> Result<Option<TraceItem>, TraceError> {

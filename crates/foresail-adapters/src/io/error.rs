@@ -1,24 +1,56 @@
 //! Why a trace cannot be read: one variant per cause, with the place and the mend.
 
+use super::Skipped;
+
+/// Characters of a cell or a label that an error shows.
+const SHOWN_MAX: usize = 40;
+
+/// The begin of a text that came with a file, so that no control character of it reaches a terminal.
+#[must_use]
+pub fn shown(text: &str, most: usize) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(most) {
+        match c {
+            '"' | '\'' | '\\' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
+}
+
 /// Why a trace cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
     /// The system refused.
-    #[error("cannot read {file}: {source}")]
+    #[error("cannot read {file}: {cause}")]
     Io {
         /// Which file.
         file: String,
-        /// Why.
-        source: std::io::Error,
+        /// Why; the message holds it, so it is not told again as the error's cause.
+        cause: std::io::Error,
     },
     /// The compressed stream ends before its end.
-    #[error("{file} is cut short: {source}; fetch it again")]
+    #[error("{file} is cut short: {cause}; fetch it again")]
     CutShort {
         /// Which file.
         file: String,
-        /// Why.
-        source: std::io::Error,
+        /// Why; told by the message alone.
+        cause: std::io::Error,
+    },
+    /// The header line, without which no row can be read.
+    #[error(
+        "{file}, line 1, column {column}: found `{found}`, expected {expected}; mend the header, or name another format with --format"
+    )]
+    Header {
+        /// Which file.
+        file: String,
+        /// Which column, by its label; `header` for the whole line.
+        column: String,
+        /// What stands there, cut to 40 characters.
+        found: String,
+        /// What should.
+        expected: &'static str,
     },
     /// One row.
     #[error(
@@ -41,6 +73,16 @@ pub enum TraceError {
     Empty {
         /// Which file.
         file: String,
+    },
+    /// Rows, but none that can be read.
+    #[error("{file}: all {count} rows were skipped, so that no data is left; the first: {first}")]
+    AllSkipped {
+        /// Which file.
+        file: String,
+        /// How many.
+        count: u64,
+        /// What was wrong with the first.
+        first: String,
     },
     /// Neither cut short nor readable.
     #[error("{file} cannot be read as {format}: {why}")]
@@ -93,13 +135,32 @@ pub enum TraceError {
 impl TraceError {
     /// An error of the system, told apart from a stream that ends too early.
     #[must_use]
-    pub fn io(file: &str, source: std::io::Error) -> Self {
+    pub fn io(file: &str, cause: std::io::Error) -> Self {
         let file = file.to_owned();
-        match source.kind() {
+        match cause.kind() {
             std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidInput => {
-                Self::CutShort { file, source }
+                Self::CutShort { file, cause }
             }
-            _ => Self::Io { file, source },
+            _ => Self::Io { file, cause },
+        }
+    }
+
+    /// `true` where there is no such file.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound)
+    }
+
+    /// The error of a file of which nothing is left once the bad rows were skipped.
+    pub(crate) fn nothing_left(file: &str, skipped: &Skipped) -> Self {
+        let file = file.to_owned();
+        match skipped.told.first() {
+            Some(first) => Self::AllSkipped {
+                file,
+                count: skipped.count,
+                first: first.clone(),
+            },
+            None => Self::Empty { file },
         }
     }
 
@@ -118,12 +179,35 @@ pub(crate) fn bad_row(
     found: &str,
     expected: &'static str,
 ) -> TraceError {
-    let found = found.chars().take(40).collect();
     TraceError::Row {
         file: file.to_owned(),
         line,
-        column: column.to_owned(),
-        found,
+        column: shown(column, SHOWN_MAX),
+        found: shown(found, SHOWN_MAX),
         expected,
+    }
+}
+
+/// The header's error; `column` is `header` where the whole line is meant.
+pub(crate) fn bad_header(
+    file: &str,
+    column: &str,
+    found: &str,
+    expected: &'static str,
+) -> TraceError {
+    TraceError::Header {
+        file: file.to_owned(),
+        column: shown(column, SHOWN_MAX),
+        found: shown(found, SHOWN_MAX),
+        expected,
+    }
+}
+
+/// The error of a second row for one thing.
+pub(crate) fn twice(file: &str, line: u64, what: &str) -> TraceError {
+    TraceError::Duplicate {
+        file: file.to_owned(),
+        line,
+        what: shown(what, 4 * SHOWN_MAX),
     }
 }

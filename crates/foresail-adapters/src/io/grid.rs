@@ -7,6 +7,7 @@ use std::str::FromStr;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::{Span, Timestamp};
 
+use super::error::twice;
 use super::{TraceError, VALUES_MAX, bad_row};
 
 /// Mean length of a month: 365.2425 days over 12.
@@ -166,11 +167,7 @@ impl Grid<'_> {
             last = Some(p.at);
             if !first && result.is_ok() {
                 let what = format!("time {} of series {}", p.at, self.series);
-                result = (self.refuse)(TraceError::Duplicate {
-                    file: self.file.to_owned(),
-                    line: p.line,
-                    what,
-                });
+                result = (self.refuse)(twice(self.file, p.line, &what));
             }
             first
         });

@@ -20,6 +20,10 @@ pub(crate) trait Rows {
     fn file(&self) -> &str;
     /// The label of the time column.
     fn time_label(&self) -> &str;
+    /// Columns that are there and not read.
+    fn unread(&self) -> &[String] {
+        &[]
+    }
     /// The next point; what it belongs to goes into `name`.
     fn next(&mut self, name: &mut Name) -> Result<Option<Point>, TraceError>;
 }
@@ -104,9 +108,8 @@ impl<R: Rows> LongItems<R> {
 
     fn next_item(&mut self) -> Result<Option<TraceItem>, TraceError> {
         let Some((name, block)) = self.next_block()? else {
-            let file = self.rows.file().to_owned();
             return if self.done.is_empty() {
-                Err(TraceError::Empty { file })
+                Err(TraceError::nothing_left(self.rows.file(), &self.skipped))
             } else {
                 Ok(None)
             };
@@ -161,5 +164,9 @@ impl<R: Rows> Items for LongItems<R> {
 
     fn placed(&self) -> Placed {
         self.placed
+    }
+
+    fn unread(&self) -> &[String] {
+        self.rows.unread()
     }
 }

@@ -9,6 +9,7 @@ use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::trace::TraceItem;
 
 use super::cell::{VALUE_EXPECTED, parse_value};
+use super::error::twice;
 use super::grid::MONTH;
 use super::{Begin, Items, ReadOptions, Skipped, Source, TraceError, TraceFormat, bad_row};
 
@@ -102,12 +103,7 @@ impl M4Items {
             values.push(value);
         }
         if !self.seen.insert(id.to_owned()) {
-            let (file, what) = (file.clone(), format!("series {id}"));
-            return Err(TraceError::Duplicate {
-                file,
-                line: number,
-                what,
-            });
+            return Err(twice(file, number, &format!("series {id}")));
         }
         let start = self.options.start.unwrap_or(Timestamp::EPOCH);
         Ok(Some(TraceItem {

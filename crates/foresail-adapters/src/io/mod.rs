@@ -21,6 +21,7 @@ pub mod nab;
 pub mod numbers;
 pub mod parquet;
 pub mod prophet;
+mod records;
 mod requests;
 pub mod source;
 pub mod write;
@@ -30,8 +31,8 @@ use std::io::{self, Write};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::trace::TraceItem;
 
-pub use error::TraceError;
 pub(crate) use error::bad_row;
+pub use error::{TraceError, shown};
 pub use grid::{Placed, Uneven};
 pub use source::{Begin, Source};
 
@@ -48,6 +49,9 @@ pub const CELLS_MAX: usize = 64 << 20;
 
 /// Bad rows that are remembered with their text; all are counted.
 const BAD_ROWS_TOLD_MAX: usize = 10;
+
+/// Characters of a note that names what stands in a file.
+const NOTE_CHARACTERS_MAX: usize = 200;
 
 /// Bad rows that were skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,6 +103,25 @@ pub trait Items: Iterator<Item = Result<TraceItem, TraceError>> {
     /// Points that were put onto an even grid so far.
     fn placed(&self) -> Placed {
         Placed::default()
+    }
+
+    /// Columns that are there and not read.
+    fn unread(&self) -> &[String] {
+        &[]
+    }
+
+    /// One sentence for each thing that a reader should know of how the trace was read so far.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.placed().notes();
+        if let [first, ..] = self.unread() {
+            let all = self.unread();
+            let text = match all.len() {
+                1 => format!("column {first} is not read"),
+                count => format!("{count} columns are not read: {}", all.join(", ")),
+            };
+            notes.push(shown(&text, NOTE_CHARACTERS_MAX));
+        }
+        notes
     }
 }
 
@@ -158,7 +181,7 @@ pub fn read_items(
         None => Err(TraceError::UnknownFormat {
             file: source.file,
             known: format_names().join(", "),
-            header: begin.header.chars().take(60).collect(),
+            header: shown(&begin.header, 60),
         }),
     }
 }

@@ -26,6 +26,6 @@ impl TraceFormat for Mscloud {
     }
 
     fn read(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Items>, TraceError> {
-        csv_long::items(source, options, Uneven::Mean)
+        csv_long::items(source, options, Uneven::Mean, &["label"])
     }
 }

@@ -27,7 +27,7 @@ impl TraceFormat for Nab {
     }
 
     fn read(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Items>, TraceError> {
-        csv_long::items(source, options, Uneven::Mean)
+        csv_long::items(source, options, Uneven::Mean, &[])
     }
 }
 

@@ -24,6 +24,7 @@ use foresail_core::quantity::trace::TraceItem;
 
 use super::cell::{TIME_EXPECTED, VALUE_EXPECTED, epoch_seconds, parse_time};
 use super::csv_long::{NAMES, TIMES, VALUES, place};
+use super::error::bad_header;
 use super::grid::{Point, Uneven};
 use super::long::{LongItems, Name, Rows};
 use super::source::PARQUET_MAGIC;
@@ -119,7 +120,7 @@ fn cut_short(file: &str) -> TraceError {
     let message = "a Parquet file must end with PAR1";
     TraceError::CutShort {
         file: file.to_owned(),
-        source: std::io::Error::new(std::io::ErrorKind::UnexpectedEof, message),
+        cause: std::io::Error::new(std::io::ErrorKind::UnexpectedEof, message),
     }
 }
 
@@ -205,7 +206,7 @@ impl Columns {
         let (Some((time, time_form)), Some(value)) = (time, value) else {
             let expected =
                 "a column timestamp (timestamp, text or seconds) and a number column count";
-            return Err(bad_row(file, 1, "schema", &labels.join(","), expected));
+            return Err(bad_header(file, "schema", &labels.join(","), expected));
         };
         let text = |place: &usize| schema.column(*place).physical_type() == Physical::BYTE_ARRAY;
         Ok(Self {

@@ -24,6 +24,6 @@ impl TraceFormat for Prophet {
     }
 
     fn read(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Items>, TraceError> {
-        csv_long::items(source, options, Uneven::Error)
+        csv_long::items(source, options, Uneven::Error, &[])
     }
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use serde_json::json;
 
-use crate::config::{Environment, KEYS, Settings};
+use crate::cli::{Output, print_csv};
+use crate::config::{Environment, KEYS, Origin, Settings};
 use crate::exit::Code;
 
 /// Show the settings
@@ -26,6 +28,9 @@ enum What {
         /// Settings file [default: ./foresail.toml]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// How they are printed [default: table]
+        #[arg(long, short, value_enum)]
+        output: Option<Output>,
     },
 }
 
@@ -34,16 +39,36 @@ enum What {
 /// # Errors
 /// Where a setting is unknown or wrong.
 pub fn run(args: &ConfigArgs, out: &mut dyn Write) -> Result<Code> {
-    let What::View { origin, config } = &args.what;
+    let What::View {
+        origin,
+        config,
+        output,
+    } = &args.what;
     let settings = Settings::load(config.as_deref(), &Environment)?;
-    for (name, value, from) in settings.iter() {
-        let doc = KEYS.iter().find(|k| k.name == name).map_or("", |k| k.doc);
-        let from = if *origin {
-            format!("  ({from})")
-        } else {
-            String::new()
-        };
-        writeln!(out, "{name:<24} {value:<18}{from}  # {doc}")?;
+    let doc = |name: &str| KEYS.iter().find(|k| k.name == name).map_or("", |k| k.doc);
+    match Output::of(*output, &settings)? {
+        Output::Table => {
+            for (name, value, from) in settings.iter() {
+                let from = if *origin {
+                    format!("  ({from})")
+                } else {
+                    String::new()
+                };
+                writeln!(out, "{name:<24} {value:<18}{from}  # {}", doc(name))?;
+            }
+        }
+        Output::Json => {
+            let one = |(name, value, from): (&str, &str, &Origin)| json!({"name": name, "value": value, "origin": from.to_string(), "doc": doc(name)});
+            let all: Vec<_> = settings.iter().map(one).collect();
+            writeln!(out, "{}", json!({"v": 1, "settings": all}))?;
+        }
+        Output::Csv => {
+            let row = |(name, value, from): (&str, &str, &Origin)| {
+                [name, value, &from.to_string(), doc(name)].map(str::to_owned)
+            };
+            let rows = settings.iter().map(row).map(Vec::from);
+            print_csv(&["name", "value", "origin", "doc"], rows.collect(), out)?;
+        }
     }
     Ok(Code::Done)
 }

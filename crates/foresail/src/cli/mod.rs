@@ -13,13 +13,17 @@ pub mod replay;
 pub mod report;
 pub mod simulate;
 pub mod trace;
+mod trace_check;
 pub mod watch;
 
 use std::io::Write;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use foresail_adapters::results::{Column, Table};
+use serde_json::json;
 
+use crate::config::{Environment, Settings};
 use crate::exit::Code;
 
 /// How data is printed.
@@ -38,13 +42,42 @@ impl Output {
     ///
     /// # Errors
     /// Where the setting is none of them.
-    pub fn of(flag: Option<Self>, settings: &crate::config::Settings) -> Result<Self> {
+    pub fn of(flag: Option<Self>, settings: &Settings) -> Result<Self> {
         let text = settings.text("output.format");
         match flag {
             Some(output) => Ok(output),
             None => Self::from_str(text, true).map_err(|e| anyhow::anyhow!("output.format: {e}")),
         }
     }
+
+    /// The flag's, else that of the settings of this place, for commands without other settings.
+    ///
+    /// # Errors
+    /// Where a setting is unknown or wrong.
+    pub fn here(flag: Option<Self>) -> Result<Self> {
+        match flag {
+            Some(output) => Ok(output),
+            None => Self::of(None, &Settings::load(None, &Environment)?),
+        }
+    }
+}
+
+/// A whole number, as a seed is one.
+pub(crate) fn whole(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("must be a whole number of 0 to {}", u64::MAX))
+}
+
+/// Prints rows of texts as CSV with a header; what a row lacks at its end is empty.
+fn print_csv(columns: &[&str], rows: Vec<Vec<String>>, out: &mut dyn Write) -> Result<()> {
+    let column = |i: usize| rows.iter().map(|row| row.get(i).cloned()).collect();
+    let named = columns.iter().enumerate();
+    let table = Table {
+        columns: named
+            .map(|(i, name)| ((*name).to_owned(), Column::Text(column(i))))
+            .collect(),
+    };
+    Ok(table.write_csv(out)?)
 }
 
 /// An autoscaler that forecasts demand, knows how sure it is, and can always say why
@@ -87,7 +120,11 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the version
-    Version,
+    Version {
+        /// How it is printed [default: table]
+        #[arg(long, short, value_enum)]
+        output: Option<Output>,
+    },
 }
 
 /// Runs at most so many things at once as the flag says.
@@ -121,9 +158,17 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
             clap_complete::generate(shell, &mut Cli::command(), "foresail", out);
             Ok(Code::Done)
         }
-        Command::Version => {
-            writeln!(out, "foresail {}", env!("CARGO_PKG_VERSION"))?;
-            Ok(Code::Done)
-        }
+        Command::Version { output } => version(output, out),
     }
+}
+
+/// Prints the version, whatever the settings are.
+fn version(output: Option<Output>, out: &mut dyn Write) -> Result<Code> {
+    let version = env!("CARGO_PKG_VERSION");
+    match Output::here(output).unwrap_or(Output::Table) {
+        Output::Table => writeln!(out, "foresail {version}")?,
+        Output::Json => writeln!(out, "{}", json!({"v": 1, "version": version}))?,
+        Output::Csv => print_csv(&["version"], vec![vec![version.to_owned()]], out)?,
+    }
+    Ok(Code::Done)
 }

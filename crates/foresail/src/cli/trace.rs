@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use foresail_adapters::atomic::write_file;
-use foresail_adapters::io::azure2019::{self, Kind};
 use foresail_adapters::io::{
-    ItemWriter, ReadOptions, TraceFormat, Uneven, busiest, compress, read_items,
+    ItemWriter, Items, ReadOptions, TraceFormat, Uneven, busiest, compress, shown,
 };
 use foresail_adapters::registry::{FORMATS, format_names, written_formats};
 use foresail_core::quantity::series::Series;
@@ -21,7 +20,7 @@ use foresail_sim::rng::Stream;
 use foresail_sim::workload::sample;
 use serde_json::json;
 
-use crate::cli::Output;
+use crate::cli::{Output, print_csv, trace_check, whole};
 use crate::compare::trace::open;
 use crate::exit::Code;
 
@@ -51,7 +50,7 @@ struct In {
     #[arg(long, value_name = "RFC3339")]
     start: Option<Timestamp>,
     /// Length of a step, for formats without times and those with a row per request
-    #[arg(long, value_name = "SPAN", value_parser = positive)]
+    #[arg(long, value_name = "SPAN", value_parser = positive, allow_hyphen_values = true)]
     step: Option<Span>,
 }
 
@@ -66,7 +65,7 @@ fn positive(text: &str) -> Result<Span, String> {
 }
 
 impl In {
-    fn open(&self) -> Result<Box<dyn foresail_adapters::io::Items>> {
+    fn open(&self) -> Result<Box<dyn Items>> {
         let options = ReadOptions {
             skip_bad_rows: self.skip_bad_rows,
             start: self.start,
@@ -162,9 +161,9 @@ enum What {
     Info {
         #[command(flatten)]
         input: In,
-        /// How it is printed
-        #[arg(long, short, value_enum, default_value_t = Output::Table)]
-        output: Output,
+        /// How it is printed [default: table]
+        #[arg(long, short, value_enum)]
+        output: Option<Output>,
     },
     /// Check a folder of Azure 2019 day files; exit 1 where something is wrong
     Check {
@@ -173,6 +172,9 @@ enum What {
         /// Days that must be there: 14, or 1-14
         #[arg(long, default_value = "1-14")]
         days: String,
+        /// How it is printed [default: table]
+        #[arg(long, short, value_enum)]
+        output: Option<Output>,
     },
     /// Write a trace in another format
     Convert {
@@ -184,16 +186,16 @@ enum What {
     /// Write the built-in sample workload as a trace
     Generate {
         /// Days
-        #[arg(long, default_value_t = 14)]
+        #[arg(long, default_value_t = 14, allow_hyphen_values = true)]
         days: u32,
         /// Mean rate in requests per second
-        #[arg(long, default_value_t = 4.0)]
+        #[arg(long, default_value_t = 4.0, allow_hyphen_values = true)]
         rate: f64,
         /// The only source of chance
-        #[arg(long, default_value_t = 42)]
+        #[arg(long, default_value_t = 42, allow_hyphen_values = true, value_parser = whole)]
         seed: u64,
         /// Items; more than one have rates from a thousandth to a hundred times --rate, few the high
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, allow_hyphen_values = true)]
         functions: u32,
         #[command(flatten)]
         to: To,
@@ -222,8 +224,12 @@ enum What {
 /// Where a trace cannot be read or written.
 pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<Code> {
     match &args.what {
-        What::Info { input, output } => info(input, *output, out),
-        What::Check { folder, days } => check(folder, days, out),
+        What::Info { input, output } => info(input, Output::here(*output)?, out),
+        What::Check {
+            folder,
+            days,
+            output,
+        } => trace_check::check(folder, days, Output::here(*output)?, out),
         What::Convert { input, to } => convert(input, to, out),
         What::Generate {
             days,
@@ -243,13 +249,13 @@ pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<Code> {
 }
 
 /// Says what was done to rows that did not fit.
-fn tell(items: &dyn foresail_adapters::io::Items) {
+fn tell(items: &dyn Items) {
     let skipped = items.skipped();
     if let Some(first) = skipped.told.first() {
         let count = skipped.count;
         eprintln!("note: {count} rows were skipped; the first: {first}");
     }
-    for note in items.placed().notes() {
+    for note in items.notes() {
         eprintln!("note: {note}");
     }
 }
@@ -312,6 +318,11 @@ struct Sums {
 }
 
 impl Sums {
+    /// Share of the steps with a value that have no request.
+    fn zero_percent(&self) -> f64 {
+        self.zeros as f64 * 100.0 / (self.steps - self.gaps).max(1) as f64
+    }
+
     fn add(&mut self, item: &TraceItem) {
         let demand = &item.demand;
         self.items += 1;
@@ -356,23 +367,95 @@ fn info(input: &In, output: Output, out: &mut dyn Write) -> Result<Code> {
     for item in items.by_ref() {
         sums.add(&item?);
     }
-    let [run_ms, memory_mb] = sums.averages.each_mut().map(|v| quantiles(v));
-    let time = |t: Option<Timestamp>| t.map_or_else(String::new, |t| t.to_string());
-    let zero_percent = sums.zeros as f64 * 100.0 / (sums.steps - sums.gaps).max(1) as f64;
-    let placed = items.placed();
-    if output == Output::Json {
-        let value = json!({"v": 1, "items": sums.items, "steps": sums.steps, "gaps": sums.gaps, "zeroPercent": zero_percent,
-            "requests": sums.total, "from": time(sums.from), "to": time(sums.to), "stepSeconds": sums.steps_of,
-            "triggers": sums.triggers, "skippedRows": items.skipped().count, "doubledTimes": placed.doubled,
-            "movedTimes": placed.moved, "meanRunTimeMs": run_ms, "meanMemoryMb": memory_mb});
-        writeln!(out, "{value}")?;
-        return Ok(Code::Done);
+    let averages = sums.averages.each_mut().map(|v| quantiles(v));
+    match output {
+        Output::Table => info_table(&sums, averages, items.as_ref(), out)?,
+        Output::Json => info_json(&sums, averages, items.as_ref(), out)?,
+        Output::Csv => info_csv(&sums, averages, items.as_ref(), out)?,
     }
-    shape(&sums, zero_percent, out)?;
+    Ok(Code::Done)
+}
+
+/// Values at 10, 50, 90 and 99 percent of mean run times in milliseconds, and of memory in megabytes.
+type Averages = [Option<[f64; 4]>; 2];
+
+fn time(at: Option<Timestamp>) -> String {
+    at.map_or_else(String::new, |t| t.to_string())
+}
+
+fn info_json(
+    sums: &Sums,
+    [run_ms, memory_mb]: Averages,
+    items: &dyn Items,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let placed = items.placed();
+    let value = json!({"v": 1, "items": sums.items, "steps": sums.steps, "gaps": sums.gaps, "zeroPercent": sums.zero_percent(),
+        "requests": sums.total, "from": time(sums.from), "to": time(sums.to), "stepSeconds": sums.steps_of,
+        "triggers": sums.triggers, "skippedRows": items.skipped().count, "doubledTimes": placed.doubled,
+        "movedTimes": placed.moved, "unreadColumns": items.unread(), "meanRunTimeMs": run_ms, "meanMemoryMb": memory_mb});
+    Ok(writeln!(out, "{value}")?)
+}
+
+/// One row; what may have several values (steps, triggers) stands in JSON alone.
+fn info_csv(sums: &Sums, averages: Averages, items: &dyn Items, out: &mut dyn Write) -> Result<()> {
+    let placed = items.placed();
+    let mut columns = vec![
+        "items",
+        "steps",
+        "gaps",
+        "zero_percent",
+        "requests",
+        "from",
+        "to",
+        "skipped_rows",
+        "doubled_times",
+        "moved_times",
+    ];
+    let mut cells = vec![
+        sums.items.to_string(),
+        sums.steps.to_string(),
+        sums.gaps.to_string(),
+        sums.zero_percent().to_string(),
+        sums.total.to_string(),
+        time(sums.from),
+        time(sums.to),
+        items.skipped().count.to_string(),
+        placed.doubled.to_string(),
+        placed.moved.to_string(),
+    ];
+    for (name, values) in [
+        ["run_ms_q10", "run_ms_q50", "run_ms_q90", "run_ms_q99"],
+        [
+            "memory_mb_q10",
+            "memory_mb_q50",
+            "memory_mb_q90",
+            "memory_mb_q99",
+        ],
+    ]
+    .into_iter()
+    .zip(averages)
+    {
+        columns.extend(name);
+        cells.extend((0..name.len()).map(|i| {
+            let value = values.map(|v| v[i]);
+            value.map_or_else(String::new, |v| v.to_string())
+        }));
+    }
+    print_csv(&columns, vec![cells], out)
+}
+
+fn info_table(
+    sums: &Sums,
+    [run_ms, memory_mb]: Averages,
+    items: &dyn Items,
+    out: &mut dyn Write,
+) -> Result<()> {
+    shape(sums, sums.zero_percent(), out)?;
     if items.skipped().count > 0 {
         writeln!(out, "skipped rows: {}", items.skipped().count)?;
     }
-    for note in placed.notes() {
+    for note in items.notes() {
         writeln!(out, "note: {note}")?;
     }
     for (what, unit, quantiles) in [("run time", "ms", run_ms), ("memory", "MB", memory_mb)] {
@@ -383,8 +466,7 @@ fn info(input: &In, output: Output, out: &mut dyn Write) -> Result<Code> {
             )?;
         }
     }
-    rest_of_info(&sums, out)?;
-    Ok(Code::Done)
+    rest_of_info(sums, out)
 }
 
 /// Items, steps, span and sums of the demand.
@@ -411,7 +493,7 @@ fn rest_of_info(sums: &Sums, out: &mut dyn Write) -> Result<()> {
         .triggers
         .iter()
         .filter(|(t, _)| !t.is_empty())
-        .map(|(t, n)| format!("{t} {n}"))
+        .map(|(t, n)| format!("{} {n}", shown(t, 40)))
         .collect();
     if !triggers.is_empty() {
         writeln!(out, "triggers: {}", triggers.join(", "))?;
@@ -420,77 +502,16 @@ fn rest_of_info(sums: &Sums, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "busiest:")?;
     }
     for (total, id) in &sums.busiest {
-        writeln!(out, "  {total:>12}  {id}")?;
+        writeln!(out, "  {total:>12}  {}", shown(id, 200))?;
     }
     Ok(())
 }
 
-fn days_of(text: &str) -> Result<std::ops::RangeInclusive<usize>> {
-    let (first, last) = text.split_once('-').map_or(("1", text), |(a, b)| (a, b));
-    let parse = |t: &str| t.parse::<usize>().ok().filter(|d| (1..=99).contains(d));
-    match (parse(first), parse(last)) {
-        (Some(first), Some(last)) if first <= last => Ok(first..=last),
-        _ => bail!("--days {text}: write a number of days such as 14, or a range such as 1-14"),
-    }
-}
+/// The highest rate of one generated item, in requests per second.
+const RATE_MAX: f64 = 10_000.0;
 
-fn check(folder: &Path, days: &str, out: &mut dyn Write) -> Result<Code> {
-    let wanted = days_of(days)?;
-    let mut findings = 0;
-    let mut find = |out: &mut dyn Write, text: String| -> Result<()> {
-        findings += 1;
-        Ok(writeln!(out, "fail {text}")?)
-    };
-    let invocations = azure2019::day_files(folder, Kind::Invocations)?;
-    let durations = azure2019::day_files(folder, Kind::Durations)?;
-    let memory = azure2019::day_files(folder, Kind::Memory)?;
-    for day in wanted {
-        let Some(path) = invocations.get(&day) else {
-            find(out, format!("day {day}: no file of invocations"))?;
-            continue;
-        };
-        let mut sums = Sums::default();
-        let mut names = BTreeSet::new();
-        let options = ReadOptions::default();
-        let items = read_items(compress::open(path)?, Some("azure2019"), &options)?;
-        let mut broken = None;
-        for item in items {
-            match item {
-                Ok(item) => {
-                    names.insert(item.id.clone());
-                    sums.add(&item);
-                }
-                Err(error) => broken = Some(error.to_string()),
-            }
-        }
-        if let Some(error) = broken {
-            find(out, format!("day {day}: {error}"))?;
-            continue;
-        }
-        if sums.steps != sums.items * 1440 {
-            find(out, format!("day {day}: not every row has 1440 minutes"))?;
-        }
-        let mut lost = String::new();
-        if let Some(path) = durations.get(&day) {
-            let known = azure2019::read_percentiles(compress::open(path)?)?;
-            lost = format!(
-                ", {} without a run time",
-                names.iter().filter(|n| !known.contains_key(*n)).count()
-            );
-        }
-        let no_memory = if memory.contains_key(&day) {
-            ""
-        } else {
-            ", no file of memory"
-        };
-        writeln!(
-            out,
-            "ok   day {day}: {} functions, {} requests, {} gaps{lost}{no_memory}",
-            sums.items, sums.total, sums.gaps
-        )?;
-    }
-    Ok(if findings == 0 { Code::Done } else { Code::No })
-}
+/// The most requests that are drawn, each by its own share of chance: the time is in proportion.
+const REQUESTS_MAX: f64 = 2e11;
 
 /// The name and the rate of each generated item; their streams of chance are their own.
 fn generated(rate: f64, seed: Seed, functions: u32) -> Vec<(String, f64)> {
@@ -516,14 +537,25 @@ fn generate(
     to: &To,
     out: &mut dyn Write,
 ) -> Result<Code> {
-    if days == 0 || days > 3660 || !(rate.is_finite() && rate > 0.0) {
-        bail!("--days must be 1 to 3660 and --rate above 0");
+    if days == 0 || days > 3660 {
+        bail!("--days {days}: must be 1 to 3660");
     }
     if functions == 0 || functions > 1_000_000 {
-        bail!("--functions must be 1 to 1000000");
+        bail!("--functions {functions}: must be 1 to 1000000");
+    }
+    if !(rate > 0.0 && rate <= RATE_MAX) {
+        bail!("--rate {rate:?}: must be above 0, up to {RATE_MAX} requests per second");
+    }
+    let generated = generated(rate, seed, functions);
+    let rates: f64 = generated.iter().map(|(_, rate)| rate).sum();
+    let requests = rates * 86_400.0 * f64::from(days);
+    if requests > REQUESTS_MAX {
+        bail!(
+            "about {requests:.1e} requests would be drawn, above the limit of {REQUESTS_MAX:e}: lower --rate, --days or --functions"
+        );
     }
     to.write(out, |writer| {
-        for (i, (id, rate)) in (0..).zip(generated(rate, seed, functions)) {
+        for (i, (id, rate)) in (0..).zip(generated) {
             let parameters = sample::Sample {
                 days,
                 rate,

@@ -86,7 +86,7 @@ pub fn ticks_bytes(table: &Table) -> Result<Vec<u8>> {
 /// Reads the model of a results folder.
 ///
 /// # Errors
-/// Where there is none, or of another version.
+/// Where there is none, or it is damaged or of another version.
 pub fn read_model(folder: &Path) -> Result<RunReport> {
     let path = folder.join(MARKER);
     let text = std::fs::read(&path).with_context(|| {
@@ -95,11 +95,14 @@ pub fn read_model(folder: &Path) -> Result<RunReport> {
             path.display()
         )
     })?;
-    serde_json::from_slice(&text).with_context(|| {
-        format!(
-            "{} is not of this version; run compare again",
-            path.display()
-        )
+    serde_json::from_slice(&text).map_err(|error| {
+        // Another version is whole JSON with other fields; what is no JSON was cut or changed.
+        let what = match error.classify() {
+            serde_json::error::Category::Data => "is not of this version",
+            _ => "is damaged",
+        };
+        let context = format!("{} {what}; run compare again", path.display());
+        anyhow::Error::new(error).context(context)
     })
 }
 

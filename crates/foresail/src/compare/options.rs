@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use foresail_adapters::registry::format_names;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::value::cost::Price;
 use foresail_core::value::slo::Slo;
@@ -13,6 +15,7 @@ use foresail_sim::workload::{Mmpp, Within, Workload};
 
 use super::own_hpa::OwnHpa;
 use super::prometheus::RangeArgs;
+use crate::cli::whole;
 use crate::config::{Environment, Settings};
 
 /// How the requests of a trace come: within each step, or by a process that jumps between states.
@@ -107,6 +110,12 @@ pub enum QueueArg {
     PerPod,
 }
 
+/// A number of runs at once.
+fn jobs(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| format!("must be 0 (one per core) to {JOBS_MAX}"))
+}
+
 /// A number of items, or all of them.
 fn functions(text: &str) -> Result<usize, String> {
     if text == "all" {
@@ -154,7 +163,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub range: RangeArgs,
     /// Format of the trace, where its header does not tell
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(format_names()))]
     pub format: Option<String>,
     /// How the workload is simulated
     #[arg(long, value_enum, default_value_t = ModeArg::Event)]
@@ -163,7 +172,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub backlog: bool,
     /// Simulate the N busiest items of the trace, each on its own, or all
-    #[arg(long, value_name = "N", value_parser = functions)]
+    #[arg(long, value_name = "N", value_parser = functions, allow_hyphen_values = true)]
     pub functions: Option<usize>,
     /// Run times of an Azure 2019 trace
     #[arg(long, value_name = "FILE")]
@@ -188,86 +197,86 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub hpa: Option<PathBuf>,
     /// Requests per second that one replica serves for ever; sets concurrency and CPU per request
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub capacity: Option<f64>,
     /// YAML file with the rules of policy schedule
     #[arg(long, value_name = "FILE")]
     pub schedule: Option<PathBuf>,
     /// The only source of chance [default: 42]
-    #[arg(long)]
+    #[arg(long, value_parser = whole, allow_hyphen_values = true)]
     pub seed: Option<u64>,
     /// The promise [default: wait<200ms:99%]
     #[arg(long)]
     pub slo: Option<Slo>,
     /// Mean time that a request is served [default: 100ms; the sample: 2s]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub service: Option<Span>,
     /// Form of the service time: constant, exponential, lognormal:CV, gamma:CV, or trace for that
     /// of the percentiles in --durations
     #[arg(long, default_value = "exponential")]
     pub service_shape: ShapeArg,
     /// Requests that a pod serves at once [default: 10; the sample: 2]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub concurrency: Option<u32>,
     /// CPU time of a mean request [default: 100ms; the sample: 1s]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub cpu_per_request: Option<Span>,
     /// CPU request of a pod in millicores
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, allow_hyphen_values = true)]
     pub cpu_request: u32,
     /// Memory request of a pod in GiB
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_hyphen_values = true)]
     pub memory_request: f64,
     /// Time from a pod's creation to its readiness [default: 45s]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub startup: Option<Span>,
     /// Form of the start-up time
     #[arg(long, default_value = "constant")]
     pub startup_shape: ShapeArg,
     /// CPU that a pod burns while it starts, in millicores
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     pub startup_cpu: u32,
     /// Where requests wait
     #[arg(long, value_enum, default_value_t = QueueArg::Central)]
     pub queue: QueueArg,
     /// Requests that may wait; more are rejected
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub queue_max: Option<u32>,
     /// Waiting longer, a request gives up
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub timeout: Option<Span>,
     /// Time between two decisions of policies on CPU [default: 15s]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub sync: Option<Span>,
     /// Time between two samples of a pod's CPU
-    #[arg(long, default_value = "15s")]
+    #[arg(long, default_value = "15s", allow_hyphen_values = true)]
     pub scrape: Span,
     /// Span that a sample is the mean of
-    #[arg(long, default_value = "30s")]
+    #[arg(long, default_value = "30s", allow_hyphen_values = true)]
     pub metric_window: Span,
     /// Age of a measurement before it is seen [default: 30s]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub metric_delay: Option<Span>,
     /// Share of samples that are lost, 0 to 1
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_hyphen_values = true)]
     pub metric_loss: f64,
     /// Price of a replica for an hour [default: 0.04]
-    #[arg(long, value_name = "PRICE")]
+    #[arg(long, value_name = "PRICE", allow_hyphen_values = true)]
     pub cost_per_replica_hour: Option<f64>,
     /// TOML file with the prices replica_hour, cpu_core_hour, memory_gib_hour
     #[arg(long, value_name = "FILE")]
     pub prices: Option<PathBuf>,
     /// The fewest replicas [default: 1]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub min: Option<u32>,
     /// The most replicas [default: 100]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub max: Option<u32>,
     /// CPU utilization that the HPA aims at, in percent [default: 80]
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub hpa_target: Option<u32>,
     /// Runs at once [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = jobs, allow_hyphen_values = true)]
     pub jobs: Option<usize>,
     /// A short run, to see that all is well
     #[arg(long)]
@@ -276,6 +285,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
+
+/// The most replicas that a target may have.
+const REPLICAS_MAX: u32 = 100_000;
+
+/// The most runs at once, each a thread.
+const JOBS_MAX: usize = 1024;
 
 /// Flags over settings over defaults, checked.
 #[derive(Clone, Debug)]
@@ -302,6 +317,8 @@ pub struct Options {
     pub hpa_target: u32,
     /// Where requests wait.
     pub queueing: Queueing,
+    /// Runs at once; 0 is one per core.
+    pub jobs: usize,
     /// The user's own HPA.
     pub own: Option<OwnHpa>,
 }
@@ -347,8 +364,8 @@ impl Options {
         );
         if let Some(path) = &args.prices {
             let name = path.display();
-            let file = std::fs::read_to_string(path)
-                .map_err(|e| anyhow::anyhow!("cannot read {name}: {e}"))?;
+            let file =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
             let prices: Prices =
                 toml::from_str(&file).map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
             settings.flag(
@@ -398,6 +415,7 @@ impl Options {
             bounds,
             hpa_target,
             queueing,
+            jobs: settings.parse("simulate.jobs")?,
             own,
             args,
             settings,
@@ -424,6 +442,19 @@ impl Options {
         if min == 0 {
             bail!(
                 "--min 0: these policies run on CPU of pods, which needs one: write --min 1 or more"
+            );
+        }
+        if max > REPLICAS_MAX {
+            let name = self
+                .own
+                .as_ref()
+                .map_or("--max", |_| "maxReplicas of --hpa");
+            bail!("{name} {max}: must be {REPLICAS_MAX} or less");
+        }
+        if self.jobs > JOBS_MAX {
+            bail!(
+                "--jobs {}: must be {JOBS_MAX} or less; 0 is one per core",
+                self.jobs
             );
         }
         if self.hpa_target == 0 || self.hpa_target > 1000 {

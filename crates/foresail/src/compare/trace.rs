@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use foresail_adapters::io::azure2019::{self, ByName, Kind};
-use foresail_adapters::io::{self, Items, ReadOptions, compress, read_items};
+use foresail_adapters::io::{self, Items, ReadOptions, compress, read_items, shown};
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::Span;
@@ -14,7 +14,7 @@ use foresail_sim::experiment::Item;
 use foresail_sim::rng::Stream;
 use foresail_sim::service::times_of;
 
-use super::options::{GapsArg, Options, RunArgs};
+use super::options::{GapsArg, ModeArg, Options, RunArgs};
 use super::plan::{Defaults, setup_of};
 
 /// Items that are simulated where none are asked for: all of a small trace.
@@ -50,12 +50,11 @@ pub fn open(path: &Path, format: Option<&str>, options: &ReadOptions) -> Result<
             );
         }
         return Ok(Box::new(azure2019::Days::open(
-            files.into_values().collect(),
+            files,
             options.skip_bad_rows,
         )?));
     }
-    let source = compress::open(path).context("name another file with --trace")?;
-    Ok(read_items(source, format, options)?)
+    Ok(read_items(compress::open(path)?, format, options)?)
 }
 
 /// The busiest items of a trace, those without a request left out.
@@ -85,7 +84,7 @@ pub(super) fn busiest(path: &Path, args: &RunArgs, most: usize) -> Result<Busies
     let mut items = open(path, args.format.as_deref(), &reading)?;
     let (busiest, of) = io::busiest(items.as_mut(), most)?;
     let skipped = items.skipped().count;
-    for note in items.placed().notes() {
+    for note in items.notes() {
         eprintln!("note: {note}");
     }
     let items: Vec<_> = busiest.into_iter().filter(|i| i.total() > 0.0).collect();
@@ -206,6 +205,39 @@ fn to_item(mut item: TraceItem, options: &Options, known: &Known) -> Result<Item
     })
 }
 
+/// Requests of one step that are simulated one by one: the times of a step are held together.
+const STEP_MAX: f64 = 1e7;
+
+/// Requests of one item that are simulated one by one.
+const ITEM_MAX: f64 = 2e9;
+
+/// Refuses what would run out of memory or not come to an end; fluid mode has no such limit.
+fn check_size(id: &str, demand: &Series, mode: ModeArg) -> Result<()> {
+    let id = shown(id, 200);
+    let (step_max, sum_max) = match mode {
+        ModeArg::Fluid => (f64::from(u32::MAX), f64::INFINITY),
+        ModeArg::Event | ModeArg::Function => (STEP_MAX, ITEM_MAX),
+    };
+    let large = |v: Option<f64>| v.filter(|v| *v > step_max);
+    let first = demand
+        .iter()
+        .enumerate()
+        .find_map(|(i, v)| Some((i, large(v)?)));
+    let mend = match mode {
+        ModeArg::Fluid => "scale the trace down",
+        _ => "--mode fluid has no such limit, or scale the trace down",
+    };
+    if let Some((i, value)) = first {
+        let at = demand.time_of(i);
+        bail!("{id}: the step at {at} has {value} requests, above the limit of {step_max}; {mend}");
+    }
+    let sum: f64 = demand.iter().flatten().sum();
+    if sum > sum_max {
+        bail!("{id}: {sum} requests in all are above the limit of {sum_max} of one run; {mend}");
+    }
+    Ok(())
+}
+
 /// Whole counts; a mean that is not whole is drawn.
 pub(super) fn whole_counts(id: &str, demand: &Series, options: &Options) -> Result<Vec<u32>> {
     let gaps = demand.gaps();
@@ -213,9 +245,11 @@ pub(super) fn whole_counts(id: &str, demand: &Series, options: &Options) -> Resu
         let first = demand.iter().position(|v| v.is_none()).unwrap_or(0);
         let at = demand.time_of(first);
         bail!(
-            "{id} has {gaps} gaps, the first at {at}; say what they mean: --gaps zero or --gaps hold"
+            "{} has {gaps} gaps, the first at {at}; say what they mean: --gaps zero or --gaps hold",
+            shown(id, 200)
         );
     }
+    check_size(id, demand, options.args.mode)?;
     let mut stream = Stream::of(options.seed, &format!("counts/{id}"));
     let mut last = 0.0;
     let mut counts = Vec::with_capacity(demand.len());
@@ -226,11 +260,6 @@ pub(super) fn whole_counts(id: &str, demand: &Series, options: &Options) -> Resu
             (None, GapsArg::Zero | GapsArg::Error) => 0.0,
         };
         last = value;
-        if value > f64::from(u32::MAX) {
-            bail!(
-                "{id}: a step with {value} requests cannot be simulated one by one; scale the trace down"
-            );
-        }
         let whole = value.fract() == 0.0;
         counts.push(if whole {
             value as u32

@@ -14,11 +14,16 @@ const CELLS_HELD_MAX: u64 = 64 << 20;
 
 /// Several day files as one trace.
 ///
-/// A function that is absent from a whole day file had no request that day (the data set's own
-/// rule). Memory is bounded: the files are read as many times as it takes to hold only a share of
+/// It goes from the first day that has a file to the last. A function that is absent from a day file
+/// of all 1,440 minutes had no request that day (the data set's own rule); a day without a file and
+/// a minute without a column are missing. Memory is bounded: the files are read as many times as it takes to hold only a share of
 /// the functions at once.
 pub struct Days {
-    files: Vec<PathBuf>,
+    files: BTreeMap<usize, PathBuf>,
+    /// The first day that has a file.
+    first: usize,
+    /// The counts of a function that is in no file.
+    absent: Vec<f64>,
     skip_bad_rows: bool,
     share: u64,
     shares: u64,
@@ -36,22 +41,34 @@ impl std::fmt::Debug for Days {
 }
 
 impl Days {
-    /// Reads day files in the order of the days.
+    /// Reads day files by their days, counted from 1.
     ///
     /// # Errors
-    /// [`TraceError`] where a file cannot be opened.
-    pub fn open(files: Vec<PathBuf>, skip_bad_rows: bool) -> Result<Self, TraceError> {
-        let mut bytes = 0;
-        for file in &files {
+    /// [`TraceError`] where a file cannot be opened, or its header not be read.
+    pub fn open(files: BTreeMap<usize, PathBuf>, skip_bad_rows: bool) -> Result<Self, TraceError> {
+        let first = files.keys().next().copied().unwrap_or(1);
+        let days = files.keys().last().map_or(0, |last| last + 1 - first);
+        let mut absent = vec![f64::NAN; days * MINUTES];
+        let mut cells = 0;
+        for (day, file) in &files {
             let failed = |e| TraceError::io(&file.display().to_string(), e);
-            let packed = file.extension().is_some_and(|e| e == "gz");
-            bytes += std::fs::metadata(file).map_err(failed)?.len() * if packed { 8 } else { 1 };
+            let packed = matches!(file.extension(), Some(e) if e == "gz" || e == "zst");
+            let bytes = std::fs::metadata(file).map_err(failed)?.len() * if packed { 8 } else { 1 };
+            let columns = Rows::new(compress::open(file)?, skip_bad_rows)?.columns;
+            if columns.are_whole() {
+                absent[(day - first) * MINUTES..][..MINUTES].fill(0.0);
+            }
+            // A cell is at least two bytes of text, and a row with few of them has a whole day.
+            cells += bytes / 2 * MINUTES as u64 / columns.count() as u64;
         }
-        // A cell is at least two bytes of text.
-        let shares = (bytes / 2).div_ceil(CELLS_HELD_MAX).max(1);
+        // Days without a file are held too.
+        let held = cells * days as u64 / files.len().max(1) as u64;
+        let shares = held.div_ceil(CELLS_HELD_MAX).max(1);
         let (ready, skipped) = (VecDeque::new(), Skipped::default());
         Ok(Self {
             files,
+            first,
+            absent,
             skip_bad_rows,
             share: 0,
             shares,
@@ -62,12 +79,11 @@ impl Days {
     }
 
     fn read_share(&mut self) -> Result<(), TraceError> {
-        let days = self.files.len();
         let mut held: BTreeMap<String, (String, Vec<f64>)> = BTreeMap::new();
-        for (day, path) in self.files.iter().enumerate() {
+        for (day, path) in &self.files {
             let rows = Rows::new(compress::open(path)?, self.skip_bad_rows)?;
-            let first = rows.first;
-            let mut items = DayItems::new(rows, day + 1);
+            let begin = (day - self.first) * MINUTES + rows.columns.first;
+            let mut items = DayItems::new(rows, *day);
             while let Some(item) = items.next_item()? {
                 let name = u64::from_le_bytes(
                     fingerprint(&item.id, "")[..8]
@@ -79,9 +95,9 @@ impl Days {
                 }
                 let (_, counts) = held
                     .entry(item.id)
-                    .or_insert_with(|| (item.trigger, vec![0.0; days * MINUTES]));
-                for (i, value) in item.demand.iter().enumerate() {
-                    counts[day * MINUTES + first + i] = value.unwrap_or(f64::NAN);
+                    .or_insert_with(|| (item.trigger, self.absent.clone()));
+                for (count, value) in counts[begin..].iter_mut().zip(item.demand.iter()) {
+                    *count = value.unwrap_or(f64::NAN);
                 }
             }
             if self.share == 0 {
@@ -91,7 +107,7 @@ impl Days {
                     .extend(items.skipped().told.iter().cloned());
             }
         }
-        let series = |counts| Series::new(day_begin(1), MINUTE, counts);
+        let series = |counts| Series::new(day_begin(self.first), MINUTE, counts);
         self.ready.extend(
             held.into_iter()
                 .map(|(id, (t, counts))| item(id, t, series(counts))),

@@ -1,10 +1,12 @@
 //! Azure Functions 2019: invocations per function and minute, durations, memory.
 //!
-//! Source: AzurePublicDataset, AzureFunctionsDataset2019.md. Columns are read by their label (an
-//! excerpt may begin at minute 480); any trigger text is taken; several rows of one function with
+//! Source: AzurePublicDataset, AzureFunctionsDataset2019.md. Columns are read by their label, in any
+//! order (an excerpt may begin at minute 480); a minute between the first and the last that has no
+//! label is missing. Any trigger text is taken, quoted or not; several rows of one function with
 //! different triggers belong together. The days carry no date; day 1 is taken for Monday,
 //! 15 July 2019, whose days 6 and 7 are the weekend as in the data set.
 
+mod columns;
 pub mod days;
 pub mod percentiles;
 mod row;
@@ -16,10 +18,10 @@ use foresail_core::quantity::trace::TraceItem;
 pub use days::{Days, Kind, day_files};
 pub use percentiles::{ByName, join, read_percentiles};
 
+use super::error::twice;
 use super::write::AzureWriter;
-use super::{
-    Begin, ItemWriter, Items, Out, ReadOptions, Skipped, Source, TraceError, TraceFormat, bad_row,
-};
+use super::{Begin, ItemWriter, Items, Out, ReadOptions, Skipped, Source, TraceError, TraceFormat};
+use columns::Columns;
 use row::{Row, parse_row};
 
 /// Begin of day 1: Monday, 15 July 2019, 00:00 UTC.
@@ -48,9 +50,7 @@ impl TraceFormat for Azure2019 {
     }
 
     fn matches(&self, begin: &Begin) -> bool {
-        begin
-            .header
-            .starts_with("HashOwner,HashApp,HashFunction,Trigger,")
+        columns::are_of_days(&begin.labels())
     }
 
     fn read(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Items>, TraceError> {
@@ -66,9 +66,7 @@ impl TraceFormat for Azure2019 {
 /// Rows of one day file.
 struct Rows {
     source: Source,
-    /// First minute of the columns, counted from 0.
-    first: usize,
-    columns: usize,
+    columns: Columns,
     line: Vec<u8>,
     number: u64,
     skip_bad_rows: bool,
@@ -82,10 +80,9 @@ impl Rows {
             return Err(TraceError::Empty { file: source.file });
         }
         let header = String::from_utf8_lossy(&line).into_owned();
-        let (first, columns) = minute_columns(&source.file, &header)?;
+        let columns = Columns::of(&source.file, &header)?;
         Ok(Self {
             source,
-            first,
             columns,
             line,
             number: 1,
@@ -104,13 +101,7 @@ impl Rows {
             if self.line.is_empty() {
                 continue;
             }
-            match parse_row(
-                &self.source.file,
-                self.number,
-                &self.line,
-                self.first,
-                self.columns,
-            ) {
+            match parse_row(&self.source.file, self.number, &self.line, &self.columns) {
                 Err(error) if self.skip_bad_rows && error.is_of_one_row() => {
                     self.skipped.add(&error);
                 }
@@ -118,26 +109,6 @@ impl Rows {
             }
         }
     }
-}
-
-/// First minute and number of the minute columns, whose labels must follow one another.
-fn minute_columns(file: &str, header: &str) -> Result<(usize, usize), TraceError> {
-    let labels: Vec<&str> = header.split(',').collect();
-    let expected = "HashOwner,HashApp,HashFunction,Trigger and minute labels 1 to 1440 in order";
-    let bad = |column: &str, found: &str| Err(bad_row(file, 1, column, found, expected));
-    if labels.len() < 5 || labels[..4] != ["HashOwner", "HashApp", "HashFunction", "Trigger"] {
-        return bad("header", header);
-    }
-    let first: usize = match labels[4].parse() {
-        Ok(first) if (1..=MINUTES).contains(&first) => first,
-        _ => return bad(labels[4], labels[4]),
-    };
-    for (i, label) in labels[4..].iter().enumerate() {
-        if label.parse() != Ok(first + i) || first + i > MINUTES {
-            return bad(label, label);
-        }
-    }
-    Ok((first - 1, labels.len() - 4))
 }
 
 /// Items of one day file; rows of one function that follow each other belong together.
@@ -162,7 +133,7 @@ fn fingerprint(id: &str, trigger: &str) -> [u8; 16] {
 
 impl DayItems {
     fn new(rows: Rows, day: usize) -> Self {
-        let start = day_begin(day) + Span::from_seconds(60 * rows.first as i64);
+        let start = day_begin(day) + Span::from_seconds(60 * rows.columns.first as i64);
         let seen = std::collections::BTreeSet::new();
         Self {
             rows,
@@ -183,11 +154,7 @@ impl DayItems {
                 return Ok(Some(row));
             }
             let what = format!("function {} with trigger {}", row.id, row.trigger);
-            let error = TraceError::Duplicate {
-                file: self.rows.source.file.clone(),
-                line: row.line,
-                what,
-            };
+            let error = twice(&self.rows.source.file, row.line, &what);
             if !self.rows.skip_bad_rows {
                 return Err(error);
             }
@@ -201,11 +168,11 @@ impl DayItems {
             None => self.next_row()?,
         };
         let Some(mut row) = first else {
-            let file = self.rows.source.file.clone();
+            let (file, skipped) = (&self.rows.source.file, &self.rows.skipped);
             return if self.any {
                 Ok(None)
             } else {
-                Err(TraceError::Empty { file })
+                Err(TraceError::nothing_left(file, skipped))
             };
         };
         self.any = true;
@@ -268,7 +235,9 @@ impl Items for DayItems {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
     use std::io::Cursor;
+    use std::path::PathBuf;
 
     fn read(text: &str, skip: bool) -> Result<Vec<TraceItem>, TraceError> {
         let source = Source::new("day.csv", Box::new(Cursor::new(text.as_bytes().to_vec())));
@@ -331,46 +300,157 @@ mod tests {
     }
 
     #[test]
-    fn a_function_absent_from_a_whole_day_had_no_request_that_day() {
-        let folder = tempfile::tempdir().unwrap();
-        let header: Vec<String> = (1..=MINUTES).map(|m| m.to_string()).collect();
-        let row = |name: &str, count: &str| {
-            format!("o,a,{name},http,{}\n", vec![count; MINUTES].join(","))
-        };
-        let mut files = Vec::new();
-        for (day, rows) in [row("f", "1"), row("g", "2")].iter().enumerate() {
-            let path = folder.path().join(format!(
-                "invocations_per_function_md.anon.d0{}.csv",
-                day + 1
-            ));
-            std::fs::write(
-                &path,
-                format!(
-                    "HashOwner,HashApp,HashFunction,Trigger,{}\n{rows}",
-                    header.join(",")
-                ),
-            )
-            .unwrap();
-            files.push(path);
-        }
+    fn columns_may_stand_in_any_order_and_a_minute_without_a_label_is_missing() {
+        let names = "HashOwner,HashApp,HashFunction,Trigger";
+        let items = read(&format!("{names},3,1,2\no,a,f,timer,7,,9\n"), false).unwrap();
+        let demand = &items[0].demand;
+        assert_eq!(demand.start(), day_begin(1));
         assert_eq!(
-            day_files(folder.path(), Kind::Invocations)
-                .unwrap()
-                .into_values()
-                .collect::<Vec<_>>(),
-            files
+            demand.iter().collect::<Vec<_>>(),
+            [None, Some(9.0), Some(7.0)]
         );
-        let items: Vec<_> = Days::open(files, false)
+        let items = read(&format!("{names},1,3,4\no,a,f,timer,7,8,9\n"), false).unwrap();
+        assert_eq!(
+            items[0].demand.iter().collect::<Vec<_>>(),
+            [Some(7.0), None, Some(8.0), Some(9.0)]
+        );
+        let error = read(&format!("{names},3,1,4\no,a,f,timer,7,x,9\n"), false).unwrap_err();
+        assert!(error.to_string().contains("column 1: found `x`"), "{error}");
+        for (labels, want) in [
+            (
+                "1,2,1",
+                "column 1: found `1`, expected each minute label to stand there once",
+            ),
+            (
+                "0,1",
+                "column 0: found `0`, expected a minute label of 1 to 1440",
+            ),
+            ("1440,1441", "column 1441"),
+            ("1,noon", "column noon"),
+        ] {
+            let text = format!("{names},{labels}\no,a,f,timer,1,2,3\n");
+            let error = read(&text, true).unwrap_err().to_string();
+            assert!(error.contains(want), "{error}");
+            assert!(!error.contains("--skip-bad-rows"), "{error}");
+        }
+    }
+
+    #[test]
+    fn cells_and_labels_may_be_quoted_and_hold_a_comma() {
+        let quoted = HEADER.trim_end().split(',').map(|l| format!("\"{l}\""));
+        let header = quoted.collect::<Vec<_>>().join(",");
+        let text = format!(
+            "{header}\n\"o\",\"a\",\"f\",\"timer, daily\",\"1\",\"\",3\no,a,g,\"a \"\"b\"\"\",1,2,3\no,a,h,http,\"4\",5,6\n"
+        );
+        let items = read(&text, false).unwrap();
+        let shape: Vec<_> = items
+            .iter()
+            .map(|i| {
+                (
+                    i.id.as_str(),
+                    i.trigger.as_str(),
+                    i.demand.gaps(),
+                    i.total(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            shape,
+            [
+                ("o/a/f", "timer, daily", 1, 4.0),
+                ("o/a/g", "a \"b\"", 0, 6.0),
+                ("o/a/h", "http", 0, 15.0)
+            ]
+        );
+        for (row, want) in [
+            ("o,a,f,\"timer, daily\",1,x,3", "column 481: found `x`"),
+            ("o,a,f,\"timer, daily\",1,2", "column 482"),
+            ("o,a,\"\",\"timer\",1,2,3", "HashFunction"),
+            ("o,a,f,\"timer,1,2,3", "column 480"),
+        ] {
+            let error = read(&format!("{header}\n{row}\n"), false)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(want), "{row}: {error}");
+        }
+    }
+
+    #[test]
+    fn once_every_row_is_skipped_the_error_says_so() {
+        let text = format!("{HEADER}o,a,f,timer,x,2,3\no,a,g,timer,1,2\n");
+        let error = read(&text, true).unwrap_err().to_string();
+        assert!(
+            error.contains("all 2 rows were skipped") && error.contains("column 480: found `x`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn control_characters_of_a_file_do_not_reach_an_error() {
+        let text = "time\u{1b}[31m,taste\u{7}\nred,sweet\n";
+        let error = read(text, false).unwrap_err().to_string();
+        assert!(!error.chars().any(char::is_control), "{error:?}");
+        assert!(error.contains("time\\u{1b}[31m,taste"), "{error}");
+        let text = format!("{HEADER}o,a,f,t,\u{1b}[2J,2,3\n");
+        let error = read(&text, false).unwrap_err().to_string();
+        assert!(!error.chars().any(char::is_control), "{error:?}");
+    }
+
+    /// Day files with these columns and rows, by day, in a folder that lives as long as they do.
+    fn days(files: &[(usize, usize, &str)]) -> (tempfile::TempDir, BTreeMap<usize, PathBuf>) {
+        let folder = tempfile::tempdir().unwrap();
+        for (day, minutes, names) in files {
+            let name = format!("invocations_per_function_md.anon.d{day:02}.csv");
+            let labels: Vec<String> = (1..=*minutes).map(|m| m.to_string()).collect();
+            let row = |name: char| {
+                let counts = vec![day.to_string(); *minutes].join(",");
+                format!("o,a,{name},http,{counts}\n")
+            };
+            let rows: String = names.chars().map(row).collect();
+            let header = format!("{},{}\n", columns::NAMES.join(","), labels.join(","));
+            std::fs::write(folder.path().join(name), header + &rows).unwrap();
+        }
+        let found = day_files(folder.path(), Kind::Invocations).unwrap();
+        (folder, found)
+    }
+
+    /// Name, total, steps and gaps of each item.
+    fn sums(files: BTreeMap<usize, PathBuf>) -> Vec<(String, f64, usize, usize)> {
+        let items = Days::open(files, false).unwrap().map(Result::unwrap);
+        items
+            .map(|i| (i.id.clone(), i.total(), i.demand.len(), i.demand.gaps()))
+            .collect()
+    }
+
+    #[test]
+    fn a_function_absent_from_a_whole_day_had_no_request_that_day() {
+        let (_folder, files) = days(&[(1, MINUTES, "f"), (2, MINUTES, "g")]);
+        let want = [("o/a/f", 1440.0, 2880, 0), ("o/a/g", 2880.0, 2880, 0)];
+        assert_eq!(
+            sums(files),
+            want.map(|(i, t, n, g)| (i.to_owned(), t, n, g))
+        );
+    }
+
+    #[test]
+    fn a_day_without_a_file_and_a_minute_without_a_column_are_missing() {
+        let (_folder, files) = days(&[(2, MINUTES, "fg"), (4, 96, "f")]);
+        let items: Vec<_> = Days::open(files.clone(), false)
             .unwrap()
             .map(Result::unwrap)
             .collect();
-        let sums: Vec<_> = items
-            .iter()
-            .map(|i| (i.id.as_str(), i.total(), i.demand.len(), i.demand.gaps()))
-            .collect();
+        let demand = &items[0].demand;
+        assert_eq!((demand.start(), demand.len()), (day_begin(2), 3 * MINUTES));
+        let at = [0, 1440, 2 * 1440 + 95, 2 * 1440 + 96].map(|i| demand.get(i));
+        assert_eq!(at, [Some(2.0), None, Some(4.0), None]);
+        // A partial file does not tell that a function had no request.
+        let want = [
+            ("o/a/f", 2880.0 + 384.0, 4320, 2880 - 96),
+            ("o/a/g", 2880.0, 4320, 2880),
+        ];
         assert_eq!(
-            sums,
-            [("o/a/f", 1440.0, 2880, 0), ("o/a/g", 2880.0, 2880, 0)]
+            sums(files),
+            want.map(|(i, t, n, g)| (i.to_owned(), t, n, g))
         );
     }
 }

@@ -1,17 +1,18 @@
 //! One row of a day file: four names and the counts, cell by cell without a branch per byte.
 
 use super::super::{TraceError, bad_row};
+use super::columns::{Columns, NAMES};
 
 /// One row of a day file.
 pub(super) struct Row {
     pub(super) id: String,
     pub(super) trigger: String,
     pub(super) line: u64,
-    /// One count per minute column; NaN where the cell is empty.
+    /// One count per minute from the first label to the last; NaN where the cell is empty.
     pub(super) counts: Vec<f64>,
 }
 
-/// A row of `columns` counts, the first of minute `first`.
+/// A row of the columns that the header names.
 ///
 /// # Errors
 /// [`TraceError::Row`] with the label of the first cell that is none.
@@ -19,36 +20,84 @@ pub(super) fn parse_row(
     file: &str,
     number: u64,
     line: &[u8],
-    first: usize,
-    columns: usize,
+    columns: &Columns,
 ) -> Result<Row, TraceError> {
-    let mut fields = line.splitn(5, |b| *b == b',');
-    let mut text = |column: &str| {
-        let field = fields.next().unwrap_or_default();
-        let field = std::str::from_utf8(field).ok().filter(|f| !f.is_empty());
-        field.ok_or_else(|| bad_row(file, number, column, "", "a name"))
-    };
-    let (owner, app, function) = (text("HashOwner")?, text("HashApp")?, text("HashFunction")?);
-    let trigger = text("Trigger")?.to_owned();
-    let id = [owner, app, function].join("/");
+    let mut fields = line.splitn(NAMES.len() + 1, |b| *b == b',');
+    let names: [&[u8]; NAMES.len()] = std::array::from_fn(|_| fields.next().unwrap_or_default());
     let rest = fields.next().unwrap_or_default();
-    let counts = parse_counts(rest, columns).ok_or_else(|| {
-        let (place, found) = first_bad_cell(rest, columns);
-        let column = if place < columns {
-            (first + place + 1).to_string()
-        } else {
-            "after the last".to_owned()
-        };
-        let expected =
-            "a whole count of 0 or more, nothing where it is missing, and one cell per label";
-        bad_row(file, number, &column, &found, expected)
-    })?;
+    let plain = names.iter().all(|name| !name.contains(&b'"'));
+    if plain && let Some(counts) = parse_counts(rest, columns.count()) {
+        return row(file, number, names, columns.place(counts));
+    }
+    if memchr::memchr(b'"', line).is_some() {
+        return parse_quoted(file, number, line, columns);
+    }
+    // A name that lacks is told before a count that is none.
+    row(file, number, names, Vec::new())?;
+    Err(bad_count(file, number, rest.split(|b| *b == b','), columns))
+}
+
+/// A row of which some cells are quoted, so that a comma in one of them ends no cell.
+fn parse_quoted(
+    file: &str,
+    number: u64,
+    line: &[u8],
+    columns: &Columns,
+) -> Result<Row, TraceError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(line);
+    let mut record = csv::ByteRecord::new();
+    let read = reader.read_byte_record(&mut record);
+    let names = std::array::from_fn(|i| record.get(i).unwrap_or_default());
+    let cells = || record.iter().skip(NAMES.len());
+    let counts: Option<Vec<f64>> = cells().map(long_count).collect();
+    match counts.filter(|c| c.len() == columns.count() && read.is_ok()) {
+        Some(counts) => row(file, number, names, columns.place(counts)),
+        None => {
+            row(file, number, names, Vec::new())?;
+            Err(bad_count(file, number, cells(), columns))
+        }
+    }
+}
+
+/// A row with its names checked.
+fn row(
+    file: &str,
+    number: u64,
+    names: [&[u8]; NAMES.len()],
+    counts: Vec<f64>,
+) -> Result<Row, TraceError> {
+    let mut texts = [""; NAMES.len()];
+    for ((text, name), column) in texts.iter_mut().zip(names).zip(NAMES) {
+        let name = std::str::from_utf8(name).ok().filter(|f| !f.is_empty());
+        *text = name.ok_or_else(|| bad_row(file, number, column, "", "a name"))?;
+    }
+    let [owner, app, function, trigger] = texts;
     Ok(Row {
-        id,
-        trigger,
+        id: [owner, app, function].join("/"),
+        trigger: trigger.to_owned(),
         line: number,
         counts,
     })
+}
+
+/// The error of the first cell that is no count, or where too few or many are.
+fn bad_count<'a>(
+    file: &str,
+    number: u64,
+    cells: impl Iterator<Item = &'a [u8]>,
+    columns: &Columns,
+) -> TraceError {
+    let (place, found) = first_bad_cell(cells, columns.count());
+    let column = if place < columns.count() {
+        columns.label(place).to_string()
+    } else {
+        "after the last".to_owned()
+    };
+    let expected =
+        "a whole count of 0 or more, nothing where it is missing, and one cell per label";
+    bad_row(file, number, &column, &found, expected)
 }
 
 /// Digits of the longest count: every count of so many is a whole number of an `f64`.
@@ -143,15 +192,16 @@ fn long_count(cell: &[u8]) -> Option<f64> {
     Some(cell.iter().fold(0, add) as f64)
 }
 
-/// Place and text of the first cell of a row that is no count, or where too few or many are.
-fn first_bad_cell(bytes: &[u8], columns: usize) -> (usize, String) {
-    for (place, cell) in bytes.split(|b| *b == b',').enumerate() {
+/// Place and text of the first cell that is no count, or where too few or many are.
+fn first_bad_cell<'a>(cells: impl Iterator<Item = &'a [u8]>, columns: usize) -> (usize, String) {
+    let mut count = 0;
+    for (place, cell) in cells.enumerate() {
         if place >= columns || long_count(cell).is_none() {
             return (place, String::from_utf8_lossy(cell).into_owned());
         }
+        count = place + 1;
     }
-    let cells = bytes.split(|b| *b == b',').count();
-    (cells, "the end of the row".to_owned())
+    (count, "the end of the row".to_owned())
 }
 
 #[cfg(test)]
