@@ -63,7 +63,7 @@ pub struct Story<'a> {
     pub engine: &'a Engine,
     /// What it did.
     pub outcome: Option<Outcome>,
-    /// What happened since the tick before.
+    /// What happened since the last noteworthy tick where this one is, else since the tick before.
     pub interval: Interval,
     /// CPU of all pods as last sampled, in thousandths of a core.
     pub usage_cpu_millicores: Option<i64>,
@@ -84,7 +84,7 @@ impl Story<'_> {
     pub fn measured(&self) -> Measured {
         let count = |n: u64| i64::try_from(n).ok();
         Measured {
-            latency_p95_ms: self.interval.latency_p95_ms,
+            latency_p95_ms: self.interval.latency.p95_ms(),
             violations: count(self.interval.violations),
             cold_starts: count(self.interval.cold_starts),
             replica_minutes: Some(self.interval.replica_minutes),
@@ -198,15 +198,6 @@ impl<L: Listener> EnginePilot<L> {
             values,
         }
     }
-
-    fn note(&mut self, interval: Interval) {
-        self.unsaid.violations += interval.violations;
-        self.unsaid.cold_starts += interval.cold_starts;
-        self.unsaid.replica_minutes += interval.replica_minutes;
-        if interval.latency_p95_ms.is_some() {
-            self.unsaid.latency_p95_ms = interval.latency_p95_ms;
-        }
-    }
 }
 
 /// A pod as the engine is told of it.
@@ -276,7 +267,7 @@ impl<L: Listener> EnginePilot<L> {
                 executed,
             });
         }
-        self.note(interval);
+        self.unsaid.add(&interval);
         let minute = foresail_core::quantity::time::Span::from_seconds(60);
         let due = self.told_at.is_none_or(|at| now - at >= minute);
         let noteworthy = writes || due;
@@ -284,14 +275,17 @@ impl<L: Listener> EnginePilot<L> {
             tick: &tick,
             engine: &self.engine,
             outcome,
-            interval: if noteworthy { self.unsaid } else { interval },
+            interval: if noteworthy {
+                std::mem::take(&mut self.unsaid)
+            } else {
+                interval
+            },
             usage_cpu_millicores,
             noteworthy,
         };
         self.listener.told(&story);
         if noteworthy {
             self.told_at = Some(now);
-            self.unsaid = Interval::default();
         }
         writes.then_some(wanted)
     }
@@ -304,6 +298,6 @@ impl<L: Listener> Pilot for EnginePilot<L> {
         }
         let samples = self.samples(seen);
         let cpu = seen.pods.iter().filter_map(|p| p.cpu.map(|c| c.millicores));
-        self.decide(samples, cpu.reduce(|a, b| a + b), seen.interval)
+        self.decide(samples, cpu.reduce(|a, b| a + b), seen.interval.clone())
     }
 }

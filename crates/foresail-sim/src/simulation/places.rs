@@ -266,6 +266,7 @@ impl Simulation<'_> {
         };
         pod.started_area += pod.ready - pod.begun;
         pod.changed = self.now;
+        pod.down_since = self.now;
         pod.start(self.now + crash.wait(pod.failed), startup);
         let (ready, event) = (pod.ready, Happening::PodReady(index).item());
         self.events.push(ready, event);

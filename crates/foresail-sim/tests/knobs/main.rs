@@ -10,6 +10,7 @@
 
 mod faults;
 mod places;
+mod requests;
 
 use faults::{faulty, seconds};
 use foresail_core::propose::plan::{Axis, Setting};
@@ -300,7 +301,8 @@ fn the_request_is_what_capacity_and_price_are_counted_in() {
         ..base()
     };
     assert!(
-        (config(1000).capacity() - 4.0).abs() < 1e-9 && (config(500).capacity() - 2.0).abs() < 1e-9
+        (config(1000).request_capacity() - 4.0).abs() < 1e-9
+            && (config(500).request_capacity() - 2.0).abs() < 1e-9
     );
     let mut dear = base();
     dear.price.cpu_core_hour = 0.1;
