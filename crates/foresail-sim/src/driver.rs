@@ -10,10 +10,11 @@ use foresail_core::explain::{Explanation, Identity};
 use foresail_core::hpa::{self, Pod, PodReading, PodSample, Reading, Ready};
 use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
 use foresail_core::propose::advice::Advice;
-use foresail_core::propose::plan::{Plan, Setting, TargetId};
+use foresail_core::propose::plan::{Setting, TargetId};
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
 
+use crate::cluster::Size;
 use crate::metrics::measure::Interval;
 use crate::simulation::{Pilot, PodSeen, Seen};
 
@@ -108,6 +109,8 @@ pub struct EnginePilot<L> {
     arbiter: Admission,
     target: TargetId,
     reads_cpu: bool,
+    /// The most that a pod can hold, as last seen; `None` where there is room for all.
+    largest: Option<Size>,
     /// Advice to come, in its order.
     advice: VecDeque<Advice>,
     /// What listens.
@@ -127,6 +130,7 @@ impl<L: Listener> EnginePilot<L> {
             arbiter: Admission::default(),
             target,
             reads_cpu,
+            largest: None,
             advice: VecDeque::new(),
             listener,
             told_at: None,
@@ -258,13 +262,14 @@ impl<L: Listener> EnginePilot<L> {
         let decision = decisions.into_iter().next()?;
         let writes = decision.to_write && decision.changes();
         let wanted = decision.setting;
-        let outcome = writes.then_some(Outcome::Applied);
-        if writes {
-            let executed: Plan = vec![(decision.target, wanted.clone())];
+        let outcome = writes.then(|| self.act(&wanted));
+        let applied = outcome == Some(Outcome::Applied);
+        if let Some(outcome) = outcome {
+            let executed = (decision.target, wanted.clone());
             self.feed(Input::Settled {
                 seq: tick.seq,
-                outcome: Outcome::Applied,
-                executed,
+                outcome,
+                executed: applied.then_some(executed).into_iter().collect(),
             });
         }
         self.unsaid.add(&interval);
@@ -287,7 +292,17 @@ impl<L: Listener> EnginePilot<L> {
         if noteworthy {
             self.told_at = Some(now);
         }
-        writes.then_some(wanted)
+        applied.then_some(wanted)
+    }
+
+    /// What the write of a setting comes to: a pod that is larger than any node is refused, and with
+    /// it all that was asked for.
+    fn act(&self, wanted: &Setting) -> Outcome {
+        let size = Size::default().with(&wanted.per_pod);
+        match self.largest {
+            Some(largest) if !size.fits(largest) => Outcome::Failed,
+            _ => Outcome::Applied,
+        }
     }
 }
 
@@ -296,6 +311,7 @@ impl<L: Listener> Pilot for EnginePilot<L> {
         while let Some(advice) = self.advice.pop_front_if(|a| a.at <= seen.now) {
             self.advise(advice);
         }
+        self.largest = seen.largest;
         let samples = self.samples(seen);
         let cpu = seen.pods.iter().filter_map(|p| p.cpu.map(|c| c.millicores));
         self.decide(samples, cpu.reduce(|a, b| a + b), seen.interval.clone())

@@ -51,6 +51,8 @@ pub struct Seen<'a> {
     pub current: u32,
     /// What a pod is asked to hold; `None` while nothing but the begin's was ever asked for.
     pub size: Option<Size>,
+    /// The most that a pod can hold; `None` where there is room for all.
+    pub largest: Option<Size>,
     /// Every pod that is not gone.
     pub pods: &'a [PodSeen],
     /// `true` where the pods' metrics could not be read.

@@ -88,6 +88,7 @@ impl Simulation<'_> {
             now: self.at(self.now),
             current: self.current,
             size: self.resized.then_some(self.size),
+            largest: self.largest(),
             pods: &self.seen,
             failed,
             concurrency: &self.concurrency,

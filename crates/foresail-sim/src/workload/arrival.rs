@@ -371,7 +371,7 @@ mod tests {
         let last = |nanos| times.iter().filter(|left| **left <= nanos).count();
         assert_eq!(times.len(), 120_000);
         assert!(last(1000) < 3, "{} in the last microsecond", last(1000));
-        // 120,000 over 60 s: 2,000 a second, and half of that in the last one, where no cluster begins.
+        // 120,000 over 60 s: 2,000 a second, and half of that in the last, where none begins.
         let second = last(1_000_000_000);
         assert!((600..1800).contains(&second), "{second}");
     }

@@ -1,9 +1,8 @@
 //! Requests, one by one: when they give up, in which order they are taken, what counts as cold.
 
-use foresail_core::propose::plan::TargetId;
 use foresail_sim::driver::{Listener, Story};
+use foresail_sim::experiment::default_policies;
 use foresail_sim::experiment::run::run_one;
-use foresail_sim::experiment::{Item, Setup, default_policies};
 
 use super::places::times;
 use super::*;
@@ -159,21 +158,10 @@ fn a_row_tells_the_latency_of_the_same_time_as_its_violations() {
         concurrency: 1,
         ..base()
     };
-    let item = Item {
-        id: "pulse".to_owned(),
-        // In the first quarter of a minute six times what one slot serves, then hardly anything.
-        workload: even(15, [60, 0, 0, 1].repeat(20)),
-        setup: Setup {
-            cluster,
-            pipeline: Pipeline::default(),
-            min: 1,
-            max: 1,
-            hpa_target_percent: 80,
-            schedule: Vec::new(),
-            target: TargetId::new("test/Deployment/pulse"),
-            own: None,
-        },
-    };
+    let mut setup = sizes::setup(cluster);
+    (setup.min, setup.max) = (1, 1);
+    // In the first quarter of a minute twice what one slot serves, then hardly anything.
+    let item = sizes::item(setup, even(15, [60, 0, 0, 1].repeat(20)));
     let fixed = default_policies(&item.setup, 1.0, 1.0).swap_remove(0);
     let (_, told) = run_one(&item, &fixed, Seed(1), Told::default()).unwrap();
     assert!(told.0.len() >= 19);

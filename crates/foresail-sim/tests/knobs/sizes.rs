@@ -118,15 +118,10 @@ fn pods_at_the_begin_are_there_at_once_and_paid_for() {
     }
 }
 
-/// Replicas in the middle of the second half of a run under the HPA, at 16 requests a second of 250
-/// thousandths of a core each: four cores.
-fn under_hpa(change: impl Fn(&mut Setup)) -> f64 {
-    let mut setup = Setup {
-        cluster: ClusterConfig {
-            concurrency: 10,
-            startup: places::times(10),
-            ..base()
-        },
+/// A setup with room for policies.
+pub(super) fn setup(cluster: ClusterConfig) -> Setup {
+    Setup {
+        cluster,
         pipeline: Pipeline::default(),
         min: 1,
         max: 50,
@@ -134,13 +129,27 @@ fn under_hpa(change: impl Fn(&mut Setup)) -> f64 {
         schedule: Vec::new(),
         target: TargetId::new("test/Deployment/web"),
         own: None,
-    };
-    change(&mut setup);
-    let item = Item {
+    }
+}
+
+pub(super) fn item(setup: Setup, workload: Workload) -> Item {
+    Item {
         id: "web".to_owned(),
-        workload: load(16.0),
+        workload,
         setup,
-    };
+    }
+}
+
+/// Replicas in the middle of the second half of a run under the HPA, at 16 requests a second of 250
+/// thousandths of a core each: four cores.
+fn under_hpa(change: impl Fn(&mut Setup)) -> f64 {
+    let mut setup = setup(ClusterConfig {
+        concurrency: 10,
+        startup: places::times(10),
+        ..base()
+    });
+    change(&mut setup);
+    let item = item(setup, load(16.0));
     let hpa = default_policies(&item.setup, 16.0, 16.0)
         .into_iter()
         .find(|p| p.name == "hpa")
