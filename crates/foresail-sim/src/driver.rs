@@ -295,8 +295,8 @@ impl<L: Listener> EnginePilot<L> {
         applied.then_some(wanted)
     }
 
-    /// What the write of a setting comes to: a pod that is larger than any node is refused, and with
-    /// it all that was asked for.
+    /// What the write of a setting comes to: a pod larger than any node is refused, and with it all
+    /// that was asked for.
     fn act(&self, wanted: &Setting) -> Outcome {
         let size = Size::default().with(&wanted.per_pod);
         match self.largest {

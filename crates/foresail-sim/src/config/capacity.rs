@@ -6,8 +6,8 @@ use super::ClusterConfig;
 use crate::cluster::millicores_per_request;
 
 impl ClusterConfig {
-    /// Demand that fills one replica's CPU request, or its slots where that is less; in requests per
-    /// second. What a number of replicas is sized by: 100 % for the HPA.
+    /// Demand that fills one replica's CPU request, or its slots where that is less: what a number
+    /// of replicas is sized by, and 100 % for the HPA. In requests per second.
     ///
     /// Where requests do not share CPU (`cpuBound` off) a replica serves more than this.
     #[must_use]

@@ -146,8 +146,8 @@ impl Promise {
         self.slots / self.service_time
     }
 
-    /// The fewest replicas, at least one, that keep the promise to a share `kept` of the requests at
-    /// `rate`.
+    /// The fewest replicas, at least one, that keep the promise to a share `kept` of the requests
+    /// at `rate`.
     ///
     /// Where no number does, because serving alone takes too long, the fewest that serve the rate.
     /// Units: `rate` in requests per second.

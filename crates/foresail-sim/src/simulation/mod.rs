@@ -321,7 +321,7 @@ impl<'a> Simulation<'a> {
         self.close(pilot);
     }
 
-    /// What is due at the very end: where a request ends then, the last minute still is to be closed.
+    /// What is due at the very end: the last minute is closed though a request ends with it.
     fn close(&mut self, pilot: &mut dyn Pilot) {
         loop {
             let control = self.next_control();

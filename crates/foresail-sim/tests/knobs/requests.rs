@@ -98,7 +98,7 @@ fn who_waits_before_all_pods_is_taken_before_those_who_came_later() {
         initial: 0,
         ..one_slot(times(10))
     };
-    // One every five seconds for two minutes; the pod is ready at 60 and takes ten seconds for each.
+    // One every five seconds for two minutes; the pod is ready at 60, takes ten seconds for each.
     let mut counts = vec![1; 24];
     counts.resize(80, 0);
     let m = asking(&config, &even(5, counts), &[(0, 1)]);
