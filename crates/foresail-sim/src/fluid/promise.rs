@@ -191,7 +191,7 @@ fn lognormal(mean: f64, cv: f64) -> Vec<(f64, f64)> {
 fn gamma(mean: f64, cv: f64) -> Vec<(f64, f64)> {
     let form = 1.0 / (cv * cv);
     // Of what is left out below the least point no promise depends on the size.
-    let (least, most) = (-12.0 / form.min(1.0), (1.0 + 12.0 * cv).ln());
+    let (least, most) = (-12.0 / smaller(form, 1.0), (1.0 + 12.0 * cv).ln());
     let place = |i: i32| least + (most - least) * f64::from(i) / f64::from(POINTS);
     let mut points: Vec<_> = (0..=POINTS)
         .map(|i| place(i).exp())

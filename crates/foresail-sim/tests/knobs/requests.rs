@@ -74,23 +74,6 @@ fn who_gave_up_takes_nobodys_place() {
     }
 }
 
-/// Two pods: those that gave up at one of them do not send who comes to the other.
-#[test]
-fn a_pod_is_no_fuller_for_those_who_gave_up() {
-    let config = ClusterConfig {
-        queueing: Queueing::PerPod,
-        timeout: Some(Span::from_seconds(2)),
-        initial: 2,
-        ..one_slot(times(5))
-    };
-    let m = asking(&config, &even(10, vec![6; 30]), &[]);
-    // Two begin in every five seconds; of six in ten seconds two find both pods busy for too long.
-    let r = m.requests;
-    assert!(r.are_conserved() && r.timed_out > 0 && r.rejected == 0);
-    assert!(m.wait.quantile_seconds(1.0).unwrap() <= 2.0);
-    assert!(r.served + r.in_service >= 118, "{r:?}");
-}
-
 #[test]
 fn who_waits_before_all_pods_is_taken_before_those_who_came_later() {
     let config = ClusterConfig {
