@@ -10,10 +10,11 @@ use foresail_core::explain::{Explanation, Identity};
 use foresail_core::hpa::{self, Pod, PodReading, PodSample, Reading, Ready};
 use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
 use foresail_core::propose::advice::Advice;
-use foresail_core::propose::plan::{Plan, Setting, TargetId};
+use foresail_core::propose::plan::{Setting, TargetId};
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
 
+use crate::cluster::Size;
 use crate::metrics::measure::Interval;
 use crate::simulation::{Pilot, PodSeen, Seen};
 
@@ -63,7 +64,7 @@ pub struct Story<'a> {
     pub engine: &'a Engine,
     /// What it did.
     pub outcome: Option<Outcome>,
-    /// What happened since the tick before.
+    /// What happened since the last noteworthy tick where this one is, else since the tick before.
     pub interval: Interval,
     /// CPU of all pods as last sampled, in thousandths of a core.
     pub usage_cpu_millicores: Option<i64>,
@@ -84,7 +85,7 @@ impl Story<'_> {
     pub fn measured(&self) -> Measured {
         let count = |n: u64| i64::try_from(n).ok();
         Measured {
-            latency_p95_ms: self.interval.latency_p95_ms,
+            latency_p95_ms: self.interval.latency.p95_ms(),
             violations: count(self.interval.violations),
             cold_starts: count(self.interval.cold_starts),
             replica_minutes: Some(self.interval.replica_minutes),
@@ -108,6 +109,8 @@ pub struct EnginePilot<L> {
     arbiter: Admission,
     target: TargetId,
     reads_cpu: bool,
+    /// The most that a pod can hold, as last seen; `None` where there is room for all.
+    largest: Option<Size>,
     /// Advice to come, in its order.
     advice: VecDeque<Advice>,
     /// What listens.
@@ -127,6 +130,7 @@ impl<L: Listener> EnginePilot<L> {
             arbiter: Admission::default(),
             target,
             reads_cpu,
+            largest: None,
             advice: VecDeque::new(),
             listener,
             told_at: None,
@@ -198,15 +202,6 @@ impl<L: Listener> EnginePilot<L> {
             values,
         }
     }
-
-    fn note(&mut self, interval: Interval) {
-        self.unsaid.violations += interval.violations;
-        self.unsaid.cold_starts += interval.cold_starts;
-        self.unsaid.replica_minutes += interval.replica_minutes;
-        if interval.latency_p95_ms.is_some() {
-            self.unsaid.latency_p95_ms = interval.latency_p95_ms;
-        }
-    }
 }
 
 /// A pod as the engine is told of it.
@@ -267,16 +262,17 @@ impl<L: Listener> EnginePilot<L> {
         let decision = decisions.into_iter().next()?;
         let writes = decision.to_write && decision.changes();
         let wanted = decision.setting;
-        let outcome = writes.then_some(Outcome::Applied);
-        if writes {
-            let executed: Plan = vec![(decision.target, wanted.clone())];
+        let outcome = writes.then(|| self.act(&wanted));
+        let applied = outcome == Some(Outcome::Applied);
+        if let Some(outcome) = outcome {
+            let executed = (decision.target, wanted.clone());
             self.feed(Input::Settled {
                 seq: tick.seq,
-                outcome: Outcome::Applied,
-                executed,
+                outcome,
+                executed: applied.then_some(executed).into_iter().collect(),
             });
         }
-        self.note(interval);
+        self.unsaid.add(&interval);
         let minute = foresail_core::quantity::time::Span::from_seconds(60);
         let due = self.told_at.is_none_or(|at| now - at >= minute);
         let noteworthy = writes || due;
@@ -284,16 +280,29 @@ impl<L: Listener> EnginePilot<L> {
             tick: &tick,
             engine: &self.engine,
             outcome,
-            interval: if noteworthy { self.unsaid } else { interval },
+            interval: if noteworthy {
+                std::mem::take(&mut self.unsaid)
+            } else {
+                interval
+            },
             usage_cpu_millicores,
             noteworthy,
         };
         self.listener.told(&story);
         if noteworthy {
             self.told_at = Some(now);
-            self.unsaid = Interval::default();
         }
-        writes.then_some(wanted)
+        applied.then_some(wanted)
+    }
+
+    /// What the write of a setting comes to: a pod larger than any node is refused, and with it all
+    /// that was asked for.
+    fn act(&self, wanted: &Setting) -> Outcome {
+        let size = Size::default().with(&wanted.per_pod);
+        match self.largest {
+            Some(largest) if !size.fits(largest) => Outcome::Failed,
+            _ => Outcome::Applied,
+        }
     }
 }
 
@@ -302,8 +311,9 @@ impl<L: Listener> Pilot for EnginePilot<L> {
         while let Some(advice) = self.advice.pop_front_if(|a| a.at <= seen.now) {
             self.advise(advice);
         }
+        self.largest = seen.largest;
         let samples = self.samples(seen);
         let cpu = seen.pods.iter().filter_map(|p| p.cpu.map(|c| c.millicores));
-        self.decide(samples, cpu.reduce(|a, b| a + b), seen.interval)
+        self.decide(samples, cpu.reduce(|a, b| a + b), seen.interval.clone())
     }
 }

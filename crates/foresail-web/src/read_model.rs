@@ -178,7 +178,7 @@ pub struct PolicyReport {
     pub ready: Vec<f64>,
     /// Replicas asked for per bucket, at its end.
     pub current: Vec<f64>,
-    /// Demand per bucket that the ready replicas can serve, in requests per second.
+    /// Demand per bucket that fills the ready replicas' CPU requests, in requests per second.
     pub capacity: Vec<f64>,
     /// Requests per bucket that broke the promise.
     pub violations: Vec<f64>,

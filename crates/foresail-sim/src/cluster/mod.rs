@@ -5,6 +5,7 @@ mod node;
 mod placement;
 mod pod;
 
+use foresail_core::propose::plan::Resources;
 use foresail_core::quantity::time::Span;
 
 pub(crate) use by_load::ByLoad;
@@ -30,6 +31,15 @@ impl Size {
         Self {
             cpu: i64::from(cpu_millicores),
             memory: (memory_gib * GIB) as i64,
+        }
+    }
+
+    /// This size with what is asked for in its place; what is not a size is left as it is.
+    pub(crate) fn with(self, wanted: &Resources) -> Self {
+        let amount = |name| wanted.get(name).map(|q| q.milli()).filter(|m| *m >= 0);
+        Self {
+            cpu: amount("cpu").unwrap_or(self.cpu),
+            memory: amount("memory").map_or(self.memory, |m| m / 1000),
         }
     }
 

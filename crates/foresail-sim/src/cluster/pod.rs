@@ -41,6 +41,8 @@ pub(crate) struct Pod {
     pub(crate) ready: i64,
     /// When its readiness last changed.
     pub(crate) changed: i64,
+    /// Since when it was not ready before it last became so: its creation, or a failure.
+    pub(crate) down_since: i64,
     pub(crate) node: u32,
     /// What it holds.
     pub(crate) size: Size,
@@ -83,6 +85,7 @@ impl Pod {
             begun: i64::MAX,
             ready: i64::MAX,
             changed: created,
+            down_since: created,
             node: NO_NODE,
             size,
             asked: size,

@@ -9,6 +9,7 @@ use crate::cluster::Size;
 use crate::fault::Fault;
 use crate::service::Table;
 
+mod capacity;
 mod nodes;
 
 pub use crate::cluster::Placement;

@@ -50,12 +50,12 @@ pub struct Policy {
 }
 
 impl Setup {
-    /// Demand that one replica serves with the headroom that the HPA's target leaves.
+    /// Demand that one replica is counted for: its CPU request filled up to the HPA's target.
     ///
     /// Units: requests per second.
     #[must_use]
     pub fn capacity(&self) -> f64 {
-        self.cluster.capacity() * f64::from(self.hpa_target_percent) / 100.0
+        self.cluster.request_capacity() * f64::from(self.hpa_target_percent) / 100.0
     }
 
     /// Replicas for a rate of demand, within the bounds.

@@ -109,7 +109,7 @@ impl<L: Listener> Decider for GroupPilot<'_, L> {
         let samples = self.samples(seen);
         let usage = |g: &GroupSeen| g.cpu.map(|c| c.millicores * i64::from(g.count));
         let cpu = seen.pods.iter().filter_map(usage).reduce(|a, b| a + b);
-        let setting = self.pilot.decide(samples, cpu, seen.interval)?;
+        let setting = self.pilot.decide(samples, cpu, seen.interval.clone())?;
         setting.replicas.map(Replicas::get)
     }
 }

@@ -15,7 +15,7 @@ pub struct FluidMinute {
     pub current: u32,
     /// Ready replicas, mean over the minute.
     pub ready: f64,
-    /// Demand that these can serve for ever, in requests per second.
+    /// Demand that fills their CPU requests, in requests per second.
     pub capacity: f64,
     /// Capacity paid for, in replica·minutes.
     pub replica_minutes: f64,
@@ -89,7 +89,7 @@ impl FluidMeasures {
     }
 
     /// Fills in what follows from the minutes and from the capacity paid for.
-    pub(crate) fn close(&mut self, config: &ClusterConfig) {
+    pub(crate) fn close(&mut self, config: &ClusterConfig, length: i64) {
         let kept =
             |m: &&FluidMinute| m.arrivals - m.violations >= config.slo.share * m.arrivals - 1e-9;
         self.items = 1;
@@ -99,7 +99,7 @@ impl FluidMeasures {
         let memory = config.memory_request_gib;
         self.cost = config.price.cost(self.replica_minutes, cores, memory);
         let minutes = self.minutes.iter().map(|m| (m.arrivals, m.ready));
-        self.elasticity = elasticity(minutes, config.capacity());
+        self.elasticity = elasticity(minutes, config, length);
     }
 
     /// In the form of event mode, counts rounded and elasticity as the mean over the items.

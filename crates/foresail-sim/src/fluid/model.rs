@@ -11,7 +11,8 @@ use super::pods::{Burnt, Pods};
 use super::promise::Promise;
 use crate::cluster::millicores_per_request;
 use crate::config::{ClusterConfig, ConfigProblem, Pipeline, Queueing};
-use crate::metrics::measure::{Interval, MINUTE};
+use crate::metrics::histogram::Recent;
+use crate::metrics::measure::{Interval, MINUTE, length_of_minute};
 use crate::metrics::scrape::CpuSample;
 use crate::metrics::steadiness::Steadiness;
 use crate::workload::Workload;
@@ -416,11 +417,10 @@ impl<'a> Model<'a> {
 
     fn close_minute(&mut self) {
         let mut row = std::mem::take(&mut self.minute);
-        let begin = (self.now - 1) / MINUTE * MINUTE;
-        let length = (self.now - begin) as f64 / MINUTE as f64;
+        let length = length_of_minute(self.now) as f64 / MINUTE as f64;
         row.current = self.current;
         row.ready /= length;
-        row.capacity = row.ready * self.config.capacity();
+        row.capacity = row.ready * self.config.request_capacity();
         self.measures.requests += row.arrivals;
         self.measures.replica_minutes += row.replica_minutes;
         self.measures.minutes.push(row);
@@ -495,7 +495,7 @@ impl<'a> Model<'a> {
         let violations = self.measures.violations;
         let paid = self.measures.replica_minutes + self.minute.replica_minutes;
         let interval = Interval {
-            latency_p95_ms: None,
+            latency: Recent::default(),
             violations: (violations - self.told_violations).round() as u64,
             cold_starts: 0,
             replica_minutes: paid - self.told.replica_minutes,
@@ -510,7 +510,7 @@ impl<'a> Model<'a> {
         self.measures.unserved += self.backlog;
         self.measures.actions = self.steadiness.actions;
         self.measures.flaps = self.steadiness.flaps;
-        self.measures.close(self.config);
+        self.measures.close(self.config, self.end);
         self.measures
     }
 }

@@ -8,7 +8,7 @@
 //! Source: Gross & Harris, Fundamentals of Queueing Theory, 2.3; Allen, Probability, Statistics and
 //! Queueing Theory, 5.3.
 
-use foresail_core::quantity::units::smaller;
+use foresail_core::quantity::units::{Replicas, larger, smaller};
 use foresail_core::value::capacity::ErlangB;
 use foresail_core::value::slo::Measure;
 
@@ -32,8 +32,8 @@ enum Service {
 /// The promise of one cluster, ready to be evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Promise {
-    /// Requests that a replica serves at once.
-    slots: u32,
+    /// Requests that a replica serves at once at full speed.
+    slots: f64,
     /// Mean service time in seconds.
     service_time: f64,
     /// The time that is promised, in seconds.
@@ -47,7 +47,10 @@ impl Promise {
     /// The promise of a cluster.
     #[must_use]
     pub fn new(config: &ClusterConfig) -> Self {
-        let service_time = config.service.mean.seconds();
+        let at_once = config.servers();
+        // A replica whose CPU is not enough for one request serves one, and slower.
+        let slots = larger(at_once, 1.0);
+        let service_time = config.service.mean.seconds() * slots / at_once;
         let cv = config.service.shape.spread();
         let service = match (config.slo.measure, config.service.shape) {
             (Measure::Wait, _) => Service::Apart,
@@ -62,7 +65,7 @@ impl Promise {
             }
         };
         Self {
-            slots: config.concurrency,
+            slots,
             service_time,
             below: config.slo.below.seconds(),
             steepness: 2.0 / (1.0 + cv * cv),
@@ -90,7 +93,7 @@ impl Promise {
         if rate <= 0.0 {
             return 0.0;
         }
-        let servers = ready.saturating_mul(self.slots);
+        let servers = (f64::from(ready) * self.slots + 1e-9) as u32;
         let (offered, m) = (rate * self.service_time, f64::from(servers));
         if offered >= m {
             return 1.0;
@@ -140,7 +143,24 @@ impl Promise {
     /// Requests per second that one replica serves while all its slots are busy.
     #[must_use]
     pub fn capacity(&self) -> f64 {
-        f64::from(self.slots) / self.service_time
+        self.slots / self.service_time
+    }
+
+    /// The fewest replicas, at least one, that keep the promise to a share `kept` of the requests
+    /// at `rate`.
+    ///
+    /// Where no number does, because serving alone takes too long, the fewest that serve the rate.
+    /// Units: `rate` in requests per second.
+    #[must_use]
+    pub fn needed(&self, rate: f64, kept: f64) -> u32 {
+        let serving = Replicas::covering(rate, self.capacity()).map_or(1, |r| r.get().max(1));
+        let broken = 1.0 - kept;
+        if self.too_late(0.0, 1.0) > broken {
+            return serving;
+        }
+        let mut queue = ErlangB::new(rate * self.service_time);
+        let keeps = |ready: &u32| self.broken_on(&mut queue, rate, *ready) <= broken;
+        (serving..).find(keeps).unwrap_or(serving)
     }
 
     /// `true` where a request that waits `wait` seconds in a backlog breaks the promise.
@@ -171,7 +191,7 @@ fn lognormal(mean: f64, cv: f64) -> Vec<(f64, f64)> {
 fn gamma(mean: f64, cv: f64) -> Vec<(f64, f64)> {
     let form = 1.0 / (cv * cv);
     // Of what is left out below the least point no promise depends on the size.
-    let (least, most) = (-12.0 / form.min(1.0), (1.0 + 12.0 * cv).ln());
+    let (least, most) = (-12.0 / smaller(form, 1.0), (1.0 + 12.0 * cv).ln());
     let place = |i: i32| least + (most - least) * f64::from(i) / f64::from(POINTS);
     let mut points: Vec<_> = (0..=POINTS)
         .map(|i| place(i).exp())
@@ -240,6 +260,46 @@ mod tests {
             "{}",
             spread.broken(0.1, 9)
         );
+    }
+
+    #[test]
+    fn needed_are_the_fewest_that_keep_the_promise() {
+        for (slo, kept) in [("wait<200ms:99%", 0.99), ("latency<5s:95%", 0.95)] {
+            for shape in [Shape::Exponential, Shape::Constant, Shape::Gamma(2.0)] {
+                let promise = promise(slo, shape);
+                for rate in [0.0, 0.02, 0.9, 7.3, 40.0] {
+                    let needed = promise.needed(rate, kept);
+                    assert!(
+                        promise.broken(rate, needed) <= 1.0 - kept,
+                        "{slo} {shape:?} {rate}"
+                    );
+                    let fewer = needed - 1;
+                    assert!(
+                        fewer == 0 || promise.broken(rate, fewer) > 1.0 - kept,
+                        "{slo} {shape:?} {rate}: {needed}"
+                    );
+                }
+            }
+        }
+        // Seconds of service in less than a second: no number helps, so only the rate counts.
+        assert_eq!(
+            promise("latency<900ms:99%", Shape::Constant).needed(7.3, 0.99),
+            8
+        );
+    }
+
+    /// A pod that its CPU holds back to a tenth of its slots is worth a tenth.
+    #[test]
+    fn a_replica_that_shares_cpu_counts_as_what_its_cpu_is_enough_for() {
+        let mut config = ClusterConfig::default();
+        let free = Promise::new(&config).needed(95.0, 0.99);
+        config.cpu_bound = true;
+        let bound = Promise::new(&config);
+        assert_eq!((free, bound.needed(95.0, 0.99)), (2, 12));
+        config.cpu_request_millicores = 500;
+        let slow = Promise::new(&config);
+        assert!((slow.capacity() - 5.0).abs() < 1e-9);
+        assert!((slow.broken(4.0, 1) - 1.0).abs() > 0.01 && slow.broken(5.0, 1) > 0.99);
     }
 
     #[test]

@@ -37,13 +37,13 @@ fn bucket(nanos: i64) -> usize {
     (((top - BITS + 1) as usize) << BITS) + sub
 }
 
-/// The least value of the bucket after this one.
+/// The largest value of a bucket; of the first ones, which hold one value each, that value.
 fn upper(index: usize) -> f64 {
     let (level, sub) = (index >> BITS, index & ((1 << BITS) - 1));
     if level == 0 {
-        return (sub + 1) as f64;
+        return sub as f64;
     }
-    ((1 << BITS) + sub + 1) as f64 * 2_f64.powi(level as i32 - 1)
+    ((1 << BITS) + sub + 1) as f64 * 2_f64.powi(level as i32 - 1) - 1.0
 }
 
 impl Histogram {
@@ -117,23 +117,17 @@ impl Histogram {
     }
 }
 
-/// A small histogram that is emptied often: quantiles with an error of at most 6 %.
-#[derive(Clone, Debug)]
-pub(crate) struct Recent {
+/// A small histogram for short times: quantiles with an error of at most 6 %.
+///
+/// Without a value it holds no memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recent {
     counts: Vec<u32>,
     count: u32,
 }
 
 const RECENT_BITS: u32 = 3;
-
-impl Default for Recent {
-    fn default() -> Self {
-        Self {
-            counts: vec![0; (64 - RECENT_BITS as usize) << RECENT_BITS],
-            count: 0,
-        }
-    }
-}
+const RECENT_BUCKETS: usize = (64 - RECENT_BITS as usize) << RECENT_BITS;
 
 impl Recent {
     #[inline]
@@ -141,26 +135,40 @@ impl Recent {
         let value = (nanos as u64).max(1 << RECENT_BITS);
         let top = 63 - value.leading_zeros();
         let sub = (value >> (top - RECENT_BITS)) as usize & ((1 << RECENT_BITS) - 1);
-        self.counts[(((top - RECENT_BITS) as usize) << RECENT_BITS) + sub] += 1;
+        let index = (((top - RECENT_BITS) as usize) << RECENT_BITS) + sub;
+        if self.counts.is_empty() {
+            self.counts.resize(RECENT_BUCKETS, 0);
+        }
+        self.counts[index] += 1;
         self.count += 1;
     }
 
-    /// The 95 % quantile in milliseconds; empties itself.
-    pub(crate) fn take_p95_ms(&mut self) -> Option<f64> {
+    /// The 95 % quantile in milliseconds; `None` without a value.
+    #[must_use]
+    pub fn p95_ms(&self) -> Option<f64> {
         let rank = (u64::from(self.count) * 95).div_ceil(100);
         let mut seen = 0;
-        let mut found = None;
-        for (index, count) in self.counts.iter_mut().enumerate() {
+        for (index, count) in self.counts.iter().enumerate() {
             seen += u64::from(*count);
-            if found.is_none() && *count > 0 && seen >= rank {
+            if *count > 0 && seen >= rank {
                 let (level, sub) = (index >> RECENT_BITS, index & ((1 << RECENT_BITS) - 1));
                 let middle = (1 << RECENT_BITS) as f64 + sub as f64 + 0.5;
-                found = Some(middle * 2_f64.powi(level as i32) / 1e6);
+                return Some(middle * 2_f64.powi(level as i32) / 1e6);
             }
-            *count = 0;
         }
-        self.count = 0;
-        found
+        None
+    }
+
+    /// Adds the values of another.
+    pub fn merge(&mut self, other: &Self) {
+        if self.counts.is_empty() {
+            self.clone_from(other);
+            return;
+        }
+        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
+            *mine += theirs;
+        }
+        self.count += other.count;
     }
 }
 
@@ -187,6 +195,18 @@ mod tests {
     }
 
     #[test]
+    fn nothing_waited_is_zero_and_not_a_nanosecond() {
+        let mut histogram = Histogram::default();
+        for nanos in [0, 0, 0, 1, 64, 1 << 40] {
+            histogram.record(nanos);
+        }
+        assert_eq!(histogram.quantile_seconds(0.5), Some(0.0));
+        assert_eq!(histogram.tail()[0], (0.0, 0.5));
+        assert_eq!(histogram.quantile_seconds(0.6), Some(1e-9));
+        assert_eq!(histogram.quantile_seconds(0.8), Some(64e-9));
+    }
+
+    #[test]
     fn two_merged_are_as_one() {
         let (mut a, mut b, mut both) = (
             Histogram::default(),
@@ -206,13 +226,21 @@ mod tests {
     }
 
     #[test]
-    fn the_small_one_finds_the_quantile_and_empties_itself() {
-        let mut recent = Recent::default();
+    fn the_small_one_finds_the_quantile_also_of_parts_that_are_merged() {
+        let (mut whole, mut first, mut second) =
+            (Recent::default(), Recent::default(), Recent::default());
+        assert_eq!(whole.p95_ms(), None);
         for i in 1..=1000_i64 {
-            recent.record(i * 1_000_000);
+            whole.record(i * 1_000_000);
+            let part = if i <= 900 { &mut first } else { &mut second };
+            part.record(i * 1_000_000);
         }
-        let p95 = recent.take_p95_ms().unwrap();
+        let p95 = whole.p95_ms().unwrap();
         assert!((p95 / 950.0 - 1.0).abs() < 0.07, "{p95}");
-        assert_eq!(recent.take_p95_ms(), None);
+        let mut merged = Recent::default();
+        merged.merge(&first);
+        merged.merge(&second);
+        merged.merge(&Recent::default());
+        assert_eq!(merged, whole);
     }
 }

@@ -1,15 +1,23 @@
 //! What a run was worth: requests, promises, capacity, steadiness.
 
-use foresail_core::quantity::units::{Replicas, smaller};
+use std::collections::BTreeMap;
+
+use foresail_core::quantity::time::Span;
 use foresail_core::value::slo::{Measure, Slo};
 
 use super::histogram::{Histogram, Recent};
 use super::steadiness::Steadiness;
 use crate::cluster::{GIB, Size};
 use crate::config::ClusterConfig;
+use crate::fluid::Promise;
 
 /// Nanoseconds of one minute.
 pub(crate) const MINUTE: i64 = 60_000_000_000;
+
+/// Nanoseconds of the minute that ends at `end`: the last one of a run may be short.
+pub(crate) fn length_of_minute(end: i64) -> i64 {
+    end - (end - 1) / MINUTE * MINUTE
+}
 
 /// One minute of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,29 +26,39 @@ pub struct MinuteRow {
     pub arrivals: u32,
     /// Those of them that broke the promise.
     pub violations: u32,
-    /// Those that had to wait for a new replica.
+    /// Those that waited for a replica that was still starting.
     pub cold_starts: u32,
     /// Replicas asked for at its end.
     pub current: u32,
     /// Ready replicas, mean over the minute.
     pub ready: f64,
-    /// Demand that these can serve for ever, in requests per second.
+    /// Demand that fills their CPU requests, in requests per second.
     pub capacity: f64,
     /// Capacity paid for, in replica·minutes.
     pub replica_minutes: f64,
 }
 
 /// What happened since the sync before, for the row of a tick.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interval {
-    /// 95 % quantile of latency in milliseconds.
-    pub latency_p95_ms: Option<f64>,
+    /// Times until the answer, of those served.
+    pub latency: Recent,
     /// Requests that broke the promise.
     pub violations: u64,
-    /// Requests that waited for a new replica.
+    /// Requests that waited for a replica that was still starting.
     pub cold_starts: u64,
     /// Capacity paid for.
     pub replica_minutes: f64,
+}
+
+impl Interval {
+    /// Adds the interval that follows.
+    pub(crate) fn add(&mut self, next: &Self) {
+        self.latency.merge(&next.latency);
+        self.violations += next.violations;
+        self.cold_starts += next.cold_starts;
+        self.replica_minutes += next.replica_minutes;
+    }
 }
 
 /// Where every request of a run ended.
@@ -76,10 +94,12 @@ impl Requests {
     }
 }
 
-/// Over- and under-provisioning in replicas, minute by minute.
+/// Over- and under-provisioning in replicas, minute by minute, against the fewest that keep the
+/// promise.
 ///
 /// Source: Herbst et al., "Quantifying Cloud Performance and Dependability", ToMPECS 2018 (SPEC
-/// elasticity metrics): accuracy as the mean relative excess and lack, and shares of time.
+/// elasticity metrics): the demand is the least that meets the service level objective; accuracy is
+/// the mean relative excess and lack over it, timeshare the share of time with either.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Elasticity {
     /// Mean lack of replicas over those needed, in percent.
@@ -105,7 +125,9 @@ pub struct Measures {
     pub violations: u64,
     /// Minutes in which the promised share was not kept.
     pub violation_minutes: u64,
-    /// Requests that waited for a new replica.
+    /// Requests that waited and were served by a replica that was starting when they came, or came
+    /// while no replica was ready. Those that waited for a busy replica, or for one that was made
+    /// later beside busy ones, are not among them.
     pub cold_starts: u64,
     /// Capacity paid for, from the creation of a pod (where it must wait for a node, from its
     /// placement) to its end.
@@ -185,7 +207,7 @@ impl Meter {
             minutes: vec![MinuteRow::default(); minutes],
             recent: Recent::default(),
             slo: config.slo,
-            capacity: config.capacity(),
+            capacity: config.request_capacity(),
             below: config.slo.below.nanos(),
             violations: 0,
             cold_starts: 0,
@@ -228,7 +250,7 @@ impl Meter {
         self.minute(arrived).violations += 1;
     }
 
-    /// A request that begins its service; `cold` where its pod became ready after it came.
+    /// A request that begins its service; `cold` where it had to wait for a start.
     #[inline]
     pub(crate) fn began(&mut self, arrived: i64, wait: i64, service: i64, cold: bool) {
         if self.is_broken(wait, wait + service) {
@@ -298,7 +320,7 @@ impl Meter {
 
     /// Closes the minute that ends at `now`; pods must have been touched.
     pub(crate) fn close_minute(&mut self, now: i64, current: u32) {
-        let length = MINUTE as f64;
+        let length = length_of_minute(now) as f64;
         let (alive, ready) = (
             self.alive_area - self.minute_alive,
             self.ready_area - self.minute_ready,
@@ -309,13 +331,13 @@ impl Meter {
         row.current = current;
         row.capacity = capacity;
         row.ready = ready / length;
-        row.replica_minutes = alive / length;
+        row.replica_minutes = alive / MINUTE as f64;
     }
 
     /// What happened since this was last asked; pods must have been touched.
     pub(crate) fn take_interval(&mut self) -> Interval {
         let interval = Interval {
-            latency_p95_ms: self.recent.take_p95_ms(),
+            latency: std::mem::take(&mut self.recent),
             violations: self.violations - self.told.violations,
             cold_starts: self.cold_starts - self.told.cold_starts,
             replica_minutes: (self.alive_area - self.told_alive) / MINUTE as f64,
@@ -366,7 +388,8 @@ impl Meter {
                 self.minutes
                     .iter()
                     .map(|m| (f64::from(m.arrivals), m.ready)),
-                config.capacity(),
+                config,
+                length,
             ),
             mean_in_system: self.in_system_area / length as f64,
             minutes: self.minutes,
@@ -374,34 +397,26 @@ impl Meter {
     }
 }
 
-impl ClusterConfig {
-    /// Demand that one replica can serve for ever, in requests per second.
-    ///
-    /// The lesser of what its slots and what its CPU request let through.
-    #[must_use]
-    pub fn capacity(&self) -> f64 {
-        let slots = f64::from(self.concurrency) / self.service.mean.seconds();
-        let cpu_seconds = self.cpu_per_request.seconds();
-        let cores = f64::from(self.cpu_request_millicores) / 1000.0;
-        if cpu_seconds > 0.0 {
-            smaller(slots, cores / cpu_seconds)
-        } else {
-            slots
-        }
-    }
-}
-
-/// Elasticity of minutes, each as its requests and its ready replicas.
+/// Elasticity of a run of `length`, from its minutes, each as its requests and its ready replicas.
+///
+/// Needed are the fewest replicas that keep the promise at the minute's rate ([`Promise::needed`]).
 pub(crate) fn elasticity(
     minutes: impl ExactSizeIterator<Item = (f64, f64)>,
-    capacity: f64,
+    config: &ClusterConfig,
+    length: i64,
 ) -> Elasticity {
+    let promise = Promise::new(config);
+    // Minutes repeat their rates.
+    let mut known = BTreeMap::new();
     let mut sums = Elasticity::default();
     let count = minutes.len().max(1) as f64;
-    for (arrivals, ready) in minutes {
-        let needed = Replicas::covering(arrivals / 60.0, capacity);
-        let needed = needed.map_or(1.0, |r| f64::from(r.get().max(1)));
-        let lack = (needed - ready) / needed;
+    for (index, (arrivals, ready)) in (1..).zip(minutes) {
+        let end = length.min(index * MINUTE);
+        let rate = arrivals / Span::from_nanos(length_of_minute(end)).seconds();
+        let needed = known
+            .entry(rate.to_bits())
+            .or_insert_with(|| f64::from(promise.needed(rate, config.slo.share)));
+        let lack = (*needed - ready) / *needed;
         if lack > 0.0 {
             sums.under_accuracy_percent += lack;
             sums.under_time_percent += 1.0;
@@ -423,18 +438,34 @@ pub(crate) fn elasticity(
 mod tests {
     use super::*;
 
+    /// One slot and a mean of 100 ms: 10 req/s a replica while it never rests.
+    fn config() -> ClusterConfig {
+        ClusterConfig {
+            concurrency: 1,
+            ..ClusterConfig::default()
+        }
+    }
+
     #[test]
     fn elasticity_tells_lack_from_excess() {
-        // 10 req/s per replica: 20 req/s need 2.
-        let minutes = [(1200.0, 1.0), (1200.0, 2.0), (1200.0, 3.0), (0.0, 1.0)];
-        let got = elasticity(minutes.into_iter(), 10.0);
+        // 20 req/s keep two replicas busy for ever; few wait for 200 ms on four, too many on three.
+        let minutes = [(1200.0, 2.0), (1200.0, 4.0), (1200.0, 6.0), (0.0, 1.0)];
+        let got = elasticity(minutes.into_iter(), &config(), 4 * MINUTE);
         assert!(
             (got.under_accuracy_percent - 12.5).abs() < 1e-9
-                && (got.over_accuracy_percent - 12.5).abs() < 1e-9
+                && (got.over_accuracy_percent - 12.5).abs() < 1e-9,
+            "{got:?}"
         );
         assert!(
             (got.under_time_percent - 25.0).abs() < 1e-9
                 && (got.over_time_percent - 25.0).abs() < 1e-9
         );
+    }
+
+    #[test]
+    fn a_short_last_minute_counts_by_its_rate() {
+        let minutes = [(1200.0, 4.0), (300.0, 4.0)];
+        let got = elasticity(minutes.into_iter(), &config(), MINUTE + MINUTE / 4);
+        assert_eq!(got, Elasticity::default(), "20 req/s in both");
     }
 }

@@ -51,6 +51,8 @@ pub struct Seen<'a> {
     pub current: u32,
     /// What a pod is asked to hold; `None` while nothing but the begin's was ever asked for.
     pub size: Option<Size>,
+    /// The most that a pod can hold; `None` where there is room for all.
+    pub largest: Option<Size>,
     /// Every pod that is not gone.
     pub pods: &'a [PodSeen],
     /// `true` where the pods' metrics could not be read.
@@ -204,6 +206,10 @@ struct Simulation<'a> {
     /// Nanoseconds of service left in each slot at its pod's last change, where CPU is shared.
     left: Vec<f64>,
     queue: VecDeque<Waiting>,
+    /// When each request that may give up came, in that order, and at which pod it waited.
+    patience: VecDeque<(i64, u32)>,
+    /// Times without a ready pod: begin and end, the end of time where it lasts.
+    dark: Vec<(i64, i64)>,
     in_system: u64,
     clock: Clockwork,
     meter: Meter,
@@ -262,6 +268,8 @@ impl<'a> Simulation<'a> {
             dead_slots: 0,
             left: Vec::new(),
             queue: VecDeque::new(),
+            patience: VecDeque::new(),
+            dark: vec![(0, i64::MAX)],
             in_system: 0,
             clock: clockwork(pipeline, end),
             meter: Meter::new(config, minutes.max(1)),
@@ -288,7 +296,7 @@ impl<'a> Simulation<'a> {
         let mut arrival = self.next_arrival();
         loop {
             let done = self.completions.next_at();
-            let control = self.clock.next().min(self.events.next_at());
+            let control = self.next_control();
             if done <= arrival && done <= control {
                 if done >= self.end {
                     break;
@@ -310,7 +318,26 @@ impl<'a> Simulation<'a> {
                 self.control(pilot);
             }
         }
+        self.close(pilot);
+    }
+
+    /// What is due at the very end: the last minute is closed though a request ends with it.
+    fn close(&mut self, pilot: &mut dyn Pilot) {
+        loop {
+            let control = self.next_control();
+            if control > self.end {
+                break;
+            }
+            self.now = control;
+            self.control(pilot);
+        }
         self.now = self.end;
+    }
+
+    #[inline]
+    fn next_control(&self) -> i64 {
+        let due = self.clock.next().min(self.events.next_at());
+        due.min(self.next_expiry())
     }
 
     fn next_arrival(&mut self) -> i64 {
@@ -322,6 +349,8 @@ impl<'a> Simulation<'a> {
             if let Some((_, item)) = self.events.pop() {
                 self.happen(Happening::of(item));
             }
+        } else if self.next_expiry() <= self.now {
+            self.expire();
         } else if self.clock.scrape <= self.now {
             self.clock.scrape += self.pipeline.scrape.nanos();
             self.scrape();

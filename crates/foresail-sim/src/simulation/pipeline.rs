@@ -6,7 +6,7 @@ use super::{Pilot, PodSeen, Seen, Simulation};
 use crate::cluster::Life;
 use crate::config::Pipeline;
 use crate::fault;
-use crate::metrics::measure::MINUTE;
+use crate::metrics::measure::{MINUTE, length_of_minute};
 use crate::metrics::scrape::CpuSample;
 
 impl Simulation<'_> {
@@ -59,7 +59,8 @@ impl Simulation<'_> {
         self.touch_pods();
         self.meter.close_minute(self.now, self.current);
         let arrived = self.meter.requests.arrived;
-        let rate = (arrived - self.arrived_before) as f64 / 60.0;
+        let seconds = Span::from_nanos(length_of_minute(self.now)).seconds();
+        let rate = (arrived - self.arrived_before) as f64 / seconds;
         self.arrived_before = arrived;
         if let Some(rate) = self.measured(rate) {
             self.demand_held.push_back((self.now, rate));
@@ -87,6 +88,7 @@ impl Simulation<'_> {
             now: self.at(self.now),
             current: self.current,
             size: self.resized.then_some(self.size),
+            largest: self.largest(),
             pods: &self.seen,
             failed,
             concurrency: &self.concurrency,

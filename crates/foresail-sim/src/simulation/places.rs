@@ -147,14 +147,15 @@ impl Simulation<'_> {
 
     // Sizes.
 
+    /// The most that a pod can hold: a whole node.
+    pub(super) fn largest(&self) -> Option<Size> {
+        self.nodes.as_ref().map(Nodes::whole)
+    }
+
     /// Asks all pods for another size.
     pub(super) fn resize(&mut self, wanted: &Resources) {
-        let amount = |name| wanted.get(name).map(|q| q.milli()).filter(|m| *m >= 0);
-        let size = Size {
-            cpu: amount("cpu").unwrap_or(self.size.cpu),
-            memory: amount("memory").map_or(self.size.memory, |m| m / 1000),
-        };
-        let infeasible = self.nodes.as_ref().is_some_and(|n| !size.fits(n.whole()));
+        let size = self.size.with(wanted);
+        let infeasible = self.largest().is_some_and(|most| !size.fits(most));
         if size == self.size || size.cpu <= 0 || infeasible {
             return;
         }
@@ -266,6 +267,7 @@ impl Simulation<'_> {
         };
         pod.started_area += pod.ready - pod.begun;
         pod.changed = self.now;
+        pod.down_since = self.now;
         pod.start(self.now + crash.wait(pod.failed), startup);
         let (ready, event) = (pod.ready, Happening::PodReady(index).item());
         self.events.push(ready, event);

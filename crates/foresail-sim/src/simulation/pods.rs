@@ -74,6 +74,11 @@ impl Simulation<'_> {
         pod.life = Life::Ready;
         pod.changed = self.now;
         self.held.ready += 1;
+        if self.held.ready == 1
+            && let Some(dark) = self.dark.last_mut()
+        {
+            dark.1 = self.now;
+        }
         self.draw_failure(index);
         self.by_load.insert(&mut self.pods, index, 0);
         for _ in 0..self.slots {
@@ -90,6 +95,9 @@ impl Simulation<'_> {
         if pod.life == Life::Ready {
             let load = pod.load();
             self.held.ready -= 1;
+            if self.held.ready == 0 {
+                self.dark.push((self.now, i64::MAX));
+            }
             self.by_load.remove(&mut self.pods, index, load);
         }
     }

@@ -9,6 +9,9 @@ use crate::config::Queueing;
 /// The pod of a request that died; its event is still to come.
 const DEAD: u32 = u32::MAX;
 
+/// The pod of a request that waits before all of them.
+const NO_POD: u32 = u32::MAX;
+
 impl Simulation<'_> {
     #[inline]
     pub(super) fn arrive(&mut self) {
@@ -29,7 +32,6 @@ impl Simulation<'_> {
 
     /// Requests wait before all pods: always where that is the way, and where no pod takes any.
     fn queue_central(&mut self, waiting: Waiting) {
-        self.drop_expired();
         let full = self
             .config
             .queue_max
@@ -41,6 +43,7 @@ impl Simulation<'_> {
             self.change_system(-1);
         } else {
             self.queue.push_back(waiting);
+            self.be_patient(waiting.arrived, NO_POD);
         }
     }
 
@@ -49,25 +52,45 @@ impl Simulation<'_> {
         self.by_load.remove(&mut self.pods, pod, load);
         self.pods[pod as usize].queue.push_back(waiting);
         self.by_load.insert(&mut self.pods, pod, load + 1);
+        self.be_patient(waiting.arrived, pod);
     }
 
-    /// Requests at the head of the central queue that have given up.
-    fn drop_expired(&mut self) {
-        while self
-            .queue
-            .front()
-            .is_some_and(|w| self.now - w.arrived > self.timeout)
-        {
-            if let Some(expired) = self.queue.pop_front() {
-                self.gave_up(expired);
-            }
+    /// A request that begins to wait gives up in time, where there is a time-out.
+    #[inline]
+    fn be_patient(&mut self, arrived: i64, pod: u32) {
+        if self.timeout < i64::MAX {
+            self.patience.push_back((arrived, pod));
         }
     }
 
-    fn gave_up(&mut self, expired: Waiting) {
+    /// When the next request may give up; the end of time where none does.
+    #[inline]
+    pub(super) fn next_expiry(&self) -> i64 {
+        match self.patience.front() {
+            Some((arrived, _)) => arrived + self.timeout,
+            None => i64::MAX,
+        }
+    }
+
+    /// The patience of one request is over: it gives up, where it still waits.
+    pub(super) fn expire(&mut self) {
+        let Some((arrived, pod)) = self.patience.pop_front() else {
+            return;
+        };
+        let expired = |w: &mut Waiting| w.arrived <= arrived;
+        let gone = if pod == NO_POD {
+            self.queue.pop_front_if(expired)
+        } else {
+            self.pods[pod as usize].queue.pop_front_if(expired)
+        };
+        let Some(gone) = gone else { return };
         self.meter.requests.timed_out += 1;
-        self.meter.violated(expired.arrived);
+        self.meter.violated(gone.arrived);
         self.change_system(-1);
+        if pod != NO_POD {
+            let load = self.pods[pod as usize].load();
+            self.move_load(pod, load + 1, load);
+        }
     }
 
     #[inline]
@@ -96,10 +119,22 @@ impl Simulation<'_> {
         }
     }
 
+    /// A request that came at `arrived` waited for a start: its pod's, where that had begun, or
+    /// whichever would come first, where no pod was ready. What only waited for a slot did not.
+    #[cold]
+    fn was_cold(&self, pod: u32, arrived: i64) -> bool {
+        let down = &self.pods[pod as usize];
+        let place = self.dark.partition_point(|(from, _)| *from <= arrived);
+        let without_any = place > 0 && arrived < self.dark[place - 1].1;
+        down.down_since <= arrived || without_any
+    }
+
     #[inline]
     fn take_slot(&mut self, pod: u32, waiting: Waiting) -> u32 {
         let wait = self.now - waiting.arrived;
-        let cold = wait > 0 && self.pods[pod as usize].ready > waiting.arrived;
+        let cold = wait > 0
+            && self.pods[pod as usize].ready > waiting.arrived
+            && self.was_cold(pod, waiting.arrived);
         self.meter
             .began(waiting.arrived, wait, waiting.service, cold);
         let request = InService {
@@ -120,25 +155,19 @@ impl Simulation<'_> {
         }
     }
 
-    /// The next request that a pod with a freed slot takes.
+    /// The next request that a pod with a freed slot takes: of its own and those before all pods
+    /// the one that came first.
     #[inline]
     pub(super) fn next_waiting(&mut self, pod: u32) -> Option<Waiting> {
-        while let Some(waiting) = self.pods[pod as usize].queue.pop_front() {
-            if self.now - waiting.arrived <= self.timeout {
-                return Some(waiting);
-            }
-            self.gave_up(waiting);
+        let state = &mut self.pods[pod as usize];
+        let own = state.queue.front().map_or(i64::MAX, |w| w.arrived);
+        let older = |w: &mut Waiting| w.arrived < own;
+        if state.life == Life::Ready
+            && let Some(waiting) = self.queue.pop_front_if(older)
+        {
+            return Some(waiting);
         }
-        if self.pods[pod as usize].life != Life::Ready {
-            return None;
-        }
-        while let Some(waiting) = self.queue.pop_front() {
-            if self.now - waiting.arrived <= self.timeout {
-                return Some(waiting);
-            }
-            self.gave_up(waiting);
-        }
-        None
+        state.queue.pop_front()
     }
 
     #[inline]

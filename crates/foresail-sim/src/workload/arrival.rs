@@ -239,11 +239,14 @@ impl Arrivals<'_> {
 
     fn fill_bursty(&mut self, count: u32, step: i64) {
         let mut left = count;
+        // A cluster lies within a second, and begins early enough to end within the step.
+        let length = step.min(1_000_000_000);
+        let latest = (step - length) as f64;
         while left > 0 {
             let size = (1 + self.stream.poisson(9.0) as u32).min(left);
-            let begin = self.stream.uniform() * step as f64;
+            let begin = self.stream.uniform() * latest;
             for _ in 0..size {
-                let at = begin + self.stream.uniform() * 1e9;
+                let at = begin + self.stream.uniform() * length as f64;
                 self.offsets.push((at as i64).min(step - 1));
             }
             left -= size;
@@ -351,6 +354,26 @@ mod tests {
             );
             assert!(times.is_sorted(), "{within:?}");
         }
+    }
+
+    #[test]
+    fn clusters_end_within_their_step_and_do_not_pile_up_at_its_end() {
+        let counts = vec![600; 200];
+        let step = Span::from_seconds(60);
+        let workload = Workload::Counts {
+            start: Timestamp::EPOCH,
+            step,
+            counts,
+            within: Within::Bursty,
+        };
+        let into = |at: i64| step.nanos() - at % step.nanos();
+        let times = workload.arrivals(Seed(9)).map(into).collect::<Vec<_>>();
+        let last = |nanos| times.iter().filter(|left| **left <= nanos).count();
+        assert_eq!(times.len(), 120_000);
+        assert!(last(1000) < 3, "{} in the last microsecond", last(1000));
+        // 120,000 over 60 s: 2,000 a second, and half of that in the last, where none begins.
+        let second = last(1_000_000_000);
+        assert!((600..1800).contains(&second), "{second}");
     }
 
     /// Index of dispersion of counts per second: 0 for equal distances, 1 for Poisson.

@@ -183,6 +183,7 @@ fn on_lines(points: &[(f64, f64)], x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use foresail_core::quantity::units::larger;
 
     #[test]
     fn popularity_is_spread_as_azures_is() {
@@ -195,7 +196,7 @@ mod tests {
         let share = |most: f64| calls.iter().filter(|c| **c <= most).count() as f64 / 400.0;
         assert!((share(24.0) - 0.45).abs() < 0.06, "{}", share(24.0));
         assert!((share(1440.0) - 0.81).abs() < 0.05, "{}", share(1440.0));
-        let most = calls.iter().copied().fold(0.0, f64::max);
+        let most = calls.iter().copied().fold(0.0, larger);
         assert!(most > 5e5, "{most}");
         let timers = functions
             .iter()

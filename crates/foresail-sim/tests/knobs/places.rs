@@ -1,5 +1,13 @@
 //! Knobs of nodes, sizes and failures.
 
+use foresail_core::act::Outcome;
+use foresail_core::propose::advice::{Advice, Says};
+use foresail_core::spec::ProposerSpec;
+use foresail_models::registry::engine_of;
+use foresail_sim::driver::{Listener, Story};
+use foresail_sim::experiment::default_policies;
+use foresail_sim::experiment::run::pilot;
+
 use super::*;
 
 pub(super) fn times(seconds: i64) -> Times {
@@ -390,4 +398,55 @@ fn a_larger_size_waits_for_room_on_its_node() {
         [1000, 1000],
         "fits on no node: left"
     );
+}
+
+/// Outcomes of the decisions that were written.
+#[derive(Default)]
+struct Outcomes(Vec<Outcome>);
+
+impl Listener for Outcomes {
+    fn told(&mut self, story: &Story<'_>) {
+        self.0.extend(story.outcome);
+    }
+}
+
+#[test]
+fn a_pod_larger_than_any_node_is_refused_and_the_engine_is_told() {
+    let fly = |millicores| {
+        let cluster = on_nodes(NodeConfig::default());
+        let mut setup = sizes::setup(cluster);
+        (setup.min, setup.max) = (4, 4);
+        let item = sizes::item(setup, load(2.0));
+        let mut policy = default_policies(&item.setup, 2.0, 2.0).swap_remove(0);
+        policy.spec.proposers = vec![ProposerSpec::named("advice")];
+        let mut setting = cpu(millicores);
+        setting.replicas = Some(Replicas::new(4));
+        let advice = Advice {
+            by: "advice".to_owned(),
+            at: Timestamp::EPOCH,
+            until: Timestamp::EPOCH + Span::from_seconds(4000),
+            says: Says::Plan(vec![(item.setup.target.clone(), setting)]),
+            confidence_percent: Some(100),
+            text: "a size".to_owned(),
+        };
+        let engine = engine_of(policy.spec.clone(), Seed(1)).unwrap();
+        let mut pilot = pilot(&item, &policy, engine, Outcomes::default()).advised(vec![advice]);
+        let cluster = ClusterConfig {
+            initial: 4,
+            ..item.setup.cluster.clone()
+        };
+        run(
+            &cluster,
+            &policy.pipeline,
+            &item.workload,
+            Seed(1),
+            &mut pilot,
+        )
+        .unwrap();
+        pilot.listener.0
+    };
+    // Nodes have two cores.
+    assert_eq!(fly(1500), [Outcome::Applied]);
+    let refused = fly(2500);
+    assert!(!refused.is_empty() && refused.iter().all(|o| *o == Outcome::Failed));
 }

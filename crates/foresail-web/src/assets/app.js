@@ -23,7 +23,7 @@
     svg.dataset.at = index;
     tip.replaceChildren(
       line(policy.name + " · " + time(index), "b"),
-      line("demand " + run.demand[index] + " req/s, capacity " + policy.capacity[index] + " req/s, ready " + policy.ready[index] + ", broke the promise " + policy.violations[index], "span"));
+      line("demand " + run.demand[index] + " req/s, capacity by CPU request " + policy.capacity[index] + " req/s, ready " + policy.ready[index] + ", broke the promise " + policy.violations[index], "span"));
     var last = told(policy, index);
     if (last) tip.appendChild(line((last[0] === index ? "" : time(last[0]) + ": ") + last[1], "i"));
     tip.hidden = false;

@@ -114,7 +114,9 @@ fn is_best(run: &RunReport, measure: &Measure) -> bool {
         Better::Higher => all().fold(f64::NEG_INFINITY, f64::max),
         Better::Neither => return false,
     };
-    (measure.value - best).abs() <= 1e-12 * best.abs()
+    // Who reads the same number must see the same mark.
+    let shown = |value| number(value, measure.digits);
+    measure.value.is_finite() && shown(measure.value) == shown(best)
 }
 
 fn table(run: &RunReport) -> String {
@@ -155,7 +157,7 @@ fn table(run: &RunReport) -> String {
 
 fn timelines(run: &RunReport, figures: &[Figure]) -> String {
     let mut html = String::from(
-        "<section><h2>Demand and capacity over time</h2>\n<p class=\"hint\">Move the pointer over a picture, or focus it and use the arrow keys: it tells the numbers of that time and why the policy last changed anything. Capacity is what the ready replicas can serve for ever.</p>\n",
+        "<section><h2>Demand and capacity over time</h2>\n<p class=\"hint\">Move the pointer over a picture, or focus it and use the arrow keys: it tells the numbers of that time and why the policy last changed anything. Capacity is the demand that fills the CPU requests of the ready replicas, by which their number is sized; what a replica can serve stands among the assumptions.</p>\n",
     );
     for (index, policy) in run.policies.iter().enumerate() {
         let _ = write!(
@@ -339,6 +341,17 @@ mod tests {
                 assert!(!svg.contains("NaN"), "{}", figure.name);
             }
         }
+    }
+
+    #[test]
+    fn who_shows_the_same_number_as_the_best_is_marked_as_well() {
+        let mut run = run(3);
+        for (policy, cost) in run.policies.iter_mut().zip([10.001, 10.004, 10.006]) {
+            policy.measures[0].value = cost;
+        }
+        let marked = |i: usize, place: usize| is_best(&run, &run.policies[i].measures[place]);
+        assert_eq!([0, 1, 2].map(|i| marked(i, 0)), [true, true, false]);
+        assert_eq!([0, 1, 2].map(|i| marked(i, 1)), [true, false, false]);
     }
 
     #[test]

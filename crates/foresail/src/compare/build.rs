@@ -370,6 +370,7 @@ fn assumptions(options: &Options, plan: &Plan) -> Vec<Assumption> {
         foresail_sim::config::Shape::Gamma(cv) => format!("gamma, coefficient of variation {cv}"),
         foresail_sim::config::Shape::Table(_) => "the trace's percentiles".to_owned(),
     };
+    let per_second = |rate| format!("{} req/s", foresail_adapters::results::six_digits(rate));
     let absent = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     let own = if options.args.durations.is_some() {
         " (of the busiest item; each has its own)"
@@ -403,12 +404,18 @@ fn assumptions(options: &Options, plan: &Plan) -> Vec<Assumption> {
             "--cpu-per-request",
         ),
         one(
-            "demand that a replica serves for ever",
-            format!(
-                "{} req/s",
-                foresail_adapters::results::six_digits(cluster.capacity())
-            ),
-            "follows from the four above",
+            "demand that fills a replica's CPU request",
+            per_second(cluster.request_capacity()),
+            "follows from the four above; replicas are sized by it",
+        ),
+        one(
+            "demand that a replica can serve",
+            per_second(cluster.full_capacity()),
+            if cluster.cpu_bound {
+                "follows from service time, requests at once and CPU, which requests share"
+            } else {
+                "follows from service time and requests at once; CPU holds none of them back"
+            },
         ),
         one(
             "start-up of a pod",

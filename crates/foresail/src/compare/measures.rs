@@ -33,13 +33,13 @@ pub fn measures(m: &Measures, slo: &str) -> Vec<Measure> {
         one("wait_p99_ms", "wait p99 ms", "99 % of the served requests waited no longer".to_owned(), wait(0.99), 1, Lower),
         one("latency_p95_ms", "latency p95 ms", "95 % of the served requests were answered within this time, the wait included".to_owned(), latency(0.95), 0, Lower),
         one("latency_p99_ms", "latency p99 ms", "99 % of the served requests were answered within this time, the wait included".to_owned(), latency(0.99), 0, Lower),
-        one("cold_starts", "cold starts", "requests that had to wait for a replica that was still starting".to_owned(), m.cold_starts as f64, 0, Lower),
+        one("cold_starts", "cold starts", "requests that waited and were served by a replica that was starting when they came, or came while none was ready".to_owned(), m.cold_starts as f64, 0, Lower),
         one("actions", "changes", "times that the number of replicas was changed".to_owned(), m.actions as f64, 0, Lower),
         one("flaps", "flaps", "changes of direction within ten minutes".to_owned(), m.flaps as f64, 0, Lower),
-        one("under_accuracy_percent", "short %", "mean lack of ready replicas over those that the minute's demand needs (SPEC elasticity, accuracy U)".to_owned(), m.elasticity.under_accuracy_percent, 2, Lower),
-        one("over_accuracy_percent", "idle %", "mean excess of ready replicas over those that the minute's demand needs (SPEC elasticity, accuracy O)".to_owned(), m.elasticity.over_accuracy_percent, 1, Lower),
-        one("under_time_percent", "time short %", "share of minutes with too few ready replicas (SPEC elasticity, timeshare U)".to_owned(), m.elasticity.under_time_percent, 1, Lower),
-        one("over_time_percent", "time idle %", "share of minutes with more ready replicas than needed (SPEC elasticity, timeshare O)".to_owned(), m.elasticity.over_time_percent, 1, Neither),
+        one("under_accuracy_percent", "short %", "mean lack of ready replicas against those needed, in percent of these; needed are the fewest that keep the promise at the minute's rate, by queueing theory (SPEC elasticity, accuracy U)".to_owned(), m.elasticity.under_accuracy_percent, 2, Lower),
+        one("over_accuracy_percent", "idle %", "mean excess of ready replicas over those needed, in percent of these; needed are the fewest that keep the promise at the minute's rate, by queueing theory (SPEC elasticity, accuracy O)".to_owned(), m.elasticity.over_accuracy_percent, 1, Lower),
+        one("under_time_percent", "time short %", "share of minutes with fewer ready replicas than needed to keep the promise (SPEC elasticity, timeshare U)".to_owned(), m.elasticity.under_time_percent, 1, Lower),
+        one("over_time_percent", "time idle %", "share of minutes with more ready replicas than needed to keep the promise (SPEC elasticity, timeshare O)".to_owned(), m.elasticity.over_time_percent, 1, Neither),
         one("unserved", "never served", "requests that were rejected, gave up, died with their pod, or still waited at the end".to_owned(), (m.requests.rejected + m.requests.timed_out + m.requests.crashed + m.requests.waiting) as f64, 0, Lower),
     ]
 }
