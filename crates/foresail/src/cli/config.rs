@@ -66,8 +66,8 @@ pub fn run(args: &ConfigArgs, out: &mut dyn Write) -> Result<Code> {
             let row = |(name, value, from): (&str, &str, &Origin)| {
                 [name, value, &from.to_string(), doc(name)].map(str::to_owned)
             };
-            let rows = settings.iter().map(row).map(Vec::from);
-            print_csv(&["name", "value", "origin", "doc"], rows.collect(), out)?;
+            let rows: Vec<_> = settings.iter().map(row).map(Vec::from).collect();
+            print_csv(&["name", "value", "origin", "doc"], &rows, out)?;
         }
     }
     Ok(Code::Done)

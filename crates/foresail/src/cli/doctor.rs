@@ -39,10 +39,9 @@ pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<Code> {
             writeln!(out, "{}", json!({"v": 1, "ok": good, "checks": all}))?;
         }
         Output::Csv => {
-            let rows = checks
-                .iter()
-                .map(|(ok, text)| vec![ok.to_string(), text.clone()]);
-            print_csv(&["ok", "text"], rows.collect(), out)?;
+            let one = |(ok, text): &(bool, String)| vec![ok.to_string(), text.clone()];
+            let rows: Vec<_> = checks.iter().map(one).collect();
+            print_csv(&["ok", "text"], &rows, out)?;
         }
     }
     Ok(if good { Code::Done } else { Code::No })

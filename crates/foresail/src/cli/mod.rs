@@ -69,7 +69,7 @@ pub(crate) fn whole(text: &str) -> Result<u64, String> {
 }
 
 /// Prints rows of texts as CSV with a header; what a row lacks at its end is empty.
-fn print_csv(columns: &[&str], rows: Vec<Vec<String>>, out: &mut dyn Write) -> Result<()> {
+fn print_csv(columns: &[&str], rows: &[Vec<String>], out: &mut dyn Write) -> Result<()> {
     let column = |i: usize| rows.iter().map(|row| row.get(i).cloned()).collect();
     let named = columns.iter().enumerate();
     let table = Table {
@@ -168,7 +168,7 @@ fn version(output: Option<Output>, out: &mut dyn Write) -> Result<Code> {
     match Output::here(output).unwrap_or(Output::Table) {
         Output::Table => writeln!(out, "foresail {version}")?,
         Output::Json => writeln!(out, "{}", json!({"v": 1, "version": version}))?,
-        Output::Csv => print_csv(&["version"], vec![vec![version.to_owned()]], out)?,
+        Output::Csv => print_csv(&["version"], &[vec![version.to_owned()]], out)?,
     }
     Ok(Code::Done)
 }

@@ -442,7 +442,7 @@ fn info_csv(sums: &Sums, averages: Averages, items: &dyn Items, out: &mut dyn Wr
             value.map_or_else(String::new, |v| v.to_string())
         }));
     }
-    print_csv(&columns, vec![cells], out)
+    print_csv(&columns, &[cells], out)
 }
 
 fn info_table(

@@ -74,7 +74,8 @@ pub(super) fn check(
                 "without_run_time",
                 "has_memory",
             ];
-            print_csv(&columns, rows.iter().map(cells).collect(), out)?;
+            let rows: Vec<_> = rows.iter().map(cells).collect();
+            print_csv(&columns, &rows, out)?;
         }
     }
     Ok(if good { Code::Done } else { Code::No })
