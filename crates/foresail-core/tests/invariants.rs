@@ -288,6 +288,10 @@ fn i2_any_number_of_any_size_gives_an_answer() {
                 let mut engine = scene.engine(names, proposers);
                 let tick = decide(&mut engine, state.clone());
                 assert!(decided(&tick) <= i32::MAX as u32);
+                let id = Identity::default();
+                let told = Explanation::new(&tick, 0, engine.spec(), &id, None);
+                let text = told.expect("one target").to_string();
+                assert!(!text.contains("-9223"), "a share that wrapped: {text}");
             }
         }
         true

@@ -64,6 +64,7 @@ fn items(sync: i64) -> Vec<Item> {
                 within: Within::Poisson,
             },
             setup: Setup {
+                own: None,
                 cluster: ClusterConfig::default(),
                 pipeline: pipeline.clone(),
                 min: 1,

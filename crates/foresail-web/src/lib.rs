@@ -7,4 +7,5 @@ pub mod figure;
 pub mod page;
 pub mod png;
 pub mod read_model;
+pub mod sweep;
 mod tradeoff;

@@ -206,12 +206,18 @@ pub struct Measure {
     pub name: String,
     /// What it means.
     pub meaning: String,
-    /// The number.
+    /// The number; none where nothing could be measured, written `null`.
+    #[serde(deserialize_with = "number_or_none")]
     pub value: f64,
     /// Digits after the point.
     pub digits: usize,
     /// Whether less or more of it is better; neither for plain facts.
     pub better: Better,
+}
+
+/// JSON has no NaN: `null` stands for it.
+fn number_or_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// Which way a measure is better.
@@ -263,6 +269,21 @@ pub fn non_dominated(points: &[FrontierPoint]) -> Vec<&FrontierPoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_measure_without_a_number_is_read_as_it_was_written() {
+        let measure = Measure {
+            key: "regret".to_owned(),
+            name: String::new(),
+            meaning: String::new(),
+            value: f64::NAN,
+            digits: 2,
+            better: Better::Lower,
+        };
+        let text = serde_json::to_string(&measure).unwrap();
+        let read: Measure = serde_json::from_str(&text).unwrap();
+        assert!(read.value.is_nan() && text.contains("null"), "{text}");
+    }
 
     #[test]
     fn dominated_points_are_left_out() {

@@ -7,4 +7,5 @@ pub mod conformance;
 pub mod exit;
 pub mod interrupt;
 pub mod record;
+pub mod sweep;
 pub mod watch;

@@ -8,6 +8,8 @@
     reason = "tests may fail loudly"
 )]
 
+mod support;
+
 use std::path::PathBuf;
 
 use foresail::conformance::{Verdict, answer, parse};
@@ -278,4 +280,17 @@ fn only_the_overflow_itself_is_allowed_on_a_marked_vector() {
         let verdict = answer(vector, false).unwrap().verdict;
         assert_eq!(verdict, Verdict::Differs, "{}", vector.id);
     }
+}
+
+#[test]
+fn nothing_is_printed_of_a_file_whose_last_vector_cannot_be_computed() {
+    let mut file: Value = serde_json::from_str(&golden("hpa_vectors.json")).unwrap();
+    let vectors = file["vectors"].as_array_mut().unwrap();
+    vectors.truncate(3);
+    vectors[2]["pods"][0]["containers"][0]["requests"]["cpu"] = json!("much");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("v.json"), file.to_string()).unwrap();
+    let error = support::refused(folder.path(), &["conformance", "hpa", "v.json"]);
+    let place = "pods[0].containers[0].requests.cpu: expected a Kubernetes quantity";
+    assert!(error.contains(place), "{error}");
 }

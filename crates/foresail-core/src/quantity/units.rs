@@ -374,6 +374,14 @@ mod tests {
     }
 
     #[test]
+    fn more_replicas_than_can_be_asked_for_are_refused_and_never_negative() {
+        let read = |text: &str| serde_json::from_str::<Replicas>(text);
+        assert_eq!(read("2147483647").unwrap().as_i32(), i32::MAX);
+        let error = read("2147483648").unwrap_err().to_string();
+        assert!(error.contains("must be at most 2147483647"), "{error}");
+    }
+
+    #[test]
     fn quantities_print_as_they_are_read() {
         for text in [
             "9",

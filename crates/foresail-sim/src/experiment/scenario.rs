@@ -201,6 +201,17 @@ impl Scenario {
         })
     }
 
+    /// Puts a trace in the place of the workload.
+    pub fn replay(&mut self, file: PathBuf) {
+        self.workload = Demand::Trace {
+            file,
+            format: None,
+            functions: None,
+            durations: None,
+            within: Within::default(),
+        };
+    }
+
     /// What all policies share, for a target.
     #[must_use]
     pub fn setup(&self, target: TargetId) -> Setup {

@@ -90,11 +90,11 @@ impl Promise {
     }
 
     fn broken_on(&self, queue: &mut ErlangB, rate: f64, ready: u32) -> f64 {
-        let servers = (f64::from(ready) * self.slots + 1e-9) as u32;
-        let (offered, m) = (rate * self.service_time, f64::from(servers));
         if rate <= 0.0 {
             return 0.0;
         }
+        let servers = (f64::from(ready) * self.slots + 1e-9) as u32;
+        let (offered, m) = (rate * self.service_time, f64::from(servers));
         if offered >= m {
             return 1.0;
         }

@@ -46,6 +46,7 @@ pub struct Row {
 
 fn setup(cluster: ClusterConfig) -> Setup {
     Setup {
+        own: None,
         cluster,
         pipeline: Pipeline::default(),
         min: 1,

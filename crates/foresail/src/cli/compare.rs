@@ -35,12 +35,7 @@ pub struct CompareArgs {
 pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
     let options = Options::new(args.run)?;
     let output = Output::of(args.output, &options.settings)?;
-    if let Some(jobs) = options.args.jobs.filter(|j| *j > 0) {
-        // A second pool in one process would be an error; the first one stays.
-        let _ = rayon::ThreadPoolBuilder::new()
-            .num_threads(jobs)
-            .build_global();
-    }
+    super::limit_jobs(&options);
     // The place is tried before the work, so that nobody waits for nothing.
     drop(foresail_adapters::atomic::ResultsFolder::begin(&args.out)?);
     let comparison = match options.args.mode {

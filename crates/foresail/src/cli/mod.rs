@@ -90,6 +90,16 @@ pub enum Command {
     Version,
 }
 
+/// Runs at most so many things at once as the flag says.
+pub(crate) fn limit_jobs(options: &crate::compare::Options) {
+    if let Some(jobs) = options.args.jobs.filter(|j| *j > 0) {
+        // A second pool in one process would be an error; the first one stays.
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(jobs)
+            .build_global();
+    }
+}
+
 /// Runs a command; data goes to `out`.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! `foresail simulate`: policies over seeds, and flight records of what they decide.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
@@ -21,6 +21,7 @@ use crate::cli::{Output, progress};
 use crate::compare::{ModeArg, Options, Plan, RunArgs, measures, plan, policies_of, scenario};
 use crate::exit::Code;
 use crate::record::Recorder;
+use crate::sweep;
 
 /// What is logged while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,6 +81,18 @@ pub struct SimulateArgs {
     /// Seeds, counted up from --seed
     #[arg(long, default_value_t = 1)]
     seeds: u64,
+    /// Run a sweep: policies × parameters × seeds × traces in one YAML file; resumes by itself
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_THE_SCENARIO,
+        conflicts_with_all = ["scenario", "seeds", "seed", "record", "log", "policies"])]
+    sweep: Option<PathBuf>,
+    /// Where a sweep's results and its journal go
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "foresail-sweep",
+        requires = "sweep"
+    )]
+    out: PathBuf,
     /// Write a flight record of the first policy on the first item with the first seed
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -104,7 +117,11 @@ struct Run {
 /// # Errors
 /// Where the workload cannot be read or a policy not be run.
 pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Code> {
+    if let Some(file) = &args.sweep {
+        return sweep(file, args, out);
+    }
     let options = options_of(args)?;
+    super::limit_jobs(&options);
     anyhow::ensure!(
         options.args.mode == ModeArg::Event,
         "simulate runs event mode alone: use `foresail compare` for the other modes"
@@ -135,6 +152,31 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Code> {
     }
     bar.finish();
     print(&runs, output, out)?;
+    Ok(Code::Done)
+}
+
+/// Runs what of a sweep is not in its journal yet.
+fn sweep(file: &Path, args: &SimulateArgs, out: &mut dyn Write) -> Result<Code> {
+    let options = Options::new(args.run.clone())?;
+    let output = Output::of(args.output, &options.settings)?;
+    super::limit_jobs(&options);
+    let sweep = sweep::read(file)?;
+    let prepared = sweep::Prepared::new(&sweep, &options, &args.out)?;
+    let estimate = prepared.estimate(rayon::current_num_threads());
+    prepared.check(&estimate)?;
+    eprintln!(
+        "sweep {}: {} runs, {} of them finished before; the rest takes about {:.0} s",
+        sweep.name,
+        estimate.runs,
+        estimate.finished,
+        estimate.rest.as_secs_f64()
+    );
+    let bar = progress::bar(estimate.runs as u64, "Sweeping");
+    let ran = prepared.run(&|| bar.step(""))?;
+    bar.finish();
+    sweep::write(&sweep, &ran, &args.out)?;
+    sweep::print(&sweep, &ran, output, out)?;
+    eprintln!("sweep: {}", args.out.display());
     Ok(Code::Done)
 }
 

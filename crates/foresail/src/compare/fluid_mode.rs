@@ -7,7 +7,7 @@ use foresail_sim::driver::Deaf;
 use foresail_sim::experiment::{Item, frontier};
 use foresail_sim::fluid::oracle::{Corner, Game, prices, tighten};
 use foresail_sim::fluid::{Fluid, FluidMeasures, Planned, fluid_policy, fly, run};
-use foresail_web::read_model::{FrontierPoint, PolicyReport};
+use foresail_web::read_model::{FrontierPoint, Measure};
 use rayon::prelude::*;
 
 use super::build::{self, Comparison};
@@ -231,7 +231,7 @@ fn comparison(options: &Options, plan: &Plan, command: &str, sums: Sums) -> Comp
             options,
             &workload,
         );
-        only_what_is_known(&mut report, &sums.policies[place]);
+        only_what_is_known(&mut report.measures, &sums.policies[place]);
         policies.push(report);
     }
     let oracle = Oracle {
@@ -275,12 +275,17 @@ fn note(options: &Options) -> String {
     )
 }
 
+/// Every measure of a run under the names of event mode, without those that fluid mode lacks.
+pub(crate) fn measures(measured: &FluidMeasures, slo: &str) -> Vec<Measure> {
+    let mut all = super::measures::measures(&measured.to_measures(), slo);
+    only_what_is_known(&mut all, measured);
+    all
+}
+
 /// Takes out what fluid mode does not know, and puts counts in as they are, not rounded.
-fn only_what_is_known(report: &mut PolicyReport, measured: &FluidMeasures) {
-    report
-        .measures
-        .retain(|m| !OF_REQUESTS.contains(&m.key.as_str()));
-    for measure in &mut report.measures {
+fn only_what_is_known(all: &mut Vec<Measure>, measured: &FluidMeasures) {
+    all.retain(|m| !OF_REQUESTS.contains(&m.key.as_str()));
+    for measure in all {
         match measure.key.as_str() {
             "violations_percent" => measure.value = measured.violations_percent(),
             "violation_minutes_percent" => {

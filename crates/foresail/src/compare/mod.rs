@@ -18,6 +18,7 @@ pub mod trace;
 mod verdict;
 
 pub use build::{Comparison, compare};
+pub(crate) use fluid_mode::measures as fluid_measures;
 pub use function_mode::FunctionArgs;
 pub use measures::measures;
 pub use options::{ModeArg, Options, RunArgs};

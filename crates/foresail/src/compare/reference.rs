@@ -11,7 +11,8 @@ use rayon::prelude::*;
 use super::options::Options;
 use super::plan::Plan;
 
-/// Plans are flown whose violations in fluid mode lie between these multiples of what is allowed.
+/// Plans are flown whose violations in fluid mode lie between these multiples of what is allowed,
+/// and the one with the fewest.
 const FLOWN: [f64; 2] = [0.02, 20.0];
 
 /// Every so many of the prices is looked at: each is then twice the one before.
@@ -61,7 +62,13 @@ pub(super) fn reference(
         let violations: f64 = solutions.iter().map(|s| s.violations).sum();
         (FLOWN[0] * allowed..=FLOWN[1] * allowed).contains(&violations)
     };
-    let flown: Vec<_> = solved.into_iter().filter(|(_, s)| near(s)).collect();
+    let last = solved.len() - 1;
+    let flown: Vec<_> = solved
+        .into_iter()
+        .enumerate()
+        .filter(|(place, (_, solutions))| *place == last || near(solutions))
+        .map(|(_, solved)| solved)
+        .collect();
     flown
         .par_iter()
         .map(|(price, solutions)| {

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use foresail_core::spec::SpecProblem;
 use foresail_sim::experiment::scenario::{Demand, Scenario};
+use serde::de::DeserializeOwned;
 
 use super::options::{ArrivalsArg, Options, ShapeArg};
 use super::plan::{Plan, check, chosen};
@@ -16,7 +17,24 @@ use super::trace;
 /// Where the file cannot be read, or says something that is not known: with the place in the file,
 /// what is known there, and the nearest name.
 pub fn read(path: &Path) -> Result<Scenario> {
+    read_yaml(path)
+}
+
+/// The largest YAML file that is read.
+const BYTES_MAX: u64 = 16 << 20;
+
+/// Reads a YAML file whose keys are all known.
+///
+/// # Errors
+/// As [`read`] has them.
+pub(crate) fn read_yaml<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let name = path.display();
+    let size = std::fs::metadata(path).with_context(|| format!("cannot read {name}"))?;
+    anyhow::ensure!(
+        size.len() <= BYTES_MAX,
+        "{name} has {} bytes, more than {BYTES_MAX}: name another file",
+        size.len()
+    );
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
     serde_saphyr::from_str(&text).map_err(|error| {
         let place = error
@@ -76,7 +94,7 @@ fn hinted(message: &str) -> String {
     }
 }
 
-/// What a scenario asks to be run.
+/// What a scenario's file asks to be run.
 ///
 /// # Errors
 /// Where the file or its trace cannot be read, or a knob is out of its range.
@@ -85,40 +103,47 @@ pub fn plan(path: &Path, options: &Options) -> Result<Plan> {
     let name = path
         .file_stem()
         .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let folder = path.parent().unwrap_or(Path::new(""));
+    plan_of(&scenario, &name, folder, options).with_context(|| path.display().to_string())
+}
+
+/// What a scenario asks to be run; its files are looked for from `folder` on.
+///
+/// # Errors
+/// Where its trace cannot be read, or a knob is out of its range.
+pub fn plan_of(scenario: &Scenario, name: &str, folder: &Path, options: &Options) -> Result<Plan> {
     let mut options = options.clone();
     if options.args.policies == "all" && !scenario.policies.is_empty() {
         options.args.policies = scenario.policies.join(",");
     }
-    let items = match scenario.item(&name, options.seed) {
+    let items = match scenario.item(name, options.seed) {
         Some(item) => vec![item],
-        None => trace_items(path, &scenario, &mut options)?,
+        None => trace_items(folder, scenario, &mut options)?,
     };
     let mut plan = Plan {
-        name,
+        name: name.to_owned(),
         summary: scenario.summary.clone(),
         items,
         policies: Vec::new(),
         notes: Vec::new(),
         is_sample: matches!(scenario.workload, Demand::Sample { .. }),
     };
-    let file = || path.display().to_string();
     let (min, max) = (scenario.replicas.min, scenario.replicas.max);
     anyhow::ensure!(
         min > 0 && min <= max,
-        "{}: replicas: min {min}, max {max}: min must be 1 or more and at most max",
-        file()
+        "replicas: min {min}, max {max}: min must be 1 or more and at most max"
     );
     for item in &plan.items {
-        item.workload.check().with_context(file)?;
+        item.workload.check()?;
     }
-    plan.policies = chosen(&options, &plan).with_context(file)?;
-    check(&plan).with_context(file)?;
+    plan.policies = chosen(&options, &plan)?;
+    check(&plan)?;
     Ok(plan)
 }
 
 /// The items of a scenario's trace on the scenario's cluster.
 fn trace_items(
-    path: &Path,
+    folder: &Path,
     scenario: &Scenario,
     options: &mut Options,
 ) -> Result<Vec<foresail_sim::experiment::Item>> {
@@ -132,7 +157,6 @@ fn trace_items(
     else {
         return Ok(Vec::new());
     };
-    let folder = path.parent().unwrap_or(Path::new(""));
     let args = &mut options.args;
     args.format.clone_from(format);
     args.functions = *functions;
