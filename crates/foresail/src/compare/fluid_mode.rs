@@ -40,7 +40,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         let pairs = self.policies.iter_mut().zip(&other.policies);
         pairs.for_each(|(all, one)| all.add(one));
         let pairs = self.settings.iter_mut().zip(&other.settings);
@@ -168,7 +168,7 @@ pub(super) fn compare(
         for run in runs {
             let of_item = run.context("the comparison stopped")?;
             match &mut sums {
-                Some(sums) => sums.add(of_item),
+                Some(sums) => sums.add(&of_item),
                 None => sums = Some(of_item),
             }
         }

@@ -112,8 +112,8 @@ impl OwnHpa {
     /// Where it cannot be written as YAML.
     pub fn with(&self, choice: &Choice, why: &str) -> Result<String> {
         let mut object = self.object.clone();
-        for stale in ["status"] {
-            object.as_object_mut().map(|o| o.remove(stale));
+        if let Some(fields) = object.as_object_mut() {
+            fields.remove("status");
         }
         if let Some(metadata) = object["metadata"].as_object_mut() {
             for stale in [

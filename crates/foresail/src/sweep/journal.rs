@@ -130,8 +130,8 @@ mod tests {
         for cut in 1..bytes.len() / 2 {
             std::fs::write(&path, &bytes[..bytes.len() - cut]).unwrap();
             let again = Journal::open(folder.path()).unwrap();
-            assert_eq!(again.finished("a").unwrap()[0].1, 1.5);
-            assert!(again.finished("a").unwrap()[1].1.is_nan());
+            let kept = again.finished("a").unwrap();
+            assert!((kept[0].1 - 1.5).abs() < f64::EPSILON && kept[1].1.is_nan());
             assert!(again.finished("b").is_none(), "cut by {cut}");
             again.add("b", &figures).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), bytes);

@@ -2,7 +2,8 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "each test file uses a part of it"
+    clippy::print_stdout,
+    reason = "each test file uses a part of it, and a skip is shown"
 )]
 
 use std::io::Write;
