@@ -204,7 +204,8 @@ mod tests {
             "{error}"
         );
         let mut items = read(ReadOptions::skipping(true));
-        assert_eq!(items.next().unwrap().unwrap().total(), 6.0);
+        let total = items.next().unwrap().unwrap().total();
+        assert!((total - 6.0).abs() < f64::EPSILON, "{total}");
         assert_eq!(items.skipped().count, 2);
         let told = &items.skipped().told[1];
         assert!(
