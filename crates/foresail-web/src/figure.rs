@@ -76,6 +76,7 @@ fn cost_slo(run: &RunReport) -> Figure {
         "requests that broke the promise, % (log scale)",
     );
     drawing.frame(&x, &y, area, names);
+    draw_promise(&mut drawing, run, area, &y);
     let places: Vec<_> = points
         .iter()
         .map(|(_, c, v)| (x.place(*c), y.place(*v)))
@@ -147,6 +148,27 @@ fn shown_of_oracle(run: &RunReport, policies: &[(&PolicyReport, f64, f64)]) -> V
         }
     }
     kept
+}
+
+/// The share of requests that the promise allows to be broken, as a line to be under.
+fn draw_promise(drawing: &mut Drawing, run: &RunReport, area: Rectangle, y: &Axis) {
+    const RED: &str = "#cf222e";
+    let kept = run.slo.rsplit(':').next().and_then(|s| s.strip_suffix('%'));
+    let Some(kept) = kept.and_then(|s| s.parse::<f64>().ok()) else {
+        return;
+    };
+    let allowed = if 100.0 - kept > SHARE_MIN {
+        100.0 - kept
+    } else {
+        SHARE_MIN
+    };
+    let (left, right, at) = (area.x, area.x + area.width, y.place(allowed));
+    if !(area.y..=area.y + area.height).contains(&at) {
+        return;
+    }
+    drawing.path(&[(left, at), (right, at)], RED, 1.0, "");
+    let text = format!("promised: {} % or less", number(allowed, 2));
+    drawing.text(left + 6.0, at + 14.0, 11.0, Anchor::Start, "tick", &text);
 }
 
 /// The oracle as a broken line.

@@ -1,10 +1,6 @@
 //! Exit codes, one meaning each.
 
-use std::error::Error;
-use std::io;
 use std::process::ExitCode;
-
-use foresail_adapters::io::TraceError;
 
 /// What a command came to. Source of the numbers: kubectl's and diff's habits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +29,7 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// An error that carries its exit code.
+/// An error that carries its exit code; every other error means [`Code::Usage`].
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Coded {
@@ -43,21 +39,11 @@ pub struct Coded {
     pub message: String,
 }
 
-/// The exit code of an error: its own, or what its causes tell.
+/// The exit code of an error.
 #[must_use]
 pub fn code_of(error: &anyhow::Error) -> Code {
-    let own = error.chain().find_map(|e| e.downcast_ref::<Coded>());
-    match own {
-        Some(coded) => coded.code,
-        None if error.chain().any(is_not_found) => Code::NotFound,
-        None => Code::Usage,
-    }
-}
-
-/// `true` where a file that was to be read is not there.
-fn is_not_found(error: &(dyn Error + 'static)) -> bool {
-    let of_system = error.downcast_ref::<io::Error>();
-    let of_trace = error.downcast_ref::<TraceError>();
-    of_system.is_some_and(|e| e.kind() == io::ErrorKind::NotFound)
-        || of_trace.is_some_and(TraceError::is_not_found)
+    error
+        .chain()
+        .find_map(|e| e.downcast_ref::<Coded>())
+        .map_or(Code::Usage, |c| c.code)
 }

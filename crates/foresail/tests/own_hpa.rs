@@ -133,7 +133,9 @@ fn what_cannot_be_judged_is_refused_with_the_mend() {
         assert!(error.contains(want), "{args:?}: {error}");
         assert!(!folder.path().join("foresail-report").exists(), "{args:?}");
     };
-    check(&["--hpa", "nowhere.yaml"], "cannot read nowhere.yaml");
+    let absent = ["compare", "--trace", "web.csv", "--hpa", "nowhere.yaml"];
+    let error = refused(folder.path(), &absent);
+    assert!(error.contains("cannot read nowhere.yaml"), "{error}");
     check(&["--hpa", "web.csv"], "no HorizontalPodAutoscaler");
     check(
         &["--hpa", "hpa.yaml", "--max", "5"],

@@ -224,7 +224,9 @@ fn what_cannot_be_swept_is_refused_before_anything_is_run() {
     );
     check(&SWEEP.replace("[40, 80]", "[]"), "name at least one value");
     check(&SWEEP.replace("seeds: 2", "seeds: 0"), "seed");
-    check(&SWEEP.replace("steady.yaml", "absent.yaml"), "cannot read");
+    let folder = place(&SWEEP.replace("steady.yaml", "absent.yaml"));
+    let error = refused(folder.path(), &["simulate", "--sweep", "sweep.yaml"]);
+    assert!(error.contains("cannot read"), "{error}");
     check(
         &SWEEP.replace("[hpa, static]", "[hpaa]"),
         "did you mean `hpa`?",

@@ -145,12 +145,6 @@ impl TraceError {
         }
     }
 
-    /// `true` where there is no such file.
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Io { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound)
-    }
-
     /// The error of a file of which nothing is left once the bad rows were skipped.
     pub(crate) fn nothing_left(file: &str, skipped: &Skipped) -> Self {
         let file = file.to_owned();

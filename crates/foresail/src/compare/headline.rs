@@ -33,7 +33,7 @@ fn candidates(policies: &[PolicyReport]) -> Vec<Candidate> {
 fn settings(frontier: &[FrontierPoint]) -> Vec<Candidate> {
     let name = |p: &FrontierPoint| {
         format!(
-            "the plain HPA at {} % CPU with a down window of {} s",
+            "the plain HPA at {}\u{a0}% CPU with a down window of {}\u{a0}s",
             p.target_percent, p.down_window_seconds
         )
     };
@@ -142,7 +142,7 @@ fn against_frontier(policies: &[Candidate], frontier: &[FrontierPoint]) -> Vec<S
     }
     if !worse.is_empty() {
         notes.push(format!(
-            "Above it, so that a plain HPA breaks the promise less often for the same money: {}.",
+            "Above the line of plain-HPA settings, which break the promise less often for the same money: {}.",
             worse.join("; ")
         ));
     }
@@ -213,7 +213,7 @@ mod tests {
             notes.join(" ")
         };
         assert!(
-            told(100.0, 8.6).contains("Above it"),
+            told(100.0, 8.6).contains("Above the line"),
             "{}",
             told(100.0, 8.6)
         );
