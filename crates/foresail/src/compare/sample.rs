@@ -11,7 +11,7 @@ use super::options::Options;
 use super::plan::{Defaults, setup_of};
 
 /// Days of a quick run: enough for a season and a deploy.
-const QUICK_DAYS: u32 = 3;
+const QUICK_DAYS: u32 = 2;
 
 /// The sample's pods: a request takes two seconds and half a core of the pod's one.
 pub(super) const DEFAULTS: Defaults = Defaults {
