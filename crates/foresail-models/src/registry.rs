@@ -1,12 +1,16 @@
 //! Every proposer by name, and the one constructor of an engine.
 //!
 //! The simulator, the controller, replay, the command line and the tests all call
-//! [`build_engine`]; help texts, reference pages and contract tests loop over [`PROPOSERS`].
+//! [`build_engine`]; help texts, reference pages and contract tests loop over [`PROPOSERS`] and
+//! [`FORECASTERS`].
+
+use std::collections::BTreeMap;
 
 use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
+use crate::forecast::{Fit, Forecaster, naive};
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     advised, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa, oracle, predictive_hpa,
@@ -55,6 +59,56 @@ pub static PROPOSERS: [Entry; 9] = [
     predictive_hpa::ENTRY,
     schedule::ENTRY,
 ];
+
+/// One forecaster of the registry.
+#[derive(Debug)]
+pub struct ForecasterEntry {
+    /// Its name, in kebab case.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// Which series it is for, in one sentence.
+    pub suits: &'static str,
+    /// Its knobs.
+    pub knobs: &'static [Knob],
+    /// Its constructor, from checked knobs; the text says what is wrong with them together.
+    pub build: fn(&Knobs) -> Result<Box<dyn Fit>, String>,
+    /// Takes back what its [`Forecaster::save`] gave; the text says what is wrong.
+    pub restore: fn(&[u8]) -> Result<Box<dyn Forecaster>, String>,
+}
+
+/// Every forecaster.
+pub static FORECASTERS: [ForecasterEntry; 5] = [
+    naive::LAST,
+    naive::DRIFT,
+    naive::SEASONAL,
+    naive::SEASONAL_SCALED,
+    naive::WINDOW,
+];
+
+/// A forecaster by its name and written knobs, not fitted.
+///
+/// # Errors
+/// An unknown name and every problem of the knobs, each with its path below `path`.
+pub fn forecaster(
+    name: &str,
+    knobs: &BTreeMap<String, serde_json::Value>,
+    path: &str,
+) -> Result<Box<dyn Fit>, Vec<SpecProblem>> {
+    let Some(entry) = FORECASTERS.iter().find(|e| e.name == name) else {
+        let problem =
+            SpecProblem::unknown(path.to_owned(), "forecaster", name, &forecaster_names());
+        return Err(vec![problem]);
+    };
+    let knobs = Knobs::read(entry.knobs, knobs, path)?;
+    (entry.build)(&knobs).map_err(|why| vec![SpecProblem::new(path.to_owned(), why)])
+}
+
+/// The names of every forecaster.
+#[must_use]
+pub fn forecaster_names() -> Vec<&'static str> {
+    FORECASTERS.iter().map(|e| e.name).collect()
+}
 
 /// The names of every proposer.
 #[must_use]
