@@ -60,6 +60,12 @@ pub static PROPOSERS: [Entry; 9] = [
     schedule::ENTRY,
 ];
 
+/// A forecaster that can be fitted, or what is wrong with its knobs together.
+pub type FitBuilt = Result<Box<dyn Fit>, String>;
+
+/// A fitted forecaster read back, or what is wrong with its state.
+pub type Restored = Result<Box<dyn Forecaster>, String>;
+
 /// One forecaster of the registry.
 #[derive(Debug)]
 pub struct ForecasterEntry {
@@ -72,9 +78,9 @@ pub struct ForecasterEntry {
     /// Its knobs.
     pub knobs: &'static [Knob],
     /// Its constructor, from checked knobs; the text says what is wrong with them together.
-    pub build: fn(&Knobs) -> Result<Box<dyn Fit>, String>,
+    pub build: fn(&Knobs) -> FitBuilt,
     /// Takes back what its [`Forecaster::save`] gave; the text says what is wrong.
-    pub restore: fn(&[u8]) -> Result<Box<dyn Forecaster>, String>,
+    pub restore: fn(&[u8]) -> Restored,
 }
 
 /// Every forecaster.

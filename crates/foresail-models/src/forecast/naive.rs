@@ -13,7 +13,7 @@ use super::{
     Fit, FitError, Forecast, ForecastError, Forecaster, check_request, held_values, season,
 };
 use crate::knobs::{Kind, Knob, Knobs};
-use crate::registry::ForecasterEntry;
+use crate::registry::{FitBuilt, ForecasterEntry, Restored};
 use crate::rng::Seed;
 
 /// First differences that the deviation of `last` is taken from: a day of minutes.
@@ -77,7 +77,7 @@ const fn entry(
     name: &'static str,
     [summary, suits]: [&'static str; 2],
     knobs: &'static [Knob],
-    build: fn(&Knobs) -> Result<Box<dyn Fit>, String>,
+    build: fn(&Knobs) -> FitBuilt,
 ) -> ForecasterEntry {
     ForecasterEntry {
         name,
@@ -144,7 +144,7 @@ pub const WINDOW: ForecasterEntry = entry(
     |knobs| build(Rule::Window, knobs),
 );
 
-fn build(rule: Rule, knobs: &Knobs) -> Result<Box<dyn Fit>, String> {
+fn build(rule: Rule, knobs: &Knobs) -> FitBuilt {
     Ok(Box::new(Naive {
         rule,
         season: knobs.number("seasonSteps") as usize,
@@ -152,7 +152,7 @@ fn build(rule: Rule, knobs: &Knobs) -> Result<Box<dyn Fit>, String> {
     }))
 }
 
-fn restore(state: &[u8]) -> Result<Box<dyn Forecaster>, String> {
+fn restore(state: &[u8]) -> Restored {
     let fitted: FittedNaive = serde_json::from_slice(state).map_err(|e| e.to_string())?;
     if fitted.values.is_empty() || fitted.values.iter().any(|v| !v.is_finite()) {
         return Err("it has no finite values".to_owned());
