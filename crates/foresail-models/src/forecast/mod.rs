@@ -6,6 +6,7 @@
 //! `seasonal_naive` and `track` serve the proposer `predictive-hpa` alone.
 
 pub mod linear_trend;
+pub mod lstm;
 pub mod naive;
 pub mod quantile;
 pub mod saved;
