@@ -1,5 +1,7 @@
 //! Activation functions on rows, and how gradients go back through them.
 
+use pulp::Simd;
+
 use crate::kernel::function::{sigmoid, tanh};
 use crate::kernel::{Kernel, LANES, Row, dispatch};
 use crate::real::Real;
@@ -45,7 +47,7 @@ impl<R: Real> Kernel for Apply<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const FUSED: bool, const WIDTH: usize>(self) {
+    fn run<S: Simd, const FUSED: bool>(self, _simd: S) {
         match self.0 {
             Activation::Relu => each(self.1, |x| if x > R::ZERO { x } else { R::ZERO }),
             Activation::Sigmoid => each(self.1, sigmoid::<R, FUSED>),

@@ -1,8 +1,11 @@
 //! A linear layer: weights times input, plus a bias.
 
+use pulp::Simd;
 use rand_core::Rng;
 
-use crate::kernel::product::{Packed, add_outer, multiply, turn, whole_columns, whole_tiles};
+use crate::kernel::product::{
+    Packed, add_outer, columns_max, multiply, turn, whole_columns, whole_tiles,
+};
 use crate::kernel::{Kernel, LANES, Row, dispatch};
 use crate::parameter::{Layer, Parameter};
 use crate::real::Real;
@@ -77,11 +80,11 @@ impl<R: Real> Linear<R> {
     /// Shapes: `upstream` is `output` rows. The tape must be that of the forward pass.
     pub fn backward(&mut self, upstream: &[Row<R>], tape: &mut LinearTape<R>) -> Vec<Row<R>> {
         debug_assert_eq!(upstream.len(), self.output);
-        let (input, width) = (self.input, whole_columns(self.input + 1));
+        let input = self.input;
         let mut rows = upstream.to_vec();
         rows.resize(whole_tiles(self.output), [R::ZERO; LANES]);
-        let mut sums = vec![R::ZERO; rows.len() * width];
-        dispatch(AddOuter(&rows, &tape.input, &mut sums));
+        let mut sums = vec![R::ZERO; rows.len() * columns_max(input + 1)];
+        let width = dispatch(AddOuter(&rows, &tape.input, &mut sums));
         for (r, sums) in sums.chunks_exact(width).take(self.output).enumerate() {
             let gradient = &mut self.weight.gradient[r * input..][..input];
             for (gradient, sum) in gradient.iter_mut().zip(sums) {
@@ -103,22 +106,26 @@ impl<R: Real> Kernel for Multiply<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const FUSED: bool, const WIDTH: usize>(self) {
-        multiply::<R, FUSED, WIDTH>(self.0, self.1, self.2);
+    fn run<S: Simd, const FUSED: bool>(self, simd: S) {
+        multiply(simd, self.0, self.1, self.2);
     }
 }
 
 struct AddOuter<'a, R>(&'a [Row<R>], &'a [Row<R>], &'a mut [R]);
 
 impl<R: Real> Kernel for AddOuter<'_, R> {
-    type Output = ();
+    /// Width of a row of the sums.
+    type Output = usize;
 
     #[inline(always)]
-    fn run<const FUSED: bool, const WIDTH: usize>(self) {
-        let width = whole_columns(self.1.len());
+    fn run<S: Simd, const FUSED: bool>(self, simd: S) -> usize {
+        let Self(rows, input, sums) = self;
+        let width = whole_columns::<R, S>(input.len());
         let mut turned = vec![R::ZERO; width * LANES];
-        turn(self.1, width, &mut turned);
-        add_outer::<R, FUSED, WIDTH>(self.0, &turned, width, self.2);
+        turn(input, width, &mut turned);
+        let sums = &mut sums[..rows.len() * width];
+        add_outer(simd, rows, &turned, width, sums);
+        width
     }
 }
 

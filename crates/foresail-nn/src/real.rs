@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use pulp::Simd;
+
 /// Rounds to an integer and leaves it in the low bits: 1.5 · 2²³. A cast to `i32` saturates and is
 /// not vectorised.
 const MAGIC: f32 = 12_582_912.0;
@@ -30,6 +32,32 @@ pub trait Real:
     /// Two.
     const TWO: Self;
 
+    /// Numbers of one register.
+    type Vector<S: Simd>: Copy;
+
+    /// Numbers of one register, counted.
+    fn lanes<S: Simd>() -> usize;
+
+    /// The same number in each place of a register.
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+
+    /// Numbers as registers; what does not fill one is left out.
+    fn vectors<S: Simd>(numbers: &[Self]) -> &[Self::Vector<S>];
+
+    /// Numbers as registers, to be changed; what does not fill one is left out.
+    fn vectors_mut<S: Simd>(numbers: &mut [Self]) -> &mut [Self::Vector<S>];
+
+    /// a · b + c, place by place.
+    fn multiply_add<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        c: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+
+    /// a + b, place by place.
+    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
     /// The nearest number.
     fn of(value: f64) -> Self;
 
@@ -50,6 +78,38 @@ impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const TWO: Self = 2.0;
+
+    type Vector<S: Simd> = S::f32s;
+
+    #[inline(always)]
+    fn lanes<S: Simd>() -> usize {
+        S::F32_LANES
+    }
+
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, value: Self) -> S::f32s {
+        simd.splat_f32s(value)
+    }
+
+    #[inline(always)]
+    fn vectors<S: Simd>(numbers: &[Self]) -> &[S::f32s] {
+        S::as_simd_f32s(numbers).0
+    }
+
+    #[inline(always)]
+    fn vectors_mut<S: Simd>(numbers: &mut [Self]) -> &mut [S::f32s] {
+        S::as_mut_simd_f32s(numbers).0
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
+        simd.mul_add_e_f32s(a, b, c)
+    }
+
+    #[inline(always)]
+    fn plus<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        simd.add_f32s(a, b)
+    }
 
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -100,6 +160,38 @@ impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const TWO: Self = 2.0;
+
+    type Vector<S: Simd> = S::f64s;
+
+    #[inline(always)]
+    fn lanes<S: Simd>() -> usize {
+        S::F64_LANES
+    }
+
+    #[inline(always)]
+    fn splat<S: Simd>(simd: S, value: Self) -> S::f64s {
+        simd.splat_f64s(value)
+    }
+
+    #[inline(always)]
+    fn vectors<S: Simd>(numbers: &[Self]) -> &[S::f64s] {
+        S::as_simd_f64s(numbers).0
+    }
+
+    #[inline(always)]
+    fn vectors_mut<S: Simd>(numbers: &mut [Self]) -> &mut [S::f64s] {
+        S::as_mut_simd_f64s(numbers).0
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
+        simd.mul_add_e_f64s(a, b, c)
+    }
+
+    #[inline(always)]
+    fn plus<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.add_f64s(a, b)
+    }
 
     #[inline(always)]
     fn of(value: f64) -> Self {

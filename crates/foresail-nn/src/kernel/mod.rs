@@ -21,10 +21,10 @@ pub(crate) trait Kernel {
     /// What it gives back.
     type Output;
 
-    /// Runs it. `FUSED`: the set has a fused multiply-add; `WIDTH`: lanes of two of its registers.
+    /// Runs it. `FUSED`: the set has a fused multiply-add.
     ///
     /// Must be `#[inline(always)]`, and so must be all that it calls, or it is compiled for the least.
-    fn run<const FUSED: bool, const WIDTH: usize>(self) -> Self::Output;
+    fn run<S: Simd, const FUSED: bool>(self, simd: S) -> Self::Output;
 }
 
 struct Dispatched<K>(K);
@@ -33,13 +33,11 @@ impl<K: Kernel> WithSimd for Dispatched<K> {
     type Output = K::Output;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) -> K::Output {
+    fn with_simd<S: Simd>(self, simd: S) -> K::Output {
         if S::IS_SCALAR {
-            self.0.run::<false, 8>()
-        } else if S::F32_LANES == 16 {
-            self.0.run::<true, 32>()
+            self.0.run::<S, false>(simd)
         } else {
-            self.0.run::<true, 16>()
+            self.0.run::<S, true>(simd)
         }
     }
 }

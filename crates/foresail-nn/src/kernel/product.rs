@@ -1,4 +1,9 @@
 //! Matrix products: weights times rows, and the gradient of weights as a sum of outer products.
+//!
+//! With wide registers a tile of six rows and two registers stays in registers, which loops over
+//! arrays do not bring a compiler to. Without them the plain loops are vectorised by the compiler.
+
+use pulp::Simd;
 
 use super::{LANES, Row};
 use crate::real::Real;
@@ -6,17 +11,23 @@ use crate::real::Real;
 /// Rows of a register tile. Six rows of two registers leave room for the operands in 16 registers.
 pub(crate) const TILE: usize = 6;
 
-/// The least columns of a register tile of [`add_outer`].
-const COLUMNS_MIN: usize = 8;
+/// Numbers of the widest register.
+const LANES_MAX: usize = 16;
 
 /// `rows` rounded up to whole tiles.
 pub(crate) const fn whole_tiles(rows: usize) -> usize {
     rows.div_ceil(TILE) * TILE
 }
 
-/// `columns` rounded up to whole columns of a tile.
-pub(crate) const fn whole_columns(columns: usize) -> usize {
-    columns.div_ceil(COLUMNS_MIN) * COLUMNS_MIN
+/// Numbers that `columns` columns may take, whatever the width of a register.
+pub(crate) const fn columns_max(columns: usize) -> usize {
+    columns.next_multiple_of(LANES_MAX)
+}
+
+/// `columns` rounded up to whole registers.
+#[inline(always)]
+pub(crate) fn whole_columns<R: Real, S: Simd>(columns: usize) -> usize {
+    columns.next_multiple_of(R::lanes::<S>().max(4))
 }
 
 /// A matrix in the order in which a product reads it: tile by tile, column by column.
@@ -50,7 +61,8 @@ impl<R: Real> Packed<R> {
 ///
 /// Shapes: `rows` as many as the weights have columns, `out` as many as they have rows.
 #[inline(always)]
-pub(crate) fn multiply<R: Real, const FUSED: bool, const WIDTH: usize>(
+pub(crate) fn multiply<R: Real, S: Simd>(
+    simd: S,
     weights: &Packed<R>,
     rows: &[Row<R>],
     out: &mut [Row<R>],
@@ -58,20 +70,40 @@ pub(crate) fn multiply<R: Real, const FUSED: bool, const WIDTH: usize>(
     debug_assert_eq!(rows.len(), weights.depth);
     let tiles = weights.tiles.chunks_exact(weights.depth);
     for (tile, out) in tiles.zip(out.chunks_mut(TILE)) {
-        for place in 0..LANES / WIDTH {
-            let mut sums = [[R::ZERO; WIDTH]; TILE];
+        if S::IS_SCALAR {
+            multiply_plain(tile, rows, out);
+            continue;
+        }
+        for place in 0..LANES / (2 * R::lanes::<S>()) {
+            let mut sums = [[R::splat(simd, R::ZERO); 2]; TILE];
             for (column, row) in tile.iter().zip(rows) {
-                let lanes = &row.as_chunks::<WIDTH>().0[place];
+                let row = R::vectors::<S>(row);
+                let lanes = [row[2 * place], row[2 * place + 1]];
                 for r in 0..TILE {
-                    for l in 0..WIDTH {
-                        sums[r][l] = column[r].times_plus::<FUSED>(lanes[l], sums[r][l]);
-                    }
+                    let weight = R::splat(simd, column[r]);
+                    sums[r][0] = R::multiply_add(simd, weight, lanes[0], sums[r][0]);
+                    sums[r][1] = R::multiply_add(simd, weight, lanes[1], sums[r][1]);
                 }
             }
             for (row, sums) in out.iter_mut().zip(&sums) {
-                row.as_chunks_mut::<WIDTH>().0[place] = *sums;
+                let row = R::vectors_mut::<S>(row);
+                row[2 * place] = sums[0];
+                row[2 * place + 1] = sums[1];
             }
         }
+    }
+}
+
+#[inline(always)]
+fn multiply_plain<R: Real>(tile: &[[R; TILE]], rows: &[Row<R>], out: &mut [Row<R>]) {
+    for (r, out) in out.iter_mut().enumerate() {
+        let mut sums = [R::ZERO; LANES];
+        for (column, row) in tile.iter().zip(rows) {
+            for l in 0..LANES {
+                sums[l] += column[r] * row[l];
+            }
+        }
+        *out = sums;
     }
 }
 
@@ -91,7 +123,8 @@ pub(crate) fn turn<R: Real>(rows: &[Row<R>], width: usize, out: &mut [R]) {
 /// Shapes: `rows` whole tiles; `turned` as [`turn`] gives it, `width` whole columns; `sums` as many
 /// rows of `width`.
 #[inline(always)]
-pub(crate) fn add_outer<R: Real, const FUSED: bool, const WIDTH: usize>(
+pub(crate) fn add_outer<R: Real, S: Simd>(
+    simd: S,
     rows: &[Row<R>],
     turned: &[R],
     width: usize,
@@ -100,41 +133,55 @@ pub(crate) fn add_outer<R: Real, const FUSED: bool, const WIDTH: usize>(
     debug_assert_eq!(sums.len(), rows.len() * width);
     let tiles = rows.as_chunks::<TILE>().0;
     for (tile, sums) in tiles.iter().zip(sums.chunks_exact_mut(TILE * width)) {
-        let mut first = 0;
-        while first + WIDTH <= width {
-            add_tile::<R, FUSED, WIDTH>(tile, turned, width, first, sums);
-            first += WIDTH;
+        if S::IS_SCALAR {
+            add_plain(tile, turned, width, sums);
+            continue;
         }
-        if WIDTH > 16 && first + 16 <= width {
-            add_tile::<R, FUSED, 16>(tile, turned, width, first, sums);
-            first += 16;
+        let vectors = width / R::lanes::<S>();
+        for place in 0..vectors / 2 {
+            add_tile::<R, S, 2>(simd, tile, turned, width, 2 * place, sums);
         }
-        if WIDTH > 8 && first + 8 <= width {
-            add_tile::<R, FUSED, 8>(tile, turned, width, first, sums);
+        if vectors % 2 == 1 {
+            add_tile::<R, S, 1>(simd, tile, turned, width, vectors - 1, sums);
         }
     }
 }
 
+/// The part of [`add_outer`] for six rows and the `COUNT` registers from `first` on.
 #[inline(always)]
-fn add_tile<R: Real, const FUSED: bool, const WIDTH: usize>(
+fn add_tile<R: Real, S: Simd, const COUNT: usize>(
+    simd: S,
     tile: &[Row<R>; TILE],
     turned: &[R],
     width: usize,
     first: usize,
     sums: &mut [R],
 ) {
-    let mut own = [[R::ZERO; WIDTH]; TILE];
+    let mut own = [[R::splat(simd, R::ZERO); COUNT]; TILE];
     for (lane, numbers) in turned.chunks_exact(width).enumerate().take(LANES) {
-        let numbers = &numbers[first..first + WIDTH];
+        let numbers = &R::vectors::<S>(numbers)[first..first + COUNT];
         for r in 0..TILE {
-            for c in 0..WIDTH {
-                own[r][c] = tile[r][lane].times_plus::<FUSED>(numbers[c], own[r][c]);
+            let factor = R::splat(simd, tile[r][lane]);
+            for c in 0..COUNT {
+                own[r][c] = R::multiply_add(simd, factor, numbers[c], own[r][c]);
             }
         }
     }
     for (row, own) in sums.chunks_exact_mut(width).zip(&own) {
-        for (sum, own) in row[first..first + WIDTH].iter_mut().zip(own) {
-            *sum += *own;
+        let row = &mut R::vectors_mut::<S>(row)[first..first + COUNT];
+        for c in 0..COUNT {
+            row[c] = R::plus(simd, row[c], own[c]);
+        }
+    }
+}
+
+#[inline(always)]
+fn add_plain<R: Real>(tile: &[Row<R>; TILE], turned: &[R], width: usize, sums: &mut [R]) {
+    for (row, sums) in tile.iter().zip(sums.chunks_exact_mut(width)) {
+        for (factor, numbers) in row.iter().zip(turned.chunks_exact(width)) {
+            for (sum, number) in sums.iter_mut().zip(numbers) {
+                *sum += *factor * *number;
+            }
         }
     }
 }
@@ -161,43 +208,50 @@ mod tests {
     );
 
     impl Kernel for Both<'_> {
-        type Output = ();
+        type Output = usize;
 
         #[inline(always)]
-        fn run<const FUSED: bool, const WIDTH: usize>(self) {
+        fn run<S: Simd, const FUSED: bool>(self, simd: S) -> usize {
             let Self(weights, rows, out, sums) = self;
-            multiply::<f64, FUSED, WIDTH>(weights, rows, out);
-            let width = whole_columns(rows.len());
+            multiply(simd, weights, rows, out);
+            let width = whole_columns::<f64, S>(rows.len());
             let mut turned = vec![0.0; width * LANES];
             turn(rows, width, &mut turned);
-            add_outer::<f64, FUSED, WIDTH>(out, &turned, width, sums);
+            add_outer(simd, out, &turned, width, &mut sums[..out.len() * width]);
+            width
+        }
+    }
+
+    fn check(height: usize, depth: usize, run: fn(Both<'_>) -> usize) {
+        let mut weights = Packed::default();
+        weights.fill(height, depth, |r, c| number(r * 31 + c));
+        let x = rows(depth);
+        let mut out = vec![[0.0; LANES]; whole_tiles(height)];
+        let mut sums = vec![1.0; whole_tiles(height) * columns_max(depth)];
+        let width = run(Both(&weights, &x, &mut out, &mut sums));
+        for r in 0..height {
+            let plain = |l: usize| {
+                (0..depth)
+                    .map(|c| number(r * 31 + c) * x[c][l])
+                    .sum::<f64>()
+            };
+            for lane in 0..LANES {
+                assert!((out[r][lane] - plain(lane)).abs() < 1e-12);
+            }
+            for c in 0..depth {
+                let plain = 1.0 + (0..LANES).map(|l| out[r][l] * x[c][l]).sum::<f64>();
+                assert!((sums[r * width + c] - plain).abs() < 1e-12);
+            }
         }
     }
 
     #[test]
     fn products_equal_the_plain_sums_for_every_rest_of_a_tile() {
         for (height, depth) in [(1, 1), (6, 8), (7, 9), (13, 52), (24, 17), (31, 3)] {
-            let mut weights = Packed::default();
-            weights.fill(height, depth, |r, c| number(r * 31 + c));
-            let x = rows(depth);
-            let mut out = vec![[0.0; LANES]; whole_tiles(height)];
-            let width = whole_columns(depth);
-            let mut sums = vec![1.0; whole_tiles(height) * width];
-            dispatch(Both(&weights, &x, &mut out, &mut sums));
-            for r in 0..height {
-                let plain = |l: usize| {
-                    (0..depth)
-                        .map(|c| number(r * 31 + c) * x[c][l])
-                        .sum::<f64>()
-                };
-                for lane in 0..LANES {
-                    assert!((out[r][lane] - plain(lane)).abs() < 1e-12);
-                }
-                for c in 0..depth {
-                    let plain = 1.0 + (0..LANES).map(|l| out[r][l] * x[c][l]).sum::<f64>();
-                    assert!((sums[r * width + c] - plain).abs() < 1e-12);
-                }
-            }
+            check(height, depth, |both| dispatch(both));
+            check(height, depth, |both| {
+                both.run::<pulp::Scalar, false>(pulp::Scalar::new())
+            });
         }
     }
 }

@@ -9,7 +9,7 @@ mod step;
 use rand_core::Rng;
 
 use crate::dropout::Mask;
-use crate::kernel::product::{Packed, whole_columns, whole_tiles};
+use crate::kernel::product::{Packed, columns_max, whole_tiles};
 use crate::kernel::{LANES, Row, dispatch};
 use crate::parameter::{Layer, Parameter};
 use crate::real::Real;
@@ -141,14 +141,13 @@ impl<R: Real> LstmLayer<R> {
         inputs: Option<&mut [Row<R>]>,
     ) {
         let (hidden, depth) = (self.hidden, self.depth());
-        let width = whole_columns(depth);
+        let numbers = whole_tiles(GATES * hidden) * columns_max(depth);
         tape.sums.clear();
-        tape.sums
-            .resize(whole_tiles(GATES * hidden) * width, R::ZERO);
+        tape.sums.resize(numbers, R::ZERO);
         let rows = hidden + if inputs.is_some() { self.input } else { 0 };
         tape.turned_weights
             .fill(rows, GATES * hidden, |r, c| self.weight(c, r));
-        dispatch(Backward {
+        let width = dispatch(Backward {
             hidden,
             depth,
             upstream,

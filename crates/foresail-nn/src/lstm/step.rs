@@ -1,6 +1,8 @@
 //! The loops of a layer over the steps of a sequence, forward and backward.
 
 use super::{GATES, LayerTape, Upstream};
+use pulp::Simd;
+
 use crate::kernel::function::{sigmoid, tanh};
 use crate::kernel::product::{add_outer, multiply, turn, whole_columns, whole_tiles};
 use crate::kernel::{Kernel, LANES, Row};
@@ -17,13 +19,13 @@ impl<R: Real> Kernel for Forward<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const FUSED: bool, const WIDTH: usize>(self) {
+    fn run<S: Simd, const FUSED: bool>(self, simd: S) {
         let (hidden, depth) = (self.hidden, self.depth);
         let tape = self.tape;
         for t in 0..tape.steps {
             let gates = &mut tape.gates[t * GATES * hidden..][..GATES * hidden];
             let (now, next) = tape.inputs[t * depth..].split_at_mut(depth);
-            multiply::<R, FUSED, WIDTH>(&tape.weights, now, gates);
+            multiply(simd, &tape.weights, now, gates);
             let (before, after) = tape.cells[t * hidden..].split_at_mut(hidden);
             let squashed = &mut tape.squashed[t * hidden..][..hidden];
             for u in 0..hidden {
@@ -65,20 +67,22 @@ pub(super) struct Backward<'a, R> {
 }
 
 impl<R: Real> Kernel for Backward<'_, R> {
-    type Output = ();
+    /// Width of a row of the sums.
+    type Output = usize;
 
     #[inline(always)]
-    fn run<const FUSED: bool, const WIDTH: usize>(self) {
+    fn run<S: Simd, const FUSED: bool>(self, simd: S) -> usize {
         let (hidden, depth) = (self.hidden, self.depth);
         let input = depth - hidden - 1;
         let (tape, mut inputs) = (self.tape, self.inputs);
         let zero = [R::ZERO; LANES];
-        let width = whole_columns(depth);
+        let width = whole_columns::<R, S>(depth);
         let mut turned = vec![R::ZERO; width * LANES];
         let mut d_gates = vec![zero; whole_tiles(GATES * hidden)];
         let mut d_cells = vec![zero; hidden];
         // Gradient of [h | x] of a step; what the weights give back.
         let mut back = vec![zero; hidden + if inputs.is_some() { input } else { 0 }];
+        let sums = &mut tape.sums[..d_gates.len() * width];
         for t in (0..tape.steps).rev() {
             let outside = match self.upstream {
                 Upstream::Every(rows) => Some(&rows[t * hidden..][..hidden]),
@@ -94,15 +98,16 @@ impl<R: Real> Kernel for Backward<'_, R> {
             };
             saved.back::<FUSED>(&back[..hidden], &mut d_cells, &mut d_gates);
             turn(&tape.inputs[t * depth..][..depth], width, &mut turned);
-            add_outer::<R, FUSED, WIDTH>(&d_gates, &turned, width, &mut tape.sums);
+            add_outer(simd, &d_gates, &turned, width, sums);
             if t > 0 || inputs.is_some() {
                 let d_gates = &d_gates[..GATES * hidden];
-                multiply::<R, FUSED, WIDTH>(&tape.turned_weights, d_gates, &mut back);
+                multiply(simd, &tape.turned_weights, d_gates, &mut back);
             }
             if let Some(inputs) = &mut inputs {
                 inputs[t * input..][..input].copy_from_slice(&back[hidden..]);
             }
         }
+        width
     }
 }
 

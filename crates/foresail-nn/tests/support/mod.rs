@@ -31,7 +31,13 @@ impl Net {
     }
 
     /// Loss of the first `lanes` lanes; its gradients are added.
-    pub(crate) fn learn(&mut self, x: &[Row<f32>], y: &[Row<f32>], lanes: usize, loss: Loss) -> f64 {
+    pub(crate) fn learn(
+        &mut self,
+        x: &[Row<f32>],
+        y: &[Row<f32>],
+        lanes: usize,
+        loss: Loss,
+    ) -> f64 {
         let (mut tape, mut head) = (LstmTape::default(), LinearTape::default());
         self.lstm.forward(x, &[], &mut tape);
         let out = self.fc.forward(self.lstm.last(&tape), &mut head);
