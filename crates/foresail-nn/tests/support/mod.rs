@@ -1,5 +1,7 @@
 //! A small net for tests: an LSTM whose last output goes through a linear layer.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use foresail_nn::linear::{Linear, LinearTape};
 use foresail_nn::loss::Loss;
 use foresail_nn::lstm::{Lstm, LstmTape, Upstream};

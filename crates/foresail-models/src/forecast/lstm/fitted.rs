@@ -8,12 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use super::net::{Net, Tape};
 use super::{Lstm, Scaling};
-use crate::forecast::quantile::{deviation, normal_quantile};
+use crate::forecast::quantile::{deviation, of_sorted};
 use crate::forecast::{Forecast, ForecastError, Forecaster, check_request};
 use crate::rng::{Seed, child};
 
 /// Key of the state in the metadata of the file.
 const STATE: &str = "foresail";
+
+/// Quantiles of errors that are kept for a step ahead: every hundredth from the least to the most.
+const QUANTILES: usize = 101;
+
+/// Windows kept back over which the passes are averaged.
+const DOUBT_WINDOWS: usize = 64;
+
+/// The least factor by which passes that agree draw a band together: half.
+const FACTOR_MIN: f64 = 0.5;
 
 /// How values become what the net sees.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,12 +75,46 @@ struct State {
     settings: Lstm,
     scale: Scale,
     seed: u64,
-    /// Mean squared error of each step ahead, up to the reach, over the windows kept back.
-    errors: Vec<f64>,
+    /// Errors over the windows kept back, for each mark.
+    errors: Vec<Errors>,
     /// Variance of the history.
     variance: f64,
     /// The last window.
     values: VecDeque<f64>,
+}
+
+/// Errors of one step ahead: seen less told, without dropout.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Errors {
+    /// Their mean square.
+    square: f64,
+    /// Mean variance of the passes with dropout.
+    doubt: f64,
+    /// Their quantiles, [`QUANTILES`] of them.
+    quantiles: Vec<f64>,
+}
+
+impl Errors {
+    fn of(mut errors: Vec<f64>, doubt: f64) -> Self {
+        errors.sort_by(f64::total_cmp);
+        let count = errors.len().max(1) as f64;
+        let level = |i: usize| i as f64 / (QUANTILES - 1) as f64;
+        Self {
+            square: errors.iter().map(|e| e * e).sum::<f64>() / count,
+            doubt,
+            quantiles: (0..QUANTILES)
+                .map(|i| of_sorted(&errors, level(i)))
+                .collect(),
+        }
+    }
+
+    fn is_finite(&self) -> bool {
+        let rise = self.quantiles.is_sorted();
+        let squares = self.square >= 0.0 && self.doubt >= 0.0;
+        let finite = self.square.is_finite() && self.doubt.is_finite();
+        squares && finite && rise && self.quantiles.iter().all(|q| q.is_finite())
+    }
 }
 
 impl FittedLstm {
@@ -82,7 +125,7 @@ impl FittedLstm {
                 settings: settings.clone(),
                 scale,
                 seed: seed.0,
-                errors: vec![0.0; settings.reach],
+                errors: Vec::new(),
                 variance: deviation(values.iter().copied()).powi(2),
                 values: last.iter().copied().collect(),
             },
@@ -90,26 +133,40 @@ impl FittedLstm {
         }
     }
 
-    /// Takes the errors of each step ahead over windows that begin at `places`.
+    /// Takes the errors of each mark over windows that begin at `places`.
     pub(super) fn measure(&mut self, values: &[f64], places: &[usize]) {
-        let State { settings, .. } = &self.own;
-        let mut sums = vec![0.0; settings.reach];
+        let (window, marks) = (self.own.settings.window, self.own.settings.marks());
+        let mut errors = vec![Vec::with_capacity(places.len()); marks.len()];
         let mut tape = Tape::default();
         for some in places.chunks(LANES) {
-            let windows: Vec<&[f64]> = some
-                .iter()
-                .map(|p| &values[*p..p + settings.window])
-                .collect();
+            let windows: Vec<&[f64]> = some.iter().map(|p| &values[*p..p + window]).collect();
             let curves = self.curves(&windows, &mut tape);
             for (place, curve) in some.iter().zip(curves) {
-                let ahead = &values[place + settings.window..];
-                for ((sum, told), seen) in sums.iter_mut().zip(curve).zip(ahead) {
-                    *sum += (told - seen).powi(2);
+                for (errors, mark) in errors.iter_mut().zip(&marks) {
+                    errors.push(values[place + window + mark - 1] - curve[mark - 1]);
                 }
             }
         }
-        let mean = |sum: f64| sum / places.len().max(1) as f64;
-        self.own.errors = sums.into_iter().map(mean).collect();
+        let doubt = self.doubt(values, places, &mut tape);
+        let both = errors.into_iter().zip(&marks);
+        self.own.errors = both.map(|(e, m)| Errors::of(e, doubt[m - 1])).collect();
+    }
+
+    /// Mean variance of the passes over some of the windows that begin at `places`, step by step.
+    fn doubt(&self, values: &[f64], places: &[usize], tape: &mut Tape) -> Vec<f64> {
+        let reach = self.own.settings.reach;
+        let stride = places.len().div_ceil(DOUBT_WINDOWS).max(1);
+        let mut sums = vec![0.0; reach];
+        let some: Vec<usize> = places.iter().copied().step_by(stride).collect();
+        for place in &some {
+            let window = &values[*place..place + self.own.settings.window];
+            let (_, passes) = self.block(window, tape);
+            for (sum, variance) in sums.iter_mut().zip(passes) {
+                *sum += variance;
+            }
+        }
+        let mean = |sum: f64| sum / some.len().max(1) as f64;
+        sums.into_iter().map(mean).collect()
     }
 
     /// What the net tells after each of at most [`LANES`] windows, step by step up to the reach.
@@ -127,23 +184,32 @@ impl FittedLstm {
             .collect()
     }
 
-    /// Outputs of one lane as steps ahead: between two outputs on the line.
+    /// Outputs of one lane as steps ahead.
     fn curve(&self, out: &[Row<f32>], lane: usize, center: f64) -> Vec<f64> {
         let State {
             settings, scale, ..
         } = &self.own;
-        let anchors = settings.anchors();
         let value = |place: usize| scale.outward(out[place][lane], center);
-        let at = |ahead: usize| {
-            let above = anchors.partition_point(|a| *a < ahead);
-            if above == 0 || anchors[above] == ahead {
-                return value(above);
-            }
-            let (low, high) = (anchors[above - 1], anchors[above]);
-            let share = (ahead - low) as f64 / (high - low) as f64;
-            value(above - 1) + share * (value(above) - value(above - 1))
-        };
-        (1..=settings.reach).map(at).collect()
+        between(&settings.anchors(), settings.reach, value)
+    }
+
+    /// Quantiles of the errors at one level and their mean square, step by step up to the reach.
+    fn errors_at(&self, level: f64) -> Vec<f64> {
+        let State {
+            settings, errors, ..
+        } = &self.own;
+        let value = |place: usize| of_sorted(&errors[place].quantiles, level);
+        between(&settings.marks(), settings.reach, value)
+    }
+
+    /// Mean square of the errors and mean variance of the passes, step by step up to the reach.
+    fn averages(&self) -> [Vec<f64>; 2] {
+        let State {
+            settings, errors, ..
+        } = &self.own;
+        let (marks, reach) = (settings.marks(), settings.reach);
+        let square = between(&marks, reach, |place| errors[place].square);
+        [square, between(&marks, reach, |place| errors[place].doubt)]
     }
 
     /// Steps ahead after one window, and the variance of passes with dropout.
@@ -213,10 +279,12 @@ impl FittedLstm {
         let state = file.metadata.get(STATE).ok_or("it has no settings")?;
         let own: State = serde_json::from_str(state).map_err(|e| e.to_string())?;
         own.settings.check()?;
-        let numbers = own.errors.iter().chain(&own.values);
         let scale = [own.scale.mean, own.scale.deviation, own.variance];
-        let finite = numbers.chain(&scale).all(|v| v.is_finite());
-        let fits = own.errors.len() == own.settings.reach
+        let finite = own.values.iter().chain(&scale).all(|v| v.is_finite())
+            && own.errors.iter().all(Errors::is_finite);
+        let of_marks = |e: &Errors| e.quantiles.len() == QUANTILES;
+        let fits = own.errors.len() == own.settings.marks().len()
+            && own.errors.iter().all(of_marks)
             && own.values.len() == own.settings.window
             && own.scale.deviation > 0.0;
         if !(finite && fits) {
@@ -238,28 +306,27 @@ impl Forecaster for FittedLstm {
 
     fn forecast(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, ForecastError> {
         check_request(horizon, levels)?;
-        let normal: Vec<f64> = levels.iter().map(|l| normal_quantile(*l)).collect();
-        let State {
-            settings,
-            errors,
-            variance: most,
-            ..
-        } = &self.own;
+        let reach = self.own.settings.reach;
+        let errors = LevelErrors {
+            at: levels.iter().map(|l| self.errors_at(*l)).collect(),
+            median: self.errors_at(0.5),
+        };
+        let [squares, doubt] = self.averages();
         let mut window: Vec<f64> = self.own.values.iter().copied().collect();
         let mut tape = Tape::default();
         let mut values = Vec::with_capacity(horizon * levels.len());
         // Variance that the blocks before have left behind.
         let mut before = 0.0;
-        for first in (0..horizon).step_by(settings.reach) {
+        for first in (0..horizon).step_by(reach) {
             let (points, passes) = self.block(&window, &mut tape);
             for (step, point) in points.iter().enumerate().take(horizon - first) {
-                let own = passes[step] + errors[step];
-                let spread = smaller(before + own, larger(*most, own)).sqrt();
-                values.extend(normal.iter().map(|z| point + z * spread));
+                let room = larger(self.own.variance - squares[step], 0.0);
+                let more = passes[step] - doubt[step] + smaller(before, room);
+                values.extend(errors.around(*point, step, factor(squares[step], more)));
             }
-            before += passes[settings.reach - 1] + errors[settings.reach - 1];
+            before += squares[reach - 1];
             window.extend(points.iter().map(|p| larger(*p, 0.0)));
-            window.drain(..settings.reach);
+            window.drain(..reach);
         }
         Ok(Forecast::new(levels, values))
     }
@@ -281,4 +348,42 @@ impl Forecaster for FittedLstm {
         let state = serde_json::to_string(&self.own).unwrap_or_default();
         safetensors::write(&self.net, &BTreeMap::from([(STATE.to_owned(), state)]))
     }
+}
+
+/// Errors at the levels of a forecast.
+struct LevelErrors {
+    /// Level by level, each step by step.
+    at: Vec<Vec<f64>>,
+    median: Vec<f64>,
+}
+
+impl LevelErrors {
+    /// Quantiles around a point, the band `factor` times as wide as that of the errors.
+    fn around(&self, point: f64, step: usize, factor: f64) -> impl Iterator<Item = f64> {
+        let median = self.median[step];
+        let at = self.at.iter();
+        at.map(move |at| point + median + factor * (at[step] - median))
+    }
+}
+
+/// How much wider a band is with `more` variance than errors of mean `square` have.
+fn factor(square: f64, more: f64) -> f64 {
+    if square <= 0.0 {
+        return 1.0;
+    }
+    larger(1.0 + more / square, FACTOR_MIN * FACTOR_MIN).sqrt()
+}
+
+/// Values at some steps as values at all of them up to `reach`: on the line between neighbours.
+fn between(marks: &[usize], reach: usize, value: impl Fn(usize) -> f64) -> Vec<f64> {
+    let at = |ahead: usize| {
+        let above = marks.partition_point(|m| *m < ahead);
+        if above == 0 || marks[above] == ahead {
+            return value(above);
+        }
+        let (low, high) = (marks[above - 1], marks[above]);
+        let share = (ahead - low) as f64 / (high - low) as f64;
+        value(above - 1) + share * (value(above) - value(above - 1))
+    };
+    (1..=reach).map(at).collect()
 }

@@ -2,9 +2,10 @@
 //!
 //! The net has one output for each of some steps ahead (1, 2, 3 … 60: ever sparser); the steps between
 //! lie on the line between their neighbours. Beyond the last output the forecast is appended to the
-//! window and the net asked again. The spread is that of passes with dropout left on plus the squared
-//! error of that step ahead in the last fifth of the history, which the weights were not fitted to;
-//! it adds up over repetitions, up to the spread of the series itself.
+//! window and the net asked again. Quantiles are those of the errors of that step ahead in the last
+//! fifth of the history, which the weights were not fitted to. The band is wider where passes with
+//! dropout left on differ more than they do there, and, where the net was asked again, by the errors
+//! before, up to the spread of the series itself.
 //! Source of the passes: Gal & Ghahramani 2016, Dropout as a Bayesian Approximation.
 
 mod fitted;
@@ -205,13 +206,19 @@ impl Lstm {
         }
     }
 
-    /// Steps ahead that have an output of their own; ever sparser, the last is `reach`.
-    fn anchors(&self) -> Vec<usize> {
-        if self.mean {
-            return vec![self.reach];
-        }
+    /// Steps ahead that stand for those between them: ever sparser, the last is `reach`.
+    fn marks(&self) -> Vec<usize> {
         let next = |a: &usize| (*a < self.reach).then(|| (a + (a / 4).max(1)).min(self.reach));
         std::iter::successors(Some(1), next).collect()
+    }
+
+    /// Steps ahead that have an output of their own.
+    fn anchors(&self) -> Vec<usize> {
+        if self.mean {
+            vec![self.reach]
+        } else {
+            self.marks()
+        }
     }
 
     fn parameters(&self) -> usize {

@@ -105,7 +105,8 @@ pub(super) fn fit(settings: &Lstm, values: &[f64], seed: Seed) -> Result<FittedL
             break;
         }
     }
-    let net = best.map_or(net, |(_, net)| net);
+    let mut net = best.map_or(net, |(_, net)| net);
+    net.clear_gradients();
     let finite = |p: &foresail_nn::Parameter| p.value.iter().all(|v| v.is_finite());
     if !net.parameters().iter().all(|(_, p)| finite(p)) {
         return Err(FitError::NotFinite { model: "lstm" });
