@@ -30,6 +30,14 @@ pub struct LinearTape<R = f32> {
     weights: Packed<R>,
 }
 
+impl<R: Real> LinearTape<R> {
+    /// What the layer read in the last pass, and a row of ones behind it.
+    #[must_use]
+    pub fn input(&self) -> &[Row<R>] {
+        &self.input
+    }
+}
+
 impl<R: Real> Linear<R> {
     /// Weights and bias uniform in ±1/√input, as PyTorch begins them.
     pub fn new(input: usize, output: usize, stream: &mut impl Rng) -> Self {

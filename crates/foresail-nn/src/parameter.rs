@@ -55,6 +55,7 @@ pub trait Layer<R: Real = f32> {
 }
 
 /// Names below a prefix, as PyTorch joins them: `lstm` and `weight_ih_l0` to `lstm.weight_ih_l0`.
+#[must_use]
 pub fn named<P>(prefix: &str, parameters: Vec<(String, P)>) -> Vec<(String, P)> {
     let joined = |(name, p)| (format!("{prefix}.{name}"), p);
     parameters.into_iter().map(joined).collect()

@@ -1,4 +1,5 @@
 //! A safetensors file that is damaged, foreign or of another net is refused, and the net is kept.
+#![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
 mod support;
 

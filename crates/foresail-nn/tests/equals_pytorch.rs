@@ -1,6 +1,12 @@
 //! The same weights and inputs as PyTorch give the same outputs, losses, gradients and steps.
 //!
 //! Vectors by `tests/reference/nn.py`.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may fail loudly"
+)]
 
 mod support;
 

@@ -78,7 +78,7 @@ fn check_inputs(x: &[Row<f64>], gradient: &[Row<f64>], mut run: impl FnMut(&[Row
 }
 
 fn close(what: &str, gradient: f64, difference: f64) {
-    let size = gradient.abs().max(difference.abs()).max(1e-3);
+    let size = gradient.abs() + difference.abs() + 1e-3;
     let error = (gradient - difference).abs() / size;
     assert!(error < 1e-5, "{what}: {gradient} against {difference}");
 }

@@ -235,8 +235,8 @@ mod tests {
                     .map(|c| number(r * 31 + c) * x[c][l])
                     .sum::<f64>()
             };
-            for lane in 0..LANES {
-                assert!((out[r][lane] - plain(lane)).abs() < 1e-12);
+            for (lane, out) in out[r].iter().enumerate() {
+                assert!((out - plain(lane)).abs() < 1e-12);
             }
             for c in 0..depth {
                 let plain = 1.0 + (0..LANES).map(|l| out[r][l] * x[c][l]).sum::<f64>();

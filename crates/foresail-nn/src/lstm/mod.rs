@@ -184,6 +184,7 @@ fn add_each<R: Real>(sums: &mut [R], more: &[R]) {
 
 impl<R: Real> LayerTape<R> {
     /// Output of each step, step by step, for a layer of `hidden` rows.
+    #[must_use]
     pub fn outputs(&self, hidden: usize) -> impl ExactSizeIterator<Item = &[Row<R>]> {
         let depth = self.inputs.len() / (self.steps + 1);
         self.inputs
