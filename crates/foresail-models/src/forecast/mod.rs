@@ -7,6 +7,7 @@
 
 pub mod auto;
 pub mod backtest;
+pub mod hybrid;
 pub mod linear_trend;
 pub mod lstm;
 pub mod naive;

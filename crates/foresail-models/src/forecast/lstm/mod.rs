@@ -143,6 +143,8 @@ pub struct Lstm {
     pub scaling: Scaling,
     /// Errors beyond one deviation count straight instead of squared, and gradients are cut.
     pub robust: bool,
+    /// Values may be below zero, as the errors of another forecaster are.
+    pub signed: bool,
 }
 
 impl Lstm {
@@ -177,6 +179,7 @@ impl Lstm {
                 _ => Scaling::Window,
             },
             robust: true,
+            signed: false,
         };
         lstm.check()?;
         Ok(lstm)
@@ -203,6 +206,7 @@ impl Lstm {
             points_max: super::POINTS_MAX,
             scaling: Scaling::None,
             robust: false,
+            signed: false,
         }
     }
 
@@ -274,7 +278,8 @@ impl Lstm {
     }
 
     /// Points without which no window could be kept back whose targets the fit has not seen.
-    fn needed(&self) -> usize {
+    #[must_use]
+    pub fn needed(&self) -> usize {
         let windows = WINDOWS_MIN + 5 * (self.reach + 1);
         self.window + self.reach - 1 + windows
     }
