@@ -180,7 +180,7 @@ impl Anchor {
         let regressed = self.regression.at(&features) * past.size();
         points.push(past.within_reach(regressed));
         let sized = points.iter().zip(&self.records);
-        let sized = sized.map(|(p, record)| [larger(*p, 0.0), record.scale()]);
+        let sized = sized.map(|(p, record)| [past.told(*p), record.scale()]);
         (sized.collect(), features)
     }
 
