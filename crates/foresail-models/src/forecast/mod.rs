@@ -8,6 +8,7 @@
 pub mod auto;
 pub mod backtest;
 pub mod linear_trend;
+pub mod lstm;
 pub mod naive;
 pub mod quantile;
 pub mod saved;
