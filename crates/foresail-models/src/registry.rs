@@ -10,7 +10,7 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::forecast::{Fit, Forecaster, auto, lstm, naive};
+use crate::forecast::{Fit, Forecaster, auto, ets, lstm, naive};
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     advised, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa, oracle, predictive_hpa,
@@ -84,11 +84,12 @@ pub struct ForecasterEntry {
 }
 
 /// Every forecaster.
-pub static FORECASTERS: [ForecasterEntry; 7] = [
+pub static FORECASTERS: &[ForecasterEntry] = &[
     auto::ENTRY,
+    ets::ENTRY,
     lstm::ENTRY,
-    naive::LAST,
     naive::DRIFT,
+    naive::LAST,
     naive::SEASONAL,
     naive::SEASONAL_SCALED,
     naive::WINDOW,

@@ -165,7 +165,7 @@ impl Fit for Naive {
         let values = held_values(history, 1)?;
         let seasonal = matches!(self.rule, Rule::Seasonal | Rule::SeasonalScaled);
         // Without a season it is one step: the last value.
-        let found = || season::given_or_found(self.season, &values, history.step());
+        let found = || season::given_or_found_in(self.season, &values, history.step());
         let season = if seasonal { found() } else { None }.unwrap_or(1);
         let kept = match self.rule {
             Rule::Last => LAST_POINTS,
