@@ -5,6 +5,7 @@
 //! without a refit. Quantiles are sorted and never below zero. The files `linear_trend`,
 //! `seasonal_naive` and `track` serve the proposer `predictive-hpa` alone.
 
+pub mod change;
 pub mod linear_trend;
 pub mod naive;
 pub mod quantile;
