@@ -6,5 +6,6 @@
 pub mod forecast;
 pub mod knobs;
 pub mod propose;
+pub mod refit;
 pub mod registry;
 pub mod rng;

@@ -5,6 +5,7 @@
 //! without a refit. Quantiles are sorted and never below zero. The files `linear_trend`,
 //! `seasonal_naive` and `track` serve the proposer `predictive-hpa` alone.
 
+pub mod calibrate;
 pub mod change;
 pub mod linear_trend;
 pub mod naive;
@@ -13,6 +14,7 @@ pub mod saved;
 pub mod season;
 pub mod seasonal_naive;
 pub mod track;
+pub mod trust;
 
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::units::larger;
