@@ -7,6 +7,8 @@
 
 pub mod auto;
 pub mod backtest;
+pub mod calibrate;
+pub mod change;
 pub mod decompose;
 pub mod ets;
 pub mod linear_trend;
@@ -19,6 +21,7 @@ pub mod score;
 pub mod season;
 pub mod seasonal_naive;
 pub mod track;
+pub mod trust;
 
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::units::larger;
