@@ -7,9 +7,12 @@
 
 pub mod auto;
 pub mod backtest;
+pub mod boosted;
 pub mod calibrate;
 pub mod change;
+pub mod conformal;
 pub mod decompose;
+pub mod ensemble;
 pub mod ets;
 pub mod linear_trend;
 pub mod lstm;
@@ -21,6 +24,7 @@ pub mod score;
 pub mod season;
 pub mod seasonal_naive;
 pub mod track;
+pub mod tracked;
 pub mod trust;
 
 use foresail_core::quantity::series::Series;
