@@ -10,7 +10,7 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::forecast::{Fit, Forecaster, ets, naive};
+use crate::forecast::{Fit, Forecaster, croston, ets, holt_winters, mstl, naive, theta};
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     advised, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa, oracle, predictive_hpa,
@@ -84,13 +84,18 @@ pub struct ForecasterEntry {
 }
 
 /// Every forecaster.
-pub static FORECASTERS: [ForecasterEntry; 6] = [
+pub static FORECASTERS: [ForecasterEntry; 11] = [
     naive::LAST,
     naive::DRIFT,
     naive::SEASONAL,
     naive::SEASONAL_SCALED,
     naive::WINDOW,
     ets::ENTRY,
+    holt_winters::ENTRY,
+    mstl::ENTRY,
+    theta::ENTRY,
+    croston::CROSTON,
+    croston::TSB,
 ];
 
 /// A forecaster by its name and written knobs, not fitted.
