@@ -10,7 +10,7 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::forecast::{Fit, Forecaster, auto, boosted, conformal, ensemble, ets, lstm, naive};
+use crate::forecast::{Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, lstm, mstl, naive, theta};
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa,
@@ -94,14 +94,19 @@ pub static FORECASTERS: &[ForecasterEntry] = &[
     auto::ENTRY,
     boosted::ENTRY,
     conformal::ENTRY,
+    croston::CROSTON,
+    croston::TSB,
     ensemble::ENTRY,
     ets::ENTRY,
+    holt_winters::ENTRY,
     lstm::ENTRY,
+    mstl::ENTRY,
     naive::DRIFT,
     naive::LAST,
     naive::SEASONAL,
     naive::SEASONAL_SCALED,
     naive::WINDOW,
+    theta::ENTRY,
 ];
 
 /// A forecaster by its name and written knobs, not fitted.

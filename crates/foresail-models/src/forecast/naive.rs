@@ -157,6 +157,12 @@ fn restore(state: &[u8]) -> Restored {
     if fitted.values.is_empty() || fitted.values.iter().any(|v| !v.is_finite()) {
         return Err("it has no finite values".to_owned());
     }
+    let numbers = [fitted.first, fitted.squares, fitted.deviation];
+    // Far beyond any history, and far from where an index would overflow.
+    let places = [fitted.season, fitted.steps, fitted.most];
+    if numbers.iter().any(|v| !v.is_finite()) || places.iter().any(|p| *p == 0 || *p > 1 << 30) {
+        return Err("its numbers are out of range".to_owned());
+    }
     Ok(Box::new(fitted))
 }
 

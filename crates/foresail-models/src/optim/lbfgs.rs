@@ -270,6 +270,7 @@ mod tests {
     fn a_first_point_that_is_refused_does_not_move() {
         let mut x = [2.0];
         let end = minimise(&mut x, LIMITS, &mut |_, _| f64::NAN);
-        assert!(end.value.is_nan() && x[0] == 2.0 && end.evaluations == 1);
+        assert!(end.value.is_nan() && end.evaluations == 1);
+        assert!((x[0] - 2.0).abs() < f64::EPSILON);
     }
 }

@@ -14,10 +14,10 @@ use crate::optim::lbfgs::{Limits, minimise};
 /// between 0 and 1 − `alpha` by their shares.
 const SHARE: (f64, f64) = (1e-4, 0.9999);
 
-/// Bounds of the damping.
+/// Bounds of the damping where none are given.
 ///
 /// Source: `forecast::ets` (R).
-const FADE: (f64, f64) = (0.8, 0.98);
+pub const FADE: (f64, f64) = (0.8, 0.98);
 
 /// The first look from each class of beginnings.
 const LOOK: Limits = Limits {
@@ -81,6 +81,7 @@ fn inverse_logistic((low, high): (f64, f64), value: f64) -> f64 {
 struct Layout {
     form: Form,
     steps: usize,
+    fade: (f64, f64),
     scales: Vec<f64>,
 }
 
@@ -97,7 +98,7 @@ impl Layout {
             ));
         }
         if self.form.trend == Trend::Damped {
-            x.push(inverse_logistic(FADE, smoothing.phi));
+            x.push(inverse_logistic(self.fade, smoothing.phi));
         }
         x.push(state.level);
         if self.form.has_trend() {
@@ -127,7 +128,7 @@ impl Layout {
             place += 1;
         }
         if self.form.trend == Trend::Damped {
-            smoothing.phi = logistic(FADE, value(place)).0;
+            smoothing.phi = logistic(self.fade, value(place)).0;
             place += 1;
         }
         state.level = value(place);
@@ -165,7 +166,7 @@ impl Layout {
             place += 1;
         }
         if self.form.trend == Trend::Damped {
-            gradient[place] = by.phi * logistic(FADE, value(place)).1;
+            gradient[place] = by.phi * logistic(self.fade, value(place)).1;
             place += 1;
         }
         gradient[0] = by_alpha * logistic(SHARE, value(0)).1;
@@ -221,6 +222,9 @@ impl Layout {
     }
 }
 
+/// Where a search ended: the likelihood's number, parameters and initial state.
+type Found = (f64, Smoothing, State);
+
 /// A series that forms are fitted to.
 #[derive(Clone, Debug)]
 pub struct Task<'a> {
@@ -228,6 +232,10 @@ pub struct Task<'a> {
     pub values: &'a [f64],
     /// Length of the season; 1 without.
     pub steps: usize,
+    /// Bounds of the damping.
+    pub fade: (f64, f64),
+    /// Searches of one form: from the best first look, the second best and so on.
+    pub searches: usize,
     /// Where searches begin.
     pub starts: &'a Starts,
 }
@@ -242,16 +250,20 @@ impl Task<'_> {
             return None;
         }
         let mut likelihood = Likelihood::new(self.values, form);
-        let mut best: Option<(f64, Smoothing, State)> = None;
+        let mut looks = Vec::new();
         for beginning in self.beginnings(form, &mut likelihood) {
-            let look = self.search(form, LOOK, beginning, &mut likelihood);
-            if best.as_ref().is_none_or(|(least, ..)| look.0 < *least) {
-                best = Some(look);
+            looks.push(self.search(form, LOOK, beginning, &mut likelihood));
+        }
+        looks.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut best: Option<Found> = None;
+        for (_, smoothing, first) in looks.into_iter().take(self.searches) {
+            let end = self.search(form, SEARCH, (smoothing, first), &mut likelihood);
+            let end = self.at_bounds(form, end, &mut likelihood);
+            if best.as_ref().is_none_or(|best| end.0 < best.0) {
+                best = Some(end);
             }
         }
         let (_, smoothing, first) = best?;
-        let found = self.search(form, SEARCH, (smoothing, first), &mut likelihood);
-        let (_, smoothing, first) = self.at_bounds(form, found, &mut likelihood);
         let mut last = first.clone();
         let value = likelihood.value(&smoothing, &mut last);
         if !value.is_finite() {
@@ -310,7 +322,7 @@ impl Task<'_> {
         limits: Limits,
         (smoothing, mut first): (Smoothing, State),
         likelihood: &mut Likelihood<'_>,
-    ) -> (f64, Smoothing, State) {
+    ) -> Found {
         let mut state = first.clone();
         likelihood.value(&smoothing, &mut state);
         let n = self.values.len() as f64;
@@ -318,6 +330,7 @@ impl Task<'_> {
         let mut layout = Layout {
             form,
             steps: self.steps,
+            fade: self.fade,
             scales: Vec::new(),
         };
         layout.scale(&smoothing, &first, (sum / n).sqrt(), n);
@@ -345,11 +358,11 @@ impl Task<'_> {
     fn at_bounds(
         &self,
         form: Form,
-        (mut least, mut smoothing, first): (f64, Smoothing, State),
+        (mut least, mut smoothing, first): Found,
         likelihood: &mut Likelihood<'_>,
-    ) -> (f64, Smoothing, State) {
+    ) -> Found {
         for place in 0..4 {
-            let (low, high) = if place == 3 { FADE } else { SHARE };
+            let (low, high) = if place == 3 { self.fade } else { SHARE };
             for bound in [low, high] {
                 let Smoothing {
                     alpha,

@@ -76,15 +76,15 @@ impl<'a> Likelihood<'a> {
     /// `n·ln Σe²`, and for multiplicative errors `+ 2·Σ ln f`: the number that R's `ets` and
     /// statsforecast minimise.
     pub fn value(&mut self, smoothing: &Smoothing, state: &mut State) -> f64 {
-        let good = match (self.form.has_trend(), self.form.season) {
-            (false, SeasonForm::None) => self.forward::<false, 0>(smoothing, state),
-            (true, SeasonForm::None) => self.forward::<true, 0>(smoothing, state),
-            (false, SeasonForm::Additive) => self.forward::<false, 1>(smoothing, state),
-            (true, SeasonForm::Additive) => self.forward::<true, 1>(smoothing, state),
-            (false, SeasonForm::Multiplicative) => self.forward::<false, 2>(smoothing, state),
-            (true, SeasonForm::Multiplicative) => self.forward::<true, 2>(smoothing, state),
+        let forward = match (self.form.has_trend(), self.form.season) {
+            (false, SeasonForm::None) => Self::forward::<false, 0>,
+            (true, SeasonForm::None) => Self::forward::<true, 0>,
+            (false, SeasonForm::Additive) => Self::forward::<false, 1>,
+            (true, SeasonForm::Additive) => Self::forward::<true, 1>,
+            (false, SeasonForm::Multiplicative) => Self::forward::<false, 2>,
+            (true, SeasonForm::Multiplicative) => Self::forward::<true, 2>,
         };
-        if !good {
+        if !forward(self, smoothing, state) {
             return REFUSED;
         }
         match self.form.error {
@@ -220,62 +220,36 @@ impl<'a> Likelihood<'a> {
     }
 
     /// The gradient at the point of the last [`Self::value`], into `slopes`.
-    pub fn gradient(&mut self, smoothing: &Smoothing, slopes: &mut Slopes) {
-        match (self.form.error, self.form.has_trend(), self.form.season) {
-            (Error::Additive, false, SeasonForm::None) => {
-                self.back::<false, false, 0>(smoothing, slopes)
-            }
-            (Error::Additive, true, SeasonForm::None) => {
-                self.back::<false, true, 0>(smoothing, slopes)
-            }
-            (Error::Additive, false, SeasonForm::Additive) => {
-                self.back::<false, false, 1>(smoothing, slopes)
-            }
-            (Error::Additive, true, SeasonForm::Additive) => {
-                self.back::<false, true, 1>(smoothing, slopes)
-            }
-            (Error::Additive, false, SeasonForm::Multiplicative) => {
-                self.back::<false, false, 2>(smoothing, slopes)
-            }
-            (Error::Additive, true, SeasonForm::Multiplicative) => {
-                self.back::<false, true, 2>(smoothing, slopes)
-            }
-            (Error::Multiplicative, false, SeasonForm::None) => {
-                self.back::<true, false, 0>(smoothing, slopes)
-            }
-            (Error::Multiplicative, true, SeasonForm::None) => {
-                self.back::<true, true, 0>(smoothing, slopes)
-            }
-            (Error::Multiplicative, false, SeasonForm::Additive) => {
-                self.back::<true, false, 1>(smoothing, slopes)
-            }
-            (Error::Multiplicative, true, SeasonForm::Additive) => {
-                self.back::<true, true, 1>(smoothing, slopes)
-            }
-            (Error::Multiplicative, false, SeasonForm::Multiplicative) => {
-                self.back::<true, false, 2>(smoothing, slopes)
-            }
-            (Error::Multiplicative, true, SeasonForm::Multiplicative) => {
-                self.back::<true, true, 2>(smoothing, slopes)
-            }
-        }
+    pub fn gradient(&self, smoothing: &Smoothing, slopes: &mut Slopes) {
+        let relative = self.form.error == Error::Multiplicative;
+        let back = match (relative, self.form.has_trend(), self.form.season) {
+            (false, false, SeasonForm::None) => Self::back::<false, false, 0>,
+            (false, true, SeasonForm::None) => Self::back::<false, true, 0>,
+            (false, false, SeasonForm::Additive) => Self::back::<false, false, 1>,
+            (false, true, SeasonForm::Additive) => Self::back::<false, true, 1>,
+            (false, false, SeasonForm::Multiplicative) => Self::back::<false, false, 2>,
+            (false, true, SeasonForm::Multiplicative) => Self::back::<false, true, 2>,
+            (true, false, SeasonForm::None) => Self::back::<true, false, 0>,
+            (true, true, SeasonForm::None) => Self::back::<true, true, 0>,
+            (true, false, SeasonForm::Additive) => Self::back::<true, false, 1>,
+            (true, true, SeasonForm::Additive) => Self::back::<true, true, 1>,
+            (true, false, SeasonForm::Multiplicative) => Self::back::<true, false, 2>,
+            (true, true, SeasonForm::Multiplicative) => Self::back::<true, true, 2>,
+        };
+        back(self, smoothing, slopes);
     }
 
+    /// The walk back. As forwards, from one step to the one before lie one product and two sums.
     fn back<const RELATIVE: bool, const TREND: bool, const SEASON: u8>(
         &self,
         smoothing: &Smoothing,
         slopes: &mut Slopes,
     ) {
         let Smoothing {
-            alpha,
-            beta,
-            gamma,
-            phi,
+            alpha, beta, phi, ..
         } = *smoothing;
         let n = self.values.len();
-        let (residuals, bases) = (&self.residuals[..n], &self.bases[..n]);
-        let (damped, seasons) = (&self.slopes[..n], &self.seasons[..n]);
-        let (by_bases, by_seasons) = (&self.by_bases[..n], &self.by_seasons[..n]);
+        let (values, damped) = (&self.values[..n], &self.slopes[..n]);
         let weight = 2.0 * self.seen / guarded(self.squares);
         let cycle = slopes.season.as_mut_slice();
         cycle.fill(0.0);
@@ -284,78 +258,93 @@ impl<'a> Likelihood<'a> {
         // Adjoints of level and slope after the step.
         let (mut level, mut trend) = (0.0, 0.0);
         for t in (0..n).rev() {
-            let (error, base) = (residuals[t], bases[t]);
-            let season = if SEASON > 0 { seasons[t] } else { 0.0 };
-            let own = if SEASON > 0 {
+            if SEASON > 0 {
                 at = if at == 0 { cycle.len() - 1 } else { at - 1 };
-                cycle[at]
-            } else {
-                0.0
-            };
-            let gap = self.values[t].is_nan();
-            let direct = if gap {
-                0.0
-            } else if RELATIVE {
-                let one = match SEASON {
-                    0 => 1.0 / base,
-                    1 => 1.0 / (base + season),
-                    _ => by_bases[t] * by_seasons[t],
-                };
-                let relative = error * one;
-                (2.0 - weight * relative * (1.0 + relative)) * one
-            } else {
-                -weight * error
-            };
-            // What the base and the season get, apart from the level's own share.
-            let (mut share, mut rest) = (1.0 - alpha, direct);
-            let mut pull = beta;
-            if SEASON == 2 {
-                let (by_season, by_base) = (by_seasons[t], by_bases[t]);
-                let moved = error * by_season;
-                by.alpha += level * moved;
-                by.beta += trend * moved;
-                by.gamma += own * error * by_base;
-                let back = gamma * own * by_base;
-                rest = (direct - back) * season - back * error * by_base;
-                let upward = if gap {
-                    0.0
-                } else {
-                    alpha * level + beta * trend
-                };
-                cycle[at] = own - upward * by_season * (moved + base)
-                    + if gap { 0.0 } else { (direct - back) * base };
-                if gap {
-                    rest = 0.0;
-                }
-            } else {
-                by.alpha += level * error;
-                by.beta += trend * error;
-                if SEASON == 1 {
-                    by.gamma += own * error;
-                    rest = direct - gamma * own;
-                    cycle[at] = own + rest - (alpha * level + beta * trend);
-                }
             }
-            if gap {
-                (share, pull) = (1.0, 0.0);
+            let (mut keep, mut pull, mut rest) = (1.0, 0.0, 0.0);
+            if !values[t].is_nan() {
+                let direct = self.direct::<RELATIVE, SEASON>(t, weight);
+                let own = if SEASON > 0 { cycle[at] } else { 0.0 };
+                let step = self.step_back::<SEASON>(t, smoothing, (level, trend, own), direct);
+                by.alpha += level * step.error;
+                by.beta += trend * step.error;
+                by.gamma += own * step.season_error;
+                (keep, pull, rest) = (1.0 - alpha, beta, step.rest);
                 if SEASON > 0 {
-                    (rest, cycle[at]) = (0.0, own);
+                    cycle[at] = step.season;
                 }
             }
             if TREND {
-                // Both by one product and two sums from their last values.
-                let by_base = share * level + (rest - pull * trend);
-                let next = phi * (share * level) + (phi * (1.0 - pull) * trend + phi * rest);
+                let by_base = keep * level + (rest - pull * trend);
+                let next = phi * (keep * level) + (phi * (1.0 - pull) * trend + phi * rest);
                 by.phi += damped[t] * (trend + by_base);
                 (level, trend) = (by_base, next);
             } else {
-                level = share * level + rest;
+                level = keep * level + rest;
             }
         }
         // The slope was kept with the damping in it.
         by.phi /= phi;
         (slopes.smoothing, slopes.level, slopes.trend) = (by, level, trend);
     }
+
+    /// The derivative of the likelihood by the forecast of a step, as it enters the residual alone.
+    #[inline(always)]
+    fn direct<const RELATIVE: bool, const SEASON: u8>(&self, t: usize, weight: f64) -> f64 {
+        let error = self.residuals[t];
+        if !RELATIVE {
+            return -weight * error;
+        }
+        let one = match SEASON {
+            0 => 1.0 / self.bases[t],
+            1 => 1.0 / (self.bases[t] + self.seasons[t]),
+            _ => self.by_bases[t] * self.by_seasons[t],
+        };
+        let relative = error * one;
+        (2.0 - weight * relative * (1.0 + relative)) * one
+    }
+
+    /// What a step's base and season get, from the adjoints of level, slope and season after it.
+    #[inline(always)]
+    fn step_back<const SEASON: u8>(
+        &self,
+        t: usize,
+        smoothing: &Smoothing,
+        (level, trend, own): (f64, f64, f64),
+        direct: f64,
+    ) -> StepBack {
+        let error = self.residuals[t];
+        let upward = smoothing.alpha * level + smoothing.beta * trend;
+        if SEASON < 2 {
+            let rest = direct - smoothing.gamma * own;
+            return StepBack {
+                error,
+                season_error: error,
+                rest,
+                season: own + rest - upward,
+            };
+        }
+        let (by_season, by_base) = (self.by_seasons[t], self.by_bases[t]);
+        let (base, season) = (self.bases[t], self.seasons[t]);
+        let back = smoothing.gamma * own * by_base;
+        StepBack {
+            error: error * by_season,
+            season_error: error * by_base,
+            rest: (direct - back) * season - back * error * by_base,
+            season: own + (direct - back) * base - upward * by_season * (error * by_season + base),
+        }
+    }
+}
+
+/// What one step of the walk back gives.
+struct StepBack {
+    /// The residual as level and slope see it, and as the season does.
+    error: f64,
+    season_error: f64,
+    /// What the base gets, apart from the level's and the slope's own shares.
+    rest: f64,
+    /// The adjoint of the season before the step.
+    season: f64,
 }
 
 /// A sum of squares that has a logarithm.

@@ -15,10 +15,10 @@ pub mod start;
 pub mod state;
 
 use foresail_core::quantity::series::Series;
-use foresail_core::quantity::units::smaller;
+use foresail_core::quantity::units::{larger, smaller};
 use serde::{Deserialize, Serialize};
 
-use self::fit::{Estimate, Task, select};
+use self::fit::{Estimate, FADE, Task, select};
 use self::form::{DAMPED, Error, Form, SeasonForm, WORDS, forms};
 use self::interval::{deviations, fades};
 use self::start::Starts;
@@ -39,6 +39,12 @@ const FIT_POINTS: usize = 20_160;
 
 /// Points without which there is no fit: the simplest form has three numbers to find.
 const POINTS_MIN: usize = 5;
+
+/// Forms for which one search is enough each: AICc chooses among many.
+const FEW_FORMS: usize = 3;
+
+/// Searches of each form where there are few.
+const SEARCHES: usize = 4;
 
 /// Share of the mean below which a value is near zero, and the multiplicative forms have no place.
 const NEAR_ZERO: f64 = 0.01;
@@ -78,22 +84,43 @@ fn build(knobs: &Knobs) -> FitBuilt {
     Ok(Box::new(Ets {
         forms: forms(knobs.word("form"), knobs.word("damped")),
         season: knobs.number("seasonSteps") as usize,
+        ..Ets::default()
     }))
 }
 
-fn restore(state: &[u8]) -> Restored {
+/// Takes back what [`FittedEts`] saved.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(super) fn restore(state: &[u8]) -> Restored {
     let fitted: FittedEts = serde_json::from_slice(state).map_err(|e| e.to_string())?;
     fitted.check()?;
     Ok(Box::new(fitted))
 }
 
 /// ETS, not fitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ets {
     /// The forms to choose from.
     pub forms: Vec<Form>,
     /// Length of the season in steps; 0 = found.
     pub season: usize,
+    /// Bounds of the damping.
+    pub fade: (f64, f64),
+    /// `true` where the first form that can be fitted is taken, `false` where AICc decides.
+    pub first_that_fits: bool,
+}
+
+impl Default for Ets {
+    /// Every form, a season that is found, the bounds of `forecast::ets`.
+    fn default() -> Self {
+        Self {
+            forms: forms("auto", "auto"),
+            season: 0,
+            fade: FADE,
+            first_that_fits: false,
+        }
+    }
 }
 
 impl Ets {
@@ -135,35 +162,48 @@ impl Ets {
         let scaled: Vec<f64> = values.iter().map(|v| v / unit).collect();
         let filled: Vec<f64> = filled.iter().map(|v| v / unit).collect();
         let least = filled.iter().fold(f64::INFINITY, |a, b| smaller(a, *b));
-        let has_place = |form: &&Form| {
-            (steps > 1 || !form.has_season()) && (least >= NEAR_ZERO || !form.needs_positive())
-        };
-        let forms: Vec<Form> = self.forms.iter().filter(has_place).copied().collect();
-        if forms.is_empty() {
-            return Err(self.no_place(steps));
-        }
+        let forms = self.with_place(steps, least)?;
         let starts = Starts::new(&filled, steps);
         let task = Task {
             values: &scaled,
             steps,
+            fade: self.fade,
+            searches: if forms.len() > FEW_FORMS { 1 } else { SEARCHES },
             starts: &starts,
         };
-        let best = select(&task, &forms).ok_or(FitError::NotFinite { model: "ets" })?;
+        let best = if self.first_that_fits {
+            forms.iter().find_map(|form| task.fit(*form))
+        } else {
+            select(&task, &forms)
+        };
+        let best = best.ok_or(FitError::NotFinite { model: "ets" })?;
         let seen = values.iter().filter(|v| !v.is_nan()).count() as f64;
         Ok(FittedEts::new(best, unit, seen, reach))
     }
 
-    fn no_place(&self, steps: usize) -> FitError {
+    /// The forms that a series with a season of `steps` and a least value may have; with a choice
+    /// by order, a season that is there but may not be used is an error.
+    ///
+    /// Units: `least` in means of the series.
+    fn with_place(&self, steps: usize, least: f64) -> Result<Vec<Form>, FitError> {
+        let has_season = |form: &&Form| steps > 1 || !form.has_season();
+        let high = |form: &Form| least >= NEAR_ZERO || !form.needs_positive();
+        let seasonal: Vec<Form> = self.forms.iter().filter(has_season).copied().collect();
+        let bound = self.first_that_fits && seasonal.first().is_some_and(|form| !high(form));
+        let forms: Vec<Form> = seasonal.into_iter().filter(high).collect();
+        if !forms.is_empty() && !bound {
+            return Ok(forms);
+        }
         let names: Vec<String> = self.forms.iter().map(Form::to_string).collect();
         let must = if steps > 1 {
-            "values well above zero, or choose forms of A and N alone"
+            "wants values well above zero; choose an additive form"
         } else {
-            "a season that is seen twice or is given, or choose forms that end in N"
+            "wants a season that is seen twice or given, or values well above zero"
         };
-        FitError::Setting {
+        Err(FitError::Setting {
             what: format!("form {}", names.join(" or ")),
             must: must.to_owned(),
-        }
+        })
     }
 }
 
@@ -259,6 +299,13 @@ impl FittedEts {
         self.aicc
     }
 
+    /// Variance of a residual: the sum of squares over what is free; relative for multiplicative
+    /// errors.
+    #[must_use]
+    pub fn variance(&self) -> f64 {
+        self.variance
+    }
+
     /// The forecasts of the next steps and their standard deviations, neither limited.
     ///
     /// Units: those of the series.
@@ -284,6 +331,33 @@ impl FittedEts {
             self.reach.widen(value);
         }
         self.state.advance(self.form, &self.smoothing, value);
+    }
+
+    /// Futures drawn at random, neither limited nor cut at zero.
+    ///
+    /// Units: those of the series.
+    #[must_use]
+    pub fn raw_paths(&self, horizon: usize, count: usize, seed: Seed) -> Paths {
+        let mut stream = child(seed, "ets paths");
+        let deviation = self.variance.sqrt();
+        let mut values = Vec::with_capacity(horizon * count);
+        for _ in 0..count {
+            let mut state = self.state.clone();
+            for _ in 0..horizon {
+                let point = state.point(self.form, self.smoothing.phi, 1);
+                let error = deviation * normal(&mut stream);
+                let value = match self.form.error {
+                    Error::Additive => point + error,
+                    Error::Multiplicative => point * (1.0 + error),
+                };
+                state.advance(self.form, &self.smoothing, Some(value));
+                values.push(value);
+            }
+        }
+        Paths {
+            steps: horizon,
+            values,
+        }
     }
 
     /// Checks what was read.
@@ -328,27 +402,11 @@ impl Forecaster for FittedEts {
     }
 
     fn paths(&self, horizon: usize, count: usize, seed: Seed) -> Option<Paths> {
-        let mut stream = child(seed, "ets paths");
-        let deviation = self.variance.sqrt();
-        let mut values = Vec::with_capacity(horizon * count);
-        for _ in 0..count {
-            let mut state = self.state.clone();
-            for _ in 0..horizon {
-                let point = state.point(self.form, self.smoothing.phi, 1);
-                let error = deviation * normal(&mut stream);
-                let value = match self.form.error {
-                    Error::Additive => point + error,
-                    Error::Multiplicative => point * (1.0 + error),
-                };
-                let value = self.reach.limit(value);
-                state.advance(self.form, &self.smoothing, Some(value));
-                values.push(if value > 0.0 { value } else { 0.0 });
-            }
+        let mut paths = self.raw_paths(horizon, count, seed);
+        for value in &mut paths.values {
+            *value = larger(self.reach.limit(*value), 0.0);
         }
-        Some(Paths {
-            steps: horizon,
-            values,
-        })
+        Some(paths)
     }
 
     fn components(&self, horizon: usize) -> Vec<Component> {
