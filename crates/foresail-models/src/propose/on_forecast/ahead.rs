@@ -255,7 +255,8 @@ impl Memory {
             if let Some(trust) = &mut self.trust {
                 trust.forget();
             }
-            self.kept.iter_mut().for_each(Kept::unsay);
+            let changed = !self.detector.is_ready();
+            self.kept.iter_mut().for_each(|k| k.unsay(changed));
         }
         taken
     }

@@ -302,16 +302,18 @@ impl Kept {
         )
     }
 
-    /// Forgets what was said, as for a model of another level.
-    pub(crate) fn unsay(&mut self) {
+    /// Forgets what was said, as by a model that has relearnt; of another level also what was said
+    /// for the change detector.
+    pub(crate) fn unsay(&mut self, changed: bool) {
         self.said.clear();
-        self.far.clear();
-        self.now = None;
+        if changed {
+            self.far.clear();
+        }
     }
 
     /// Forgets what was said and how it was stretched, as for other levels.
     pub(crate) fn unlearn(&mut self) {
-        self.unsay();
+        self.unsay(true);
         self.calibrator = Calibrator::default();
     }
 
