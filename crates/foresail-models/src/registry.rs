@@ -10,7 +10,7 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::forecast::{Fit, Forecaster, naive};
+use crate::forecast::{Fit, Forecaster, auto, ets, lstm, naive};
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa,
@@ -90,9 +90,12 @@ pub struct ForecasterEntry {
 }
 
 /// Every forecaster.
-pub static FORECASTERS: [ForecasterEntry; 5] = [
-    naive::LAST,
+pub static FORECASTERS: &[ForecasterEntry] = &[
+    auto::ENTRY,
+    ets::ENTRY,
+    lstm::ENTRY,
     naive::DRIFT,
+    naive::LAST,
     naive::SEASONAL,
     naive::SEASONAL_SCALED,
     naive::WINDOW,

@@ -5,12 +5,19 @@
 //! without a refit. Quantiles are sorted and never below zero. The files `linear_trend`,
 //! `seasonal_naive` and `track` serve the proposer `predictive-hpa` alone.
 
+pub mod auto;
+pub mod backtest;
 pub mod calibrate;
 pub mod change;
+pub mod decompose;
+pub mod ets;
 pub mod linear_trend;
+pub mod lstm;
 pub mod naive;
 pub mod quantile;
+pub mod reach;
 pub mod saved;
+pub mod score;
 pub mod season;
 pub mod seasonal_naive;
 pub mod track;
