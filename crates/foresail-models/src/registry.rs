@@ -10,7 +10,10 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::forecast::{Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, lstm, mstl, naive, theta};
+use crate::forecast::{
+    Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, lstm, mstl,
+    naive, theta,
+};
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa,
