@@ -5,6 +5,9 @@
 
 pub mod forecast;
 pub mod knobs;
+pub mod optim;
 pub mod propose;
+pub mod refit;
 pub mod registry;
 pub mod rng;
+pub mod trees;

@@ -10,11 +10,14 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::forecast::{Fit, Forecaster, auto, hybrid, lstm, naive};
+use crate::forecast::{
+    Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, hybrid, lstm,
+    mstl, naive, theta,
+};
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
-    advised, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa, oracle, predictive_hpa,
-    schedule,
+    advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa,
+    oracle, persistence, policy_aware, predictive, predictive_hpa, schedule, simple_ceiling,
 };
 use crate::rng::Seed;
 
@@ -48,16 +51,22 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 9] = [
+pub static PROPOSERS: [Entry; 15] = [
     advised::ENTRY,
+    buffered::ENTRY,
+    confidence_aware::ENTRY,
     fixed::ENTRY,
     hpa::ENTRY,
     keepalive_fixed::ENTRY,
     keepalive_histogram::ENTRY,
     kpa::ENTRY,
     oracle::ENTRY,
+    persistence::ENTRY,
+    policy_aware::ENTRY,
+    predictive::ENTRY,
     predictive_hpa::ENTRY,
     schedule::ENTRY,
+    simple_ceiling::ENTRY,
 ];
 
 /// A forecaster that can be fitted, or what is wrong with its knobs together.
@@ -84,15 +93,24 @@ pub struct ForecasterEntry {
 }
 
 /// Every forecaster.
-pub static FORECASTERS: [ForecasterEntry; 8] = [
+pub static FORECASTERS: &[ForecasterEntry] = &[
     auto::ENTRY,
+    boosted::ENTRY,
+    conformal::ENTRY,
+    croston::CROSTON,
+    croston::TSB,
+    ensemble::ENTRY,
+    ets::ENTRY,
+    holt_winters::ENTRY,
     hybrid::ENTRY,
     lstm::ENTRY,
-    naive::LAST,
+    mstl::ENTRY,
     naive::DRIFT,
+    naive::LAST,
     naive::SEASONAL,
     naive::SEASONAL_SCALED,
     naive::WINDOW,
+    theta::ENTRY,
 ];
 
 /// A forecaster by its name and written knobs, not fitted.

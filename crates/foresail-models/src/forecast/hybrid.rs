@@ -25,11 +25,10 @@ const ORIGINS: usize = 4;
 
 const BASE_KNOB: Knob = Knob {
     name: "base",
-    kind: Kind::Word {
+    kind: Kind::Name {
         default: "seasonal-naive",
-        known: &["drift", "last", "seasonal-naive", "seasonal-naive-scaled"],
     },
-    doc: "forecaster whose errors the net learns, with its own defaults",
+    doc: "the forecaster whose errors the net learns, by its name",
 };
 
 /// The base, then the knobs of the net but the last, its scaling.

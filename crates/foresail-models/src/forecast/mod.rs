@@ -7,16 +7,31 @@
 
 pub mod auto;
 pub mod backtest;
+pub mod boosted;
+pub mod calibrate;
+pub mod change;
+pub mod conformal;
+pub mod croston;
+pub mod decompose;
+pub mod ensemble;
+pub mod ets;
+pub mod holt_winters;
 pub mod hybrid;
 pub mod linear_trend;
 pub mod lstm;
+pub mod mstl;
 pub mod naive;
 pub mod quantile;
+pub mod reach;
 pub mod saved;
 pub mod score;
 pub mod season;
 pub mod seasonal_naive;
+pub mod stl;
+pub mod theta;
 pub mod track;
+pub mod tracked;
+pub mod trust;
 
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::units::larger;

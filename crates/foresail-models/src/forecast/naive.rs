@@ -157,6 +157,12 @@ fn restore(state: &[u8]) -> Restored {
     if fitted.values.is_empty() || fitted.values.iter().any(|v| !v.is_finite()) {
         return Err("it has no finite values".to_owned());
     }
+    let numbers = [fitted.first, fitted.squares, fitted.deviation];
+    // Far beyond any history, and far from where an index would overflow.
+    let places = [fitted.season, fitted.steps, fitted.most];
+    if numbers.iter().any(|v| !v.is_finite()) || places.iter().any(|p| *p == 0 || *p > 1 << 30) {
+        return Err("its numbers are out of range".to_owned());
+    }
     Ok(Box::new(fitted))
 }
 
@@ -165,13 +171,14 @@ impl Fit for Naive {
         let values = held_values(history, 1)?;
         let seasonal = matches!(self.rule, Rule::Seasonal | Rule::SeasonalScaled);
         // Without a season it is one step: the last value.
-        let found = || season::given_or_found(self.season, &values, history.step());
+        let found = || season::given_or_found_in(self.season, &values, history.step());
         let season = if seasonal { found() } else { None }.unwrap_or(1);
         let kept = match self.rule {
-            Rule::Last => LAST_POINTS,
             Rule::Drift => 2,
-            Rule::Seasonal | Rule::SeasonalScaled => (SEASONS + 1) * season + LEVEL_STEPS,
             Rule::Window => self.window,
+            // Without a season it is the last value, with its errors.
+            _ if season == 1 => LAST_POINTS,
+            _ => (SEASONS + 1) * season + LEVEL_STEPS,
         };
         let (first, steps) = (values[0], values.len());
         let recent = values[steps.saturating_sub(kept)..].iter().copied();

@@ -105,7 +105,16 @@ pub fn detect_in(values: &[f64], step: Span) -> Vec<Season> {
 
 /// The length that a setting asks for, or the strongest season that is found; `None` without any.
 #[must_use]
-pub fn given_or_found(given: usize, values: &[f64], step: Span) -> Option<usize> {
+pub fn given_or_found(given: usize, values: &[f64]) -> Option<usize> {
+    match given {
+        0 => detect(values).first().map(|s| s.steps),
+        steps => Some(steps),
+    }
+}
+
+/// As [`given_or_found`], in a series whose steps are of this length ([`detect_in`]).
+#[must_use]
+pub fn given_or_found_in(given: usize, values: &[f64], step: Span) -> Option<usize> {
     match given {
         0 => detect_in(values, step).first().map(|s| s.steps),
         steps => Some(steps),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Output;
 use crate::exit::{Code, Coded};
-use crate::record::{Ledger, Line, Reader, Teller};
+use crate::record::{Ledger, Line, Reader, Teller, keep_fits};
 
 /// Say why a number is what it is, and what a changed setting would have given
 #[derive(Args, Debug)]
@@ -98,6 +98,7 @@ fn find(reader: &mut Reader, at: Option<Timestamp>) -> Result<Option<Found>> {
             let before = matches!(input, Input::Tick { .. }).then(|| engine.snapshot());
             teller.hear(input)?;
             if let Some(tick) = engine.feed(input.clone()) {
+                keep_fits(&mut engine, &tick);
                 let told = teller.tell(&tick, engine.spec());
                 computed = Some(told.clone());
                 found = before.map(|before| Found {
@@ -243,12 +244,16 @@ fn basis(basis: &BasisTold) -> String {
             horizon_seconds,
             capacity,
             coverage_percent,
+            relearnt_ago_seconds,
         } => {
             let coverage = coverage_percent.map_or("not known yet".to_owned(), |c| {
                 format!("{c} % (80 % promised)")
             });
+            let again = relearnt_ago_seconds.map_or_else(String::new, |ago| {
+                format!("; trusted again for {} min", ago / 60)
+            });
             format!(
-                "{forecaster}: p{level_percent} in {horizon_seconds} s is {demand}, {capacity} per replica; coverage {coverage}"
+                "{forecaster}: p{level_percent} in {horizon_seconds} s is {demand}, {capacity} per replica; coverage {coverage}{again}"
             )
         }
         BasisTold::Hpa { metric, ratio } => format!("{metric}: {ratio} of the target value"),
@@ -275,7 +280,7 @@ fn basis(basis: &BasisTold) -> String {
         ),
         BasisTold::Trial { trial, spend } => format!("trial {trial}, costs {spend}"),
         BasisTold::Advice { text } => format!("advice: {text}"),
-        BasisTold::Absent { absent } => format!("no wish: {absent:?}"),
+        BasisTold::Absent { absent } => format!("no wish: {absent}"),
         BasisTold::Fixed { .. } => "a given number".to_owned(),
     }
 }

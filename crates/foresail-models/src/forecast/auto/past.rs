@@ -6,7 +6,7 @@ use foresail_core::quantity::units::larger;
 use serde::{Deserialize, Serialize};
 
 use super::super::quantile::of_sorted;
-use super::{LEVELS, Quantiles};
+use crate::forecast::tracked::{LEVELS, Quantiles};
 
 /// Weights of the newest value in the means, from short memories to long ones.
 const WEIGHTS: [f64; 5] = [0.6, 0.3, 0.1, 0.03, 0.01];
@@ -24,6 +24,13 @@ const PROFILE_WEIGHT: f64 = 0.25;
 /// Weight of the newest value in the level against a profile: about ten steps, and thirty for a
 /// ratio, which is noisier.
 const OFFSET_WEIGHTS: (f64, f64) = (0.1, 0.03);
+
+/// What is left of the largest value at each step.
+const PEAK_KEPT: f64 = 0.9999;
+
+/// Share of the largest value below which a difference is none: a mean that decays towards a value
+/// never comes to it, and a band around it would miss it by nothing.
+const GRAIN: f64 = 1e-6;
 
 /// Ways in which a season is an expert.
 const WAYS: usize = 4;
@@ -54,6 +61,8 @@ pub(super) struct Past {
     slope: f64,
     /// Mean absolute difference of neighbours.
     unit: f64,
+    /// The largest value, forgotten slowly.
+    peak: f64,
     profiles: Vec<Profile>,
     /// The last values of each window, sorted.
     windows: [Vec<f64>; WINDOWS.len()],
@@ -76,6 +85,7 @@ impl Past {
             level: 0.0,
             slope: 0.0,
             unit: 0.0,
+            peak: 0.0,
             profiles: seasons.iter().map(profile).collect(),
             windows: [const { Vec::new() }; WINDOWS.len()],
         }
@@ -157,6 +167,7 @@ impl Past {
             let difference = (value - self.last()).abs();
             self.unit += larger(nth, 0.002) * (difference - self.unit);
         }
+        self.peak = larger(value.abs(), self.peak * PEAK_KEPT);
         for (mean, weight) in self.means.iter_mut().zip(WEIGHTS) {
             *mean += larger(nth, weight) * (value - *mean);
         }
@@ -248,6 +259,13 @@ impl Past {
             }
             _ => self.last(),
         }
+    }
+
+    /// A point as it is told: the last value where it is that but for a grain, and not below zero.
+    pub(super) fn told(&self, point: f64) -> f64 {
+        let last = self.last();
+        let same = (point - last).abs() <= GRAIN * self.peak;
+        larger(if same { last } else { point }, 0.0)
     }
 
     /// Number of features.

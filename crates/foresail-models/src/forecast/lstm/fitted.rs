@@ -44,7 +44,11 @@ impl Scale {
 
     /// A value as the net sees it.
     pub(super) fn inward(&self, value: f64, center: f64) -> f32 {
-        ((value - center) / self.deviation) as f32
+        if self.deviation > 0.0 {
+            ((value - center) / self.deviation) as f32
+        } else {
+            0.0
+        }
     }
 
     fn outward(&self, value: f32, center: f64) -> f64 {
@@ -327,7 +331,7 @@ impl FittedLstm {
         let fits = own.errors.len() == own.settings.marks().len()
             && own.errors.iter().all(of_marks)
             && own.values.len() == own.settings.window
-            && own.scale.deviation > 0.0;
+            && own.scale.deviation >= 0.0;
         if !(finite && fits) {
             return Err("its numbers do not fit its settings".to_owned());
         }
