@@ -11,7 +11,7 @@ use foresail_core::quantity::units::larger;
 use serde::{Deserialize, Serialize};
 
 use super::naive::SEASON_KNOB;
-use super::tracked::{LEVELS, Quantiles, around, at_level};
+use super::tracked::{LEVELS, Quantiles, at_level};
 use super::{
     Fit, FitError, Forecast, ForecastError, Forecaster, check_request, held_values, season,
 };
@@ -27,8 +27,11 @@ const HISTORY_MAX: usize = 14 * 1440;
 /// Points without which nothing is learnt.
 const POINTS_MIN: usize = 60;
 
-/// Horizons that are learnt; between them quantiles are interpolated.
-const AHEAD: [usize; 7] = [1, 3, 10, 30, 60, 180, 720];
+/// Horizons that are learnt; the trees split between them.
+const AHEAD: [usize; 14] = [1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 120, 240, 720, 1440];
+
+/// Horizons that each step is asked for, in turn.
+const ASKED: usize = 4;
 
 /// A horizon is learnt where the history is so many times as long.
 const HISTORY_PER_AHEAD: usize = 5;
@@ -164,14 +167,15 @@ fn learnt_horizons(points: usize) -> Vec<usize> {
 
 /// Steps and horizons of the rows, in the order of time.
 fn asked(first: usize, points: usize, horizons: &[usize]) -> Vec<(usize, usize)> {
-    let all = points.saturating_sub(first) * horizons.len();
-    let sparse = all.div_ceil(ROWS_MAX).max(1);
-    let mut asked = Vec::new();
-    for end in (first..points).step_by(sparse) {
-        asked.extend(horizons.iter().map(|ahead| (end, *ahead)));
-    }
-    asked.retain(|(end, ahead)| end + ahead <= points);
-    asked
+    let each = ASKED.min(horizons.len());
+    let sparse = (points.saturating_sub(first) * each)
+        .div_ceil(ROWS_MAX)
+        .max(1);
+    let ends = (first..points).step_by(sparse);
+    let asked = ends.enumerate().flat_map(|(turn, end)| {
+        (0..each).map(move |i| (end, horizons[(turn * each + i) % horizons.len()]))
+    });
+    asked.filter(|(end, ahead)| end + ahead <= points).collect()
 }
 
 impl Fit for BoostedTrees {
@@ -213,7 +217,6 @@ impl Fit for BoostedTrees {
             past,
             kept,
             bins,
-            horizons,
             trees: trees.into(),
         }))
     }
@@ -250,7 +253,6 @@ struct Boosted {
     past: Past,
     kept: usize,
     bins: Bins,
-    horizons: Vec<usize>,
     /// One ensemble for each tracked level.
     trees: Vec<QuantileTrees>,
 }
@@ -280,21 +282,10 @@ impl Forecaster for Boosted {
 
     fn forecast(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, ForecastError> {
         check_request(horizon, levels)?;
-        // The trees of a horizon that was not learnt know nothing of it: its neighbours are asked.
-        let last = self
-            .horizons
-            .partition_point(|h| *h < horizon)
-            .min(self.horizons.len() - 1);
-        let known: Vec<Quantiles> = self.horizons[..=last]
-            .iter()
-            .map(|h| self.quantiles(*h))
-            .collect();
         let mut values = Vec::with_capacity(horizon * levels.len());
         for ahead in 1..=horizon {
-            let (low, high, share) = around(&self.horizons[..=last], ahead);
-            let mixed: Quantiles =
-                std::array::from_fn(|i| known[low][i] + share * (known[high][i] - known[low][i]));
-            values.extend(levels.iter().map(|l| at_level(&mixed, *l)));
+            let quantiles = self.quantiles(ahead);
+            values.extend(levels.iter().map(|l| at_level(&quantiles, *l)));
         }
         Ok(Forecast::new(levels, values))
     }
@@ -321,14 +312,11 @@ impl Forecaster for Boosted {
 fn restore(state: &[u8]) -> Restored {
     let read: Boosted = postcard::from_bytes(state).map_err(|e| e.to_string())?;
     let features = LAGS + MEANS.len() + 3 * read.past.seasons.len() + 4;
-    let rising = read.horizons.windows(2).all(|w| w[0] < w[1]);
     let past = read.past.values.iter().all(|v| v.is_finite()) && read.past.values.len() >= LAGS;
     let whole = past
         && read.past.seasons.iter().all(|s| *s > 0)
         && read.past.step > 0
         && Span::from_nanos(read.past.step) > Span::ZERO
-        && read.horizons.first() == Some(&1)
-        && rising
         && read.bins.is_sound()
         && read.bins.features() == features
         && read.trees.len() == LEVELS.len()
