@@ -126,7 +126,7 @@ impl FittedLstm {
         let last = &values[values.len() - settings.window..];
         Self {
             own: State {
-                settings: settings.clone(),
+                settings: *settings,
                 scale,
                 seed: seed.0,
                 errors: Vec::new(),

@@ -118,7 +118,7 @@ pub enum Scaling {
 }
 
 /// The forecaster, not fitted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lstm {
     /// Steps that the net reads.
@@ -296,7 +296,7 @@ impl Lstm {
 
     /// The same, its window at most a quarter and its reach a twelfth of a short history.
     fn cut_to(&self, points: usize) -> Self {
-        let mut own = self.clone();
+        let mut own = *self;
         if points < own.windows_needed() {
             own.window = own.window.min(points / 4);
             own.reach = own.reach.min(points / 12);
