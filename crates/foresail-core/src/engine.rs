@@ -18,6 +18,7 @@ use crate::hpa::{self, MetricsProposal, Shortcut};
 use crate::observe::{Health, Samples, TargetState};
 use crate::propose::advice::Advice;
 use crate::propose::plan::{Plan, Setting};
+use crate::propose::refit::RefitRequest;
 use crate::propose::{Absence, Context, Proposal, Proposer, Reactive, RestoreError};
 use crate::quantity::time::{Span, Timestamp};
 use crate::quantity::units::Replicas;
@@ -84,6 +85,19 @@ struct Seat {
     saved: Vec<u8>,
 }
 
+impl Seat {
+    /// Saves the state for the case that the proposer breaks down, where that is due.
+    fn save(&mut self, seq: Seq) {
+        if seq.0.is_multiple_of(self.proposer.ticks_per_save().max(1)) {
+            self.saved = self.proposer.save();
+        }
+    }
+
+    fn saves_always(&self) -> bool {
+        self.proposer.ticks_per_save() <= 1
+    }
+}
+
 /// The state of an engine, as data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -95,6 +109,9 @@ pub struct Snapshot {
     pub history: History,
     /// State of each proposer by name, in hexadecimal.
     pub proposers: Vec<(String, String)>,
+    /// What those that do not save at every tick would go on from if they broke down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<(String, String)>,
 }
 
 /// Version of a snapshot's form.
@@ -157,6 +174,8 @@ pub struct Tick {
     pub judged: Vec<Judged>,
     /// Every target, in the order of the spec.
     pub targets: Vec<TargetTick>,
+    /// Models to be fitted; `foresail_models::refit` runs them.
+    pub refits: Vec<RefitRequest>,
 }
 
 /// Decides; pure, and never fails once its spec is valid.
@@ -187,7 +206,7 @@ impl Engine {
             })
             .collect();
         let history = History::new(&spec);
-        let needs_floor = floor::is_needed(&spec);
+        let needs_floor = spec.needs_floor();
         Self {
             spec,
             seats,
@@ -231,7 +250,7 @@ impl Engine {
 
     /// Takes an artifact into the store, so that [`Input::Installed`] can name it; returns its hash.
     ///
-    /// The oldest hashes in order give way when the store is full.
+    /// It stays until it is installed; the least hashes give way when the store is full.
     pub fn store(&mut self, bytes: Vec<u8>) -> Hash {
         let hash = Hash::of(&bytes);
         self.artifacts.insert(hash.clone(), bytes);
@@ -258,11 +277,12 @@ impl Engine {
     }
 
     fn install(&mut self, artifact: &Hash) {
-        if let Some(bytes) = self.artifacts.get(artifact) {
-            for seat in &mut self.seats {
-                if seat.proposer.install(bytes) {
-                    seat.saved = seat.proposer.save();
-                }
+        let Some(bytes) = self.artifacts.remove(artifact) else {
+            return;
+        };
+        for seat in &mut self.seats {
+            if seat.proposer.install(&bytes) && seat.saves_always() {
+                seat.saved = seat.proposer.save();
             }
         }
     }
@@ -287,7 +307,9 @@ impl Engine {
         };
         for seat in &mut self.seats {
             seat.proposer.settled(&settled);
-            seat.saved = seat.proposer.save();
+            if seat.saves_always() {
+                seat.saved = seat.proposer.save();
+            }
         }
     }
 
@@ -329,12 +351,9 @@ impl Engine {
         self.history.seq.0 += 1;
         self.seed_records(now);
         let (reactive, passes) = self.reactive_all(now);
-        let proposals = propose_all(
-            &mut self.seats,
-            &self.history.view(&self.spec, now),
-            &reactive,
-            now,
-        );
+        let view = self.history.view(&self.spec, now);
+        let proposals = propose_all(&mut self.seats, &view, &reactive, self.history.seq);
+        let refits = refits_of(&mut self.seats);
         let judged = self.judge_all(proposals, now);
         let mut targets = Vec::with_capacity(self.spec.targets().len());
         for (index, pass) in passes.into_iter().enumerate() {
@@ -349,6 +368,7 @@ impl Engine {
             health: self.history.health,
             judged,
             targets,
+            refits,
         }
     }
 
@@ -552,15 +572,17 @@ impl Engine {
     /// The state as data.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let proposers = self
-            .seats
-            .iter()
-            .map(|s| (s.name.clone(), hex(&s.saved)))
-            .collect();
+        let state = |s: &Seat| match s.saves_always() {
+            true => hex(&s.saved),
+            false => hex(&s.proposer.save()),
+        };
+        let rare = self.seats.iter().filter(|s| !s.saves_always());
+        let named = |s: &Seat, state: String| (s.name.clone(), state);
         Snapshot {
             v: SNAPSHOT_VERSION,
             history: self.history.clone(),
-            proposers,
+            proposers: self.seats.iter().map(|s| named(s, state(s))).collect(),
+            fallbacks: rare.map(|s| named(s, hex(&s.saved))).collect(),
         }
     }
 
@@ -571,30 +593,50 @@ impl Engine {
     /// [`RestoreError`] where a proposer's state is not readable; the engine is then unchanged in
     /// its history.
     pub fn restore(&mut self, snapshot: Snapshot) -> Result<(), RestoreError> {
+        let mut rare = 0;
         for (place, seat) in self.seats.iter_mut().enumerate() {
-            let same_place = snapshot
-                .proposers
-                .get(place)
-                .filter(|(name, _)| *name == seat.name);
-            let by_name = || {
-                snapshot
-                    .proposers
-                    .iter()
-                    .find(|(name, _)| *name == seat.name)
-            };
-            if let Some((name, state)) = same_place.or_else(by_name) {
-                let state = unhex(state).ok_or_else(|| RestoreError {
-                    proposer: name.clone(),
-                    why: "not hexadecimal".to_owned(),
-                })?;
+            if let Some(state) = state_of(&snapshot.proposers, place, &seat.name)? {
                 seat.proposer.restore(&state)?;
                 seat.saved = state;
+            }
+            if !seat.saves_always() {
+                let fallback = state_of(&snapshot.fallbacks, rare, &seat.name)?;
+                seat.saved = fallback.unwrap_or_else(|| std::mem::take(&mut seat.saved));
+                rare += 1;
             }
         }
         self.history = snapshot.history;
         self.history.fit_to(&self.spec);
         Ok(())
     }
+}
+
+/// The saved state of a proposer: the one at its place where that has its name, else by its name.
+fn state_of(
+    saved: &[(String, String)],
+    place: usize,
+    name: &str,
+) -> Result<Option<Vec<u8>>, RestoreError> {
+    let same_place = saved.get(place).filter(|(n, _)| n == name);
+    let found = same_place.or_else(|| saved.iter().find(|(n, _)| n == name));
+    let Some((_, state)) = found else {
+        return Ok(None);
+    };
+    unhex(state).map(Some).ok_or_else(|| RestoreError {
+        proposer: name.to_owned(),
+        why: "not hexadecimal".to_owned(),
+    })
+}
+
+/// The refits that are due, each once though several proposers may ask for the same.
+fn refits_of(seats: &mut [Seat]) -> Vec<RefitRequest> {
+    let mut all: Vec<RefitRequest> = Vec::new();
+    for request in seats.iter_mut().flat_map(|s| s.proposer.refits()) {
+        if !all.contains(&request) {
+            all.push(request);
+        }
+    }
+    all
 }
 
 /// What is said of a target that nobody has looked at yet.
@@ -622,8 +664,9 @@ fn propose_all(
     seats: &mut [Seat],
     view: &View<'_>,
     reactive: &[Reactive],
-    now: Timestamp,
+    seq: Seq,
 ) -> Vec<Proposal> {
+    let now = view.now;
     let mut proposals: Vec<Proposal> = Vec::with_capacity(seats.len());
     for seat in seats {
         let context = Context {
@@ -633,13 +676,11 @@ fn propose_all(
         };
         let asked = catch_unwind(AssertUnwindSafe(|| {
             let proposal = seat.proposer.propose(view, &context);
-            (proposal, seat.proposer.save())
+            seat.save(seq);
+            proposal
         }));
         let proposal = match asked {
-            Ok((proposal, saved)) => {
-                seat.saved = saved;
-                proposal
-            }
+            Ok(proposal) => proposal,
             Err(_) => {
                 let restored =
                     catch_unwind(AssertUnwindSafe(|| seat.proposer.restore(&seat.saved)));
@@ -655,11 +696,15 @@ fn propose_all(
     proposals
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+/// The bytes of [`hex`]; `None` where the text is something else.
+#[must_use]
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
     pairs
         .map(|p| u8::from_str_radix(std::str::from_utf8(p).ok()?, 16).ok())

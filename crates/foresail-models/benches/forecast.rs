@@ -134,7 +134,7 @@ fn round(value: f64) -> f64 {
 
 /// Microseconds of one forecast of 60 steps at seven levels, for every forecaster.
 fn forecasts(values: &[f64]) {
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         let fit = forecaster(entry.name, &BTreeMap::new(), "forecaster").expect("no knobs");
         let Ok(fitted) = fit.fit(&series(values), Seed(1)) else {
             println!(

@@ -35,8 +35,15 @@ pub enum Kind {
         /// Those known.
         known: &'static [&'static str],
     },
+    /// A name that the proposer looks up itself.
+    Name {
+        /// Where none is given.
+        default: &'static str,
+    },
     /// A list that the proposer reads itself.
     List,
+    /// Knobs of something else, by their names.
+    Map,
 }
 
 /// Checked knobs of one proposer.
@@ -45,6 +52,7 @@ pub struct Knobs {
     numbers: BTreeMap<&'static str, f64>,
     words: BTreeMap<&'static str, String>,
     lists: BTreeMap<&'static str, Vec<Value>>,
+    maps: BTreeMap<&'static str, BTreeMap<String, Value>>,
 }
 
 impl Knobs {
@@ -98,6 +106,19 @@ impl Knobs {
                 })?;
                 self.words.insert(knob.name, word.to_owned());
             }
+            Kind::Name { default } => {
+                let name = given.map_or(Some(default), Value::as_str);
+                let name = name.ok_or("must be a name")?;
+                self.words.insert(knob.name, name.to_owned());
+            }
+            Kind::Map => {
+                let map = given.map_or_else(
+                    || Some(BTreeMap::new()),
+                    |v| Some(v.as_object()?.clone().into_iter().collect()),
+                );
+                let map = map.ok_or("must be knobs by their names")?;
+                self.maps.insert(knob.name, map);
+            }
             Kind::List => {
                 let list = given.map_or_else(|| Some(Vec::new()), |v| v.as_array().cloned());
                 self.lists.insert(knob.name, list.ok_or("must be a list")?);
@@ -112,10 +133,16 @@ impl Knobs {
         self.numbers.get(name).copied().unwrap_or_default()
     }
 
-    /// A word of the list; empty for a name that is not on it.
+    /// A word or name of the list; empty for a name that is not on it.
     #[must_use]
     pub fn word(&self, name: &str) -> &str {
         self.words.get(name).map_or("", String::as_str)
+    }
+
+    /// Knobs by their names; empty for a name that is not on the list.
+    #[must_use]
+    pub fn map(&self, name: &str) -> BTreeMap<String, Value> {
+        self.maps.get(name).cloned().unwrap_or_default()
     }
 
     /// A list of the list; empty for a name that is not on it.

@@ -7,5 +7,6 @@ pub mod forecast;
 pub mod knobs;
 pub mod optim;
 pub mod propose;
+pub mod refit;
 pub mod registry;
 pub mod rng;

@@ -10,11 +10,13 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::forecast::{Fit, Forecaster, croston, ets, holt_winters, mstl, naive, theta};
+use crate::forecast::{
+    Fit, Forecaster, auto, croston, ets, holt_winters, lstm, mstl, naive, theta,
+};
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
-    advised, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa, oracle, predictive_hpa,
-    schedule,
+    advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa,
+    oracle, persistence, policy_aware, predictive, predictive_hpa, schedule, simple_ceiling,
 };
 use crate::rng::Seed;
 
@@ -48,16 +50,22 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 9] = [
+pub static PROPOSERS: [Entry; 15] = [
     advised::ENTRY,
+    buffered::ENTRY,
+    confidence_aware::ENTRY,
     fixed::ENTRY,
     hpa::ENTRY,
     keepalive_fixed::ENTRY,
     keepalive_histogram::ENTRY,
     kpa::ENTRY,
     oracle::ENTRY,
+    persistence::ENTRY,
+    policy_aware::ENTRY,
+    predictive::ENTRY,
     predictive_hpa::ENTRY,
     schedule::ENTRY,
+    simple_ceiling::ENTRY,
 ];
 
 /// A forecaster that can be fitted, or what is wrong with its knobs together.
@@ -84,17 +92,19 @@ pub struct ForecasterEntry {
 }
 
 /// Every forecaster.
-pub static FORECASTERS: [ForecasterEntry; 11] = [
-    naive::LAST,
+pub static FORECASTERS: &[ForecasterEntry] = &[
+    auto::ENTRY,
+    croston::CROSTON,
+    ets::ENTRY,
+    holt_winters::ENTRY,
+    lstm::ENTRY,
+    mstl::ENTRY,
     naive::DRIFT,
+    naive::LAST,
     naive::SEASONAL,
     naive::SEASONAL_SCALED,
     naive::WINDOW,
-    ets::ENTRY,
-    holt_winters::ENTRY,
-    mstl::ENTRY,
     theta::ENTRY,
-    croston::CROSTON,
     croston::TSB,
 ];
 

@@ -104,7 +104,7 @@ fn check_parts(name: &str, forecaster: &dyn Forecaster) {
 
 #[test]
 fn forecasts_are_finite_sorted_of_their_horizon_and_never_below_zero() {
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         let forecaster = fitted(entry, demand(1, 300));
         checked(entry.name, &*forecaster, 1000.0);
         check_parts(entry.name, &*forecaster);
@@ -115,7 +115,7 @@ fn forecasts_are_finite_sorted_of_their_horizon_and_never_below_zero() {
 #[test]
 fn names_are_kebab_case_and_differ_and_texts_are_there() {
     let mut names: Vec<&str> = FORECASTERS.iter().map(|e| e.name).collect();
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         assert!(entry.name.chars().all(good), "{}", entry.name);
         assert!(
@@ -131,7 +131,7 @@ fn names_are_kebab_case_and_differ_and_texts_are_there() {
 
 #[test]
 fn the_same_seed_gives_the_same_forecaster() {
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         let (one, two) = (fitted(entry, demand(3, 200)), fitted(entry, demand(3, 200)));
         assert_eq!(one.save(), two.save(), "{}", entry.name);
         let forecast = |f: &dyn Forecaster| f.forecast(HORIZON, &LEVELS).unwrap();
@@ -149,7 +149,7 @@ fn again(entry: &ForecasterEntry, forecaster: &dyn Forecaster) -> Box<dyn Foreca
 
 #[test]
 fn what_is_saved_comes_back_bit_for_bit_and_goes_on_alike() {
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         let mut forecaster = fitted(entry, demand(4, 200));
         let next = demand(5, 12);
         for value in &next[..5] {
@@ -173,7 +173,7 @@ fn what_is_saved_comes_back_bit_for_bit_and_goes_on_alike() {
 
 #[test]
 fn a_damaged_file_is_refused_and_nothing_panics() {
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         let forecaster = fitted(entry, demand(4, 120));
         let bytes = saved::write(entry.name, &*forecaster, 60, 0);
         let mut flipped = bytes.clone();
@@ -214,7 +214,7 @@ fn a_damaged_file_is_refused_and_nothing_panics() {
 /// Numbers of the state that stand for something else: refused, or read and still usable.
 #[test]
 fn a_state_with_wild_numbers_is_refused_or_still_answers() {
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         let state = fitted(entry, demand(4, 120)).save();
         let Ok(text) = String::from_utf8(state) else {
             continue;
@@ -276,7 +276,7 @@ fn set_leaf(value: &mut serde_json::Value, place: &mut usize, wild: &serde_json:
 
 #[test]
 fn updates_move_the_forecast_on_without_a_refit() {
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         let values = demand(6, 260);
         let mut forecaster = fitted(entry, values[..240].to_vec());
         for value in &values[240..] {
@@ -318,7 +318,7 @@ fn recursion_and_refit_agree_where_nothing_is_estimated() {
 
 #[test]
 fn wrong_requests_are_refused() {
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         let forecaster = fitted(entry, demand(1, 120));
         let ask = |horizon, levels: &[f64]| forecaster.forecast(horizon, levels);
         for steps in [0, HORIZON_MAX + 1, usize::MAX] {
@@ -374,7 +374,7 @@ fn odd_series_get_sane_answers_or_a_clear_error() {
         ),
         ("one value in zeros", one_in_zeros(), 100.0, true),
     ];
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         for (what, values, most, must) in &cases {
             let case = format!("{} on {what}", entry.name);
             match unfitted(entry).fit(&series(values.clone()), Seed(1)) {
@@ -428,7 +428,7 @@ fn loss(forecast: &Forecast, truth: &[f64]) -> f64 {
 fn none_is_twice_as_bad_as_the_seasonal_naive() {
     // Baselines that know no season, and methods for sparse counts: judged on what they are for.
     let flat = ["last", "drift", "moving-quantile", "croston", "tsb"];
-    for entry in &FORECASTERS {
+    for entry in FORECASTERS {
         let (mut own, mut naive) = (0.0, 0.0);
         let base = FORECASTERS
             .iter()

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use foresail_core::engine::{Engine, Input};
+use foresail_core::engine::{Engine, Input, Tick};
 use foresail_core::explain::{Explanation, Identity};
 use foresail_core::hpa::{HpaSpec, Phase, Pod, PodReading, PodSample, Reading, Ready};
 use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
@@ -19,6 +19,7 @@ use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::{ProposerSpec, Spec};
 use foresail_models::knobs::Kind;
+use foresail_models::refit;
 use foresail_models::registry::{Entry, PROPOSERS, engine_of};
 use foresail_models::rng::Seed;
 use serde_json::json;
@@ -113,8 +114,17 @@ fn tick(i: i64) -> Input {
     }
 }
 
-fn tell(engine: &mut Engine, i: i64) -> String {
+/// One tick, and what it asks to be fitted.
+fn turn(engine: &mut Engine, i: i64) -> Tick {
     let tick = engine.feed(tick(i)).expect("a tick");
+    for installed in refit::answer(engine, &tick) {
+        engine.feed(installed);
+    }
+    tick
+}
+
+fn tell(engine: &mut Engine, i: i64) -> String {
+    let tick = turn(engine, i);
     let told = Explanation::new(&tick, 0, engine.spec(), &Identity::default(), None).expect("one");
     serde_json::to_string(&told).expect("JSON")
 }
@@ -156,9 +166,9 @@ fn more_load_never_brings_a_smaller_wish() {
             let mut engine = engine(entry);
             for i in 0..200 {
                 engine.feed(minute(i, level(i) * factor));
-                engine.feed(tick(i));
+                turn(&mut engine, i);
             }
-            let tick = engine.feed(tick(200)).expect("a tick");
+            let tick = turn(&mut engine, 200);
             tick.judged[0]
                 .proposal
                 .wish(&target())
@@ -181,7 +191,7 @@ fn nonsense_and_silence_are_survived() {
         for i in 0..50 {
             for value in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
                 engine.feed(minute(i, value));
-                let tick = engine.feed(tick(i)).expect("a tick");
+                let tick = turn(&mut engine, i);
                 let decided = tick.targets[0].decided.replicas.expect("replicas").get();
                 assert!((1..=50).contains(&decided), "{}: {decided}", entry.name);
             }

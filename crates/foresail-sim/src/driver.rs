@@ -11,12 +11,18 @@ use foresail_core::hpa::{self, Pod, PodReading, PodSample, Reading, Ready};
 use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
 use foresail_core::propose::advice::Advice;
 use foresail_core::propose::plan::{Setting, TargetId};
-use foresail_core::quantity::time::Timestamp;
+use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
+
+use foresail_models::refit;
 
 use crate::cluster::Size;
 use crate::metrics::measure::Interval;
 use crate::simulation::{Pilot, PodSeen, Seen};
+
+/// How long a fit takes here, from the tick that asks for it to the first that has it: fits run at
+/// once, so that a run does not depend on the machine, and count as two decisions of the HPA's sync.
+pub const FIT: Span = Span::from_seconds(30);
 
 /// Takes in what a run tells of its decisions; each method may be left as it is.
 pub trait Listener {
@@ -113,6 +119,8 @@ pub struct EnginePilot<L> {
     largest: Option<Size>,
     /// Advice to come, in its order.
     advice: VecDeque<Advice>,
+    /// Models that are being fitted, and when they are ready.
+    fits: VecDeque<(Timestamp, Input)>,
     /// What listens.
     pub listener: L,
     told_at: Option<Timestamp>,
@@ -132,6 +140,7 @@ impl<L: Listener> EnginePilot<L> {
             reads_cpu,
             largest: None,
             advice: VecDeque::new(),
+            fits: VecDeque::new(),
             listener,
             told_at: None,
             unsaid: Interval::default(),
@@ -255,9 +264,15 @@ impl<L: Listener> EnginePilot<L> {
         interval: Interval,
     ) -> Option<Setting> {
         let now = samples.at;
+        while let Some((_, installed)) = self.fits.pop_front_if(|(ready, _)| *ready <= now) {
+            self.feed(installed);
+        }
         self.feed(Input::Samples(samples));
         let tick = self.feed(Input::Tick { now })?;
         self.listener.ticked(&tick, &self.engine);
+        let fitted = refit::answer(&mut self.engine, &tick);
+        self.fits
+            .extend(fitted.into_iter().map(|input| (now + FIT, input)));
         let decisions = self.arbiter.admit(&[(self.engine.spec(), &tick)]);
         let decision = decisions.into_iter().next()?;
         let writes = decision.to_write && decision.changes();
@@ -273,7 +288,7 @@ impl<L: Listener> EnginePilot<L> {
             });
         }
         self.unsaid.add(&interval);
-        let minute = foresail_core::quantity::time::Span::from_seconds(60);
+        let minute = Span::from_seconds(60);
         let due = self.told_at.is_none_or(|at| now - at >= minute);
         let noteworthy = writes || due;
         let story = Story {

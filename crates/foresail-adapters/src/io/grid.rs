@@ -17,8 +17,8 @@ const DAY: Span = Span::from_seconds(86_400);
 
 /// What becomes of times that stand twice, or off the even grid of their series.
 ///
-/// Anything but `Error` moves a point to the nearest step; where a step then holds several points,
-/// the rule says which value it gets. A missing value never takes the place of one that is there.
+/// `Error` refuses them, `Rows` does not look at times at all. The others move a point to the
+/// nearest step; where a step then holds several points, the rule says which value it gets. A missing value never takes the place of one that is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Uneven {
     /// They are bad rows.
@@ -32,15 +32,18 @@ pub enum Uneven {
     Mean,
     /// The sum of a step's values.
     Sum,
+    /// Each row is the step after the row before, whatever its time says.
+    Rows,
 }
 
 /// Every rule by its name.
-pub const UNEVEN: [(&str, Uneven); 5] = [
+pub const UNEVEN: [(&str, Uneven); 6] = [
     ("error", Uneven::Error),
     ("first", Uneven::First),
     ("last", Uneven::Last),
     ("mean", Uneven::Mean),
     ("sum", Uneven::Sum),
+    ("rows", Uneven::Rows),
 ];
 
 impl FromStr for Uneven {
@@ -89,8 +92,12 @@ impl Placed {
         }
         if self.moved > 0 {
             let count = self.moved;
+            let what = match rule {
+                Uneven::Rows => "taken as the step after the row before",
+                _ => "moved to the nearest step",
+            };
             notes.push(format!(
-                "{count} points stood off the even grid of their series and were moved to the nearest step (--uneven {rule})"
+                "{count} points stood off the even grid of their series and were {what} (--uneven {rule})"
             ));
         }
         if self.monthly > 0 {
@@ -130,8 +137,11 @@ impl Grid<'_> {
         mut points: Vec<Point>,
         placed: &mut Placed,
     ) -> Result<Series, TraceError> {
-        points.sort_by_key(|p| (p.at, p.line));
         placed.rule = self.rule;
+        if self.rule == Uneven::Rows {
+            return self.place_rows(&points, placed);
+        }
+        points.sort_by_key(|p| (p.at, p.line));
         if self.rule == Uneven::Error {
             self.drop_doubled(&mut points)?;
         }
@@ -156,6 +166,16 @@ impl Grid<'_> {
             usize::try_from(offset / step.nanos()).ok()
         };
         self.fill(&points, points.iter().map(nearest), step, placed)
+    }
+
+    /// One step for each row, from the first row's time on.
+    fn place_rows(&self, points: &[Point], placed: &mut Placed) -> Result<Series, TraceError> {
+        let step = common_step(points);
+        let start = points.first().map_or(Timestamp::EPOCH, |p| p.at);
+        let due = |i: usize| start + Span::from_nanos(step.nanos().saturating_mul(i as i64));
+        let off = points.iter().enumerate().filter(|(i, p)| p.at != due(*i));
+        placed.moved += off.count() as u64;
+        self.fill(points, (0..points.len()).map(Some), step, placed)
     }
 
     /// Times that stand twice are bad rows.
@@ -230,7 +250,7 @@ impl Grid<'_> {
 fn merged(rule: Uneven, old: f64, value: f64, count: f64) -> f64 {
     match rule {
         _ if old.is_nan() => value,
-        Uneven::First | Uneven::Error => old,
+        Uneven::First | Uneven::Error | Uneven::Rows => old,
         Uneven::Last => value,
         Uneven::Mean => old + (value - old) / count,
         Uneven::Sum => old + value,

@@ -6,19 +6,7 @@ use crate::propose::Reactive;
 use crate::propose::plan::Resources;
 use crate::quantity::time::Timestamp;
 use crate::quantity::units::Replicas;
-use crate::spec::{Floor, ValidSpec, ValidTarget};
-
-/// `true` where the spec asks for the reactive floor at all.
-pub(crate) fn is_needed(spec: &ValidSpec) -> bool {
-    let written = spec.written();
-    let off = matches!(
-        written.combine.floor,
-        Floor::Relaxed {
-            min_share_percent: 0
-        }
-    );
-    !off || written.proposers.iter().any(|p| p.name == "hpa")
-}
+use crate::spec::{ValidSpec, ValidTarget};
 
 /// Where the HPA goes without looking at metrics.
 ///

@@ -75,7 +75,8 @@ pub(crate) fn combine(
     let reactive = reactive_at(&setting);
     let under = reactive.replicas.map(|r| share(spec.floor, r));
     let wished = setting.replicas;
-    let fallback = if chosen.is_none() { under } else { None };
+    // A share of the floor is for a wish that is trusted to go below; without one the floor is whole.
+    let fallback = reactive.replicas.filter(|_| chosen.is_none());
     let below = under.filter(|floor| wished.is_some_and(|w| w < *floor));
     match below
         .or(fallback)

@@ -84,6 +84,9 @@ pub struct Explanation {
     pub decided: Told,
     /// What came of it; `null` where nothing was to be written or it is not known yet.
     pub outcome: Option<Outcome>,
+    /// Age of the model behind the first forecast, in whole seconds.
+    #[serde(default)]
+    pub fitted_ago_seconds: Option<i64>,
 }
 
 /// One proposal as it is told.
@@ -124,6 +127,9 @@ pub enum BasisTold {
         capacity: Quantity,
         /// Coverage of the 80 % band, in percent.
         coverage_percent: Option<u8>,
+        /// How long it has been trusted again, where it was tripped not long ago.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        relearnt_ago_seconds: Option<i64>,
     },
     /// The Kubernetes formula.
     Hpa {
@@ -188,7 +194,7 @@ pub enum BasisTold {
 }
 
 impl BasisTold {
-    fn of(basis: &Basis, target: &ValidTarget) -> Self {
+    fn of(basis: &Basis, target: &ValidTarget, now: Timestamp) -> Self {
         let count = |value: f64| Quantity::from_f64(value, Unit::Count);
         match basis {
             Basis::Fixed => Self::Fixed { fixed: true },
@@ -205,15 +211,12 @@ impl BasisTold {
             },
             Basis::Forecast(outlook) => Self::Forecast {
                 forecaster: outlook.forecaster.to_owned(),
-                demand: demand_quantity(match outlook.level_percent {
-                    90.. => outlook.q90,
-                    50..90 => outlook.q50,
-                    _ => outlook.q10,
-                }),
+                demand: demand_quantity(outlook.demand),
                 level_percent: outlook.level_percent,
                 horizon_seconds: outlook.horizon.whole_seconds(),
                 capacity: demand_quantity(outlook.capacity),
                 coverage_percent: outlook.coverage_percent,
+                relearnt_ago_seconds: outlook.relearnt_at.map(|at| (now - at).whole_seconds()),
             },
             Basis::Concurrency {
                 stable,
@@ -265,13 +268,15 @@ impl BasisTold {
                 demand,
                 level_percent,
                 capacity,
+                relearnt_ago_seconds,
                 ..
             } => {
                 let per = capacity.to_string();
-                format!(
-                    "p{level_percent} = {demand} ÷ {}",
-                    per.trim_end_matches(" req/s")
-                )
+                let per = per.trim_end_matches(" req/s");
+                let again = relearnt_ago_seconds.map_or_else(String::new, |ago| {
+                    format!(", trusted again for {} min", ago / 60)
+                });
+                format!("p{level_percent} = {demand} ÷ {per}{again}")
             }
             Self::Hpa { metric, ratio } => format!("{metric} at {} of target", percent(*ratio)),
             Self::Concurrency {
@@ -300,7 +305,7 @@ impl BasisTold {
             Self::IdleTimes { .. } => "idle times".to_owned(),
             Self::Trial { trial, .. } => format!("trial {trial}"),
             Self::Advice { .. } => "advice".to_owned(),
-            Self::Absent { absent } => format!("no wish ({absent:?})"),
+            Self::Absent { absent } => format!("no wish ({absent})"),
             Self::Fixed { .. } => "fixed".to_owned(),
         }
     }
@@ -354,7 +359,8 @@ impl Explanation {
         let mut limits = decided.limits.clone();
         limits.extend(decision.into_iter().flat_map(|d| d.limits.iter().cloned()));
         let names = spec.written().proposers.iter().map(|p| p.name.as_str());
-        let told_of = |(name, judged): (&str, &Judged)| proposal_told(name, judged, target);
+        let told_of =
+            |(name, judged): (&str, &Judged)| proposal_told(name, judged, target, tick.at);
         Some(Self {
             v: 1,
             id: format!("{uid}/{generation}/{epoch}/{}", tick.seq.0),
@@ -376,6 +382,7 @@ impl Explanation {
             limits,
             decided: told(decision.map_or(&decided.decided, |d| &d.setting)),
             outcome: None,
+            fitted_ago_seconds: fitted_ago(tick),
         })
     }
 
@@ -445,7 +452,21 @@ impl Explanation {
     }
 }
 
-fn proposal_told(name: &str, judged: &Judged, target: &ValidTarget) -> ProposalTold {
+/// Age of the model behind the first forecast that has one, in whole seconds.
+fn fitted_ago(tick: &Tick) -> Option<i64> {
+    let fitted_at = tick.judged.iter().find_map(|j| match &j.proposal.basis {
+        Basis::Forecast(outlook) => outlook.fitted_at,
+        _ => None,
+    });
+    fitted_at.map(|at| (tick.at - at).whole_seconds())
+}
+
+fn proposal_told(
+    name: &str,
+    judged: &Judged,
+    target: &ValidTarget,
+    now: Timestamp,
+) -> ProposalTold {
     let of_target = |l: &&Limit| l.target == target.id;
     ProposalTold {
         by: name.to_owned(),
@@ -458,7 +479,7 @@ fn proposal_told(name: &str, judged: &Judged, target: &ValidTarget) -> ProposalT
         interval: judged.proposal.interval,
         confidence_percent: judged.proposal.confidence.as_percent(),
         gate: judged.gate,
-        basis: BasisTold::of(&judged.proposal.basis, target),
+        basis: BasisTold::of(&judged.proposal.basis, target, now),
     }
 }
 
@@ -538,9 +559,17 @@ impl Explanation {
             .iter()
             .filter(|p| Some(p.by.as_str()) != chosen);
         let others: Vec<_> = others
-            .map(|p| match p.gate {
-                Some(gate) => format!("{} {} dropped: {gate:?}", p.by, wish(p)),
-                None => format!("{} {}", p.by, wish(p)),
+            .map(|p| match (p.gate, &p.basis) {
+                (Some(gate), _) => format!("{} {} dropped: {gate:?}", p.by, wish(p)),
+                (
+                    None,
+                    BasisTold::Absent {
+                        absent: Absence::Tripped(trip),
+                    },
+                ) => {
+                    format!("{} none: {trip}", p.by)
+                }
+                _ => format!("{} {}", p.by, wish(p)),
             })
             .collect();
         if others.is_empty() {

@@ -2,6 +2,9 @@
 
 pub mod advice;
 pub mod plan;
+pub mod refit;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +13,7 @@ use crate::history::View;
 use crate::quantity::time::{Span, Timestamp};
 use crate::quantity::units::{Quantity, Replicas};
 use plan::{Plan, Setting, TargetId};
+use refit::RefitRequest;
 
 /// Calibrated trust in one proposal, in whole percent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,7 +43,8 @@ impl Confidence {
 
 /// A forecast as the gate judges it.
 ///
-/// Units: `q10`, `q50`, `q90`, `q50_now`, `observed` and `capacity` in the same unit of demand.
+/// Units: `q10`, `q50`, `q90`, `demand`, `q50_now`, `observed` and `capacity` in the same unit of
+/// demand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outlook {
     /// Which forecaster made it.
@@ -62,8 +67,14 @@ pub struct Outlook {
     pub coverage_percent: Option<u8>,
     /// The quantile that sized the wish, in percent.
     pub level_percent: u8,
+    /// That quantile of demand, with what the proposer puts on top.
+    pub demand: f64,
     /// Demand that one replica serves.
     pub capacity: f64,
+    /// When its model was fitted, where it has one.
+    pub fitted_at: Option<Timestamp>,
+    /// Since when it is trusted again, where it was tripped not long ago.
+    pub relearnt_at: Option<Timestamp>,
 }
 
 /// Where a proposal's number comes from, as data; texts are made when it is shown.
@@ -163,6 +174,74 @@ pub enum Absence {
     Disabled,
     /// The proposer broke down; its state is the last one saved.
     Failed,
+    /// The demand that one replica serves is neither given nor learnt yet.
+    NoCapacity,
+    /// The forecaster is not trusted at present.
+    Tripped(Trip),
+}
+
+/// What took a forecaster's trust away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum TripCause {
+    /// It has no record yet.
+    New,
+    /// Demand has left what was forecast, for this many percent of it.
+    Change(u32),
+    /// So few percent of what came lay in its 80 % band.
+    Coverage(u8),
+    /// Its errors are this many percent of those of the last value.
+    Skill(u32),
+}
+
+/// A forecaster that is not trusted: why, since when, and how far it has relearnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Trip {
+    /// Why.
+    pub cause: TripCause,
+    /// How long ago.
+    #[serde(rename = "agoSeconds")]
+    pub ago: Span,
+    /// Forecasts that were scored since.
+    pub scored: u32,
+    /// Forecasts that must be scored and found good.
+    pub needed: u32,
+}
+
+impl fmt::Display for Trip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.ago.whole_seconds() / 60;
+        match self.cause {
+            TripCause::New => f.write_str("learning")?,
+            TripCause::Change(percent) => {
+                write!(
+                    f,
+                    "demand at {percent} % of forecast {minutes} min ago, relearning"
+                )?;
+            }
+            TripCause::Coverage(percent) => {
+                write!(f, "band held {percent} % {minutes} min ago, relearning")?;
+            }
+            TripCause::Skill(percent) => {
+                write!(
+                    f,
+                    "errors {percent} % of last value's {minutes} min ago, relearning"
+                )?;
+            }
+        }
+        write!(f, " {} of {}", self.scored, self.needed)
+    }
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tripped(trip) => trip.fmt(f),
+            other => write!(f, "{other:?}"),
+        }
+    }
 }
 
 /// One proposer's wish, not yet limited.
@@ -273,6 +352,17 @@ pub trait Proposer: Send + std::fmt::Debug {
     /// Takes in an artifact that was installed; returns `true` where it was meant for this one.
     fn install(&mut self, _artifact: &[u8]) -> bool {
         false
+    }
+
+    /// The refits that the last wish found due; each is told once.
+    fn refits(&mut self) -> Vec<RefitRequest> {
+        Vec::new()
+    }
+
+    /// Ticks between two saves for the case that it breaks down, for one whose state is large; it
+    /// must catch up from the view by itself.
+    fn ticks_per_save(&self) -> u64 {
+        1
     }
 
     /// The state as bytes; empty where there is none.

@@ -137,6 +137,15 @@ impl ValidSpec {
         }
     }
 
+    /// `true` where the reactive floor is asked for at all.
+    #[must_use]
+    pub fn needs_floor(&self) -> bool {
+        let off = Floor::Relaxed {
+            min_share_percent: 0,
+        };
+        self.spec.combine.floor != off || self.spec.proposers.iter().any(|p| p.name == "hpa")
+    }
+
     /// The spec as it was written.
     #[must_use]
     pub fn written(&self) -> &Spec {

@@ -89,7 +89,10 @@ impl Proposer for Forecasts {
             horizon: Span::from_seconds(120),
             coverage_percent: Some(80),
             level_percent: 90,
+            demand: self.q90,
             capacity: self.capacity,
+            fitted_at: None,
+            relearnt_at: None,
         };
         let basis = Basis::Forecast(Box::new(outlook));
         Proposal {

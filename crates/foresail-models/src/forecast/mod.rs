@@ -5,21 +5,28 @@
 //! without a refit. Quantiles are sorted and never below zero. The files `linear_trend`,
 //! `seasonal_naive` and `track` serve the proposer `predictive-hpa` alone.
 
+pub mod auto;
+pub mod backtest;
+pub mod calibrate;
+pub mod change;
 pub mod croston;
 pub mod decompose;
 pub mod ets;
 pub mod holt_winters;
 pub mod linear_trend;
+pub mod lstm;
 pub mod mstl;
 pub mod naive;
 pub mod quantile;
 pub mod reach;
 pub mod saved;
+pub mod score;
 pub mod season;
 pub mod seasonal_naive;
 pub mod stl;
 pub mod theta;
 pub mod track;
+pub mod trust;
 
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::units::larger;

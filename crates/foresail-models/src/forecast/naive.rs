@@ -16,8 +16,8 @@ use crate::knobs::{Kind, Knob, Knobs};
 use crate::registry::{FitBuilt, ForecasterEntry, Restored};
 use crate::rng::Seed;
 
-/// First differences that the deviation of `last` is taken from: a day of minutes.
-const DIFFERENCES: usize = 1440;
+/// Points whose first differences give the deviation of `last`: a day of minutes.
+const LAST_POINTS: usize = 1440;
 
 /// Seasons that the deviation of the seasonal forecasters is taken from.
 const SEASONS: usize = 7;
@@ -171,31 +171,25 @@ impl Fit for Naive {
         let values = held_values(history, 1)?;
         let seasonal = matches!(self.rule, Rule::Seasonal | Rule::SeasonalScaled);
         // Without a season it is one step: the last value.
-        let found = || season::given_or_found(self.season, &values);
+        let found = || season::given_or_found_in(self.season, &values, history.step());
         let season = if seasonal { found() } else { None }.unwrap_or(1);
         let kept = match self.rule {
-            Rule::Last => DIFFERENCES + 1,
+            Rule::Last => LAST_POINTS,
             Rule::Drift => 2,
             Rule::Seasonal | Rule::SeasonalScaled => (SEASONS + 1) * season + LEVEL_STEPS,
             Rule::Window => self.window,
         };
         let (first, steps) = (values[0], values.len());
-        let kept = values[steps.saturating_sub(kept)..].iter().copied();
+        let recent = values[steps.saturating_sub(kept)..].iter().copied();
         let mut fitted = FittedNaive {
             rule: self.rule,
             season,
             steps,
             first,
             squares: 0.0,
-            values: kept.collect(),
-            most: 0,
+            values: recent.collect(),
+            most: kept,
             deviation: 0.0,
-        };
-        fitted.most = match self.rule {
-            Rule::Drift => 2,
-            Rule::Last => DIFFERENCES + 1,
-            Rule::Window => self.window,
-            _ => (SEASONS + 1) * season + LEVEL_STEPS,
         };
         if self.rule == Rule::Drift {
             let steps = values.windows(2).map(|w| (w[1] - w[0]).powi(2));
@@ -238,7 +232,7 @@ impl FittedNaive {
     /// Takes the deviation anew.
     fn measure(&mut self) {
         let lag = self.lag();
-        let span = if lag == 1 { DIFFERENCES } else { SEASONS * lag };
+        let span = if lag == 1 { LAST_POINTS } else { SEASONS * lag };
         self.deviation = match self.rule {
             Rule::Window => 0.0,
             Rule::Drift => {
@@ -294,8 +288,8 @@ impl FittedNaive {
         match self.rule {
             Rule::Last => self.deviation * h.sqrt(),
             Rule::Drift => self.deviation * (h * (1.0 + h / (self.steps.max(2) - 1) as f64)).sqrt(),
-            // One more season of error for each that is gone round.
-            _ => self.deviation * ((1 + (ahead - 1) / self.season) as f64).sqrt(),
+            // As the protocol has it, also beyond one season.
+            _ => self.deviation,
         }
     }
 }

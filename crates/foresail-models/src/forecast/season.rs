@@ -4,6 +4,7 @@
 //! Similarity, SDM 2005 (a hint of the periodogram is accepted where it lies on a hill of the
 //! autocorrelation).
 
+use foresail_core::quantity::time::Span;
 use realfft::RealFftPlanner;
 
 /// Seasons that are told at most.
@@ -20,6 +21,13 @@ const CORRELATION_MIN: f64 = 0.2;
 
 /// Peaks of the periodogram that are looked at.
 const HINTS_MAX: usize = 24;
+
+/// Lengths that people live by.
+const CALENDAR: [Span; 3] = [
+    Span::from_seconds(3600),
+    Span::from_seconds(86_400),
+    Span::from_seconds(604_800),
+];
 
 /// A season that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,6 +78,31 @@ pub fn detect(values: &[f64]) -> Vec<Season> {
     told
 }
 
+/// The seasons of a series whose steps are of this length: one that is an hour, a day or a week but
+/// for the noise of its hill is told as that.
+#[must_use]
+pub fn detect_in(values: &[f64], step: Span) -> Vec<Season> {
+    let calendar = CALENDAR.map(|length| {
+        let even = length.nanos() % step.nanos().max(1) == 0;
+        if even {
+            length.nanos() / step.nanos().max(1)
+        } else {
+            0
+        }
+    });
+    let mut seasons = detect(values);
+    for season in &mut seasons {
+        let near = |steps: &i64| {
+            let steps = usize::try_from(*steps).unwrap_or(0);
+            (steps >= SEASON_MIN && season.steps.abs_diff(steps) * 50 <= steps).then_some(steps)
+        };
+        if let Some(steps) = calendar.iter().find_map(near) {
+            season.steps = steps;
+        }
+    }
+    seasons
+}
+
 /// The length that a setting asks for, or the strongest season that is found; `None` without any.
 #[must_use]
 pub fn given_or_found(given: usize, values: &[f64]) -> Option<usize> {
@@ -79,8 +112,18 @@ pub fn given_or_found(given: usize, values: &[f64]) -> Option<usize> {
     }
 }
 
+/// As [`given_or_found`], in a series whose steps are of this length ([`detect_in`]).
+#[must_use]
+pub fn given_or_found_in(given: usize, values: &[f64], step: Span) -> Option<usize> {
+    match given {
+        0 => detect_in(values, step).first().map(|s| s.steps),
+        steps => Some(steps),
+    }
+}
+
+/// Whether two lengths lie on one hill: its sides have small peaks of their own.
 fn is_same(a: usize, b: usize) -> bool {
-    a.abs_diff(b) * 25 <= a.max(b) || a.abs_diff(b) <= 1
+    a.abs_diff(b) * 6 <= a.max(b) || a.abs_diff(b) <= 1
 }
 
 /// Values without the weight of single bursts: those far above the rest are cut to the edge.

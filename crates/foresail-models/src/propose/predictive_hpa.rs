@@ -258,7 +258,14 @@ impl PredictiveHpa {
             horizon,
             coverage_percent: memory.tracks[by].coverage_percent(),
             level_percent: self.settings.level_percent,
+            demand: match self.settings.level_percent {
+                90.. => band.q90,
+                50..90 => band.q50,
+                _ => band.q10,
+            },
             capacity,
+            fitted_at: None,
+            relearnt_at: None,
         };
         Some((outlook, replicas))
     }

@@ -131,6 +131,34 @@ fn unlimited() -> Behavior {
     }
 }
 
+/// The policies on a forecast alone.
+const ON_FORECAST: [(&str, &str); 5] = [
+    (
+        "simple-ceiling",
+        "the median of a forecast, without a floor",
+    ),
+    (
+        "buffered",
+        "the median of a forecast and 15 % more, without a floor",
+    ),
+    (
+        "confidence-aware",
+        "the upper quantile of a forecast, without a floor",
+    ),
+    (
+        "policy-aware",
+        "one step at a time on a forecast, without a floor",
+    ),
+    ("persistence", "the last value, without a floor"),
+];
+
+/// The price of a violation where the promise allows none.
+const VIOLATION_PRICE_MAX: f64 = 10_000.0;
+
+/// The share of the reactive floor that a relaxed one always keeps, in percent.
+/// Source: specs/product_interface.md C.1, `floorMinSharePercent`.
+const RELAXED_SHARE: u8 = 50;
+
 /// The reactive floor taken away: the policy answers for itself.
 const NO_FLOOR: Floor = Floor::Relaxed {
     min_share_percent: 0,
@@ -228,6 +256,53 @@ pub fn predictive(setup: &Setup, initial: u32) -> Policy {
     setup.policy("predictive-hpa", summary, spec, initial)
 }
 
+/// Foresail's own policy over the plain HPA of the setup, its floor whole.
+fn own(setup: &Setup, initial: u32) -> Policy {
+    let hpa = setup.hpa_spec(setup.hpa_target_percent);
+    let spec = setup.spec(hpa, vec![own_proposer(setup)], Floor::Strict);
+    let summary = "what the demand ahead is worth, the reactive HPA as its floor";
+    setup.policy("predictive", summary, spec, initial)
+}
+
+/// The same where a trusted forecast may go below the floor, down to half of it.
+fn own_relaxed(setup: &Setup, initial: u32) -> Policy {
+    let hpa = setup.hpa_spec(setup.hpa_target_percent);
+    let floor = Floor::Relaxed {
+        min_share_percent: RELAXED_SHARE,
+    };
+    let spec = setup.spec(hpa, vec![own_proposer(setup)], floor);
+    let summary = "what the demand ahead is worth, also below the reactive HPA";
+    setup.policy("predictive-relaxed", summary, spec, initial)
+}
+
+/// Violations at the price that makes the promise's share the level that is worth covering.
+fn own_proposer(setup: &Setup) -> ProposerSpec {
+    let share = setup.cluster.slo.share;
+    let price = (share / (1.0 - share)).clamp(1.0, VIOLATION_PRICE_MAX);
+    proposer("predictive", &json!({"violationPrice": price}))
+}
+
+/// A policy on a forecast that answers for itself, as the study has it: no floor, no rates.
+fn on_forecast(setup: &Setup, name: &str, summary: &str, initial: u32) -> Policy {
+    let mut hpa = setup.hpa_spec(setup.hpa_target_percent);
+    hpa.behavior = Some(unlimited());
+    let spec = setup.spec(hpa, vec![ProposerSpec::named(name)], NO_FLOOR);
+    let mut policy = setup.policy(name, summary, spec, initial);
+    policy.reads_cpu = false;
+    policy
+}
+
+/// Policies that are run where they are asked for by name.
+#[must_use]
+pub fn further_policies(setup: &Setup, first_rate: f64) -> Vec<Policy> {
+    let initial = setup.replicas_for(first_rate);
+    let mut policies = vec![own_relaxed(setup, initial)];
+    for (name, summary) in ON_FORECAST {
+        policies.push(on_forecast(setup, name, summary, initial));
+    }
+    policies
+}
+
 fn advised(setup: &Setup, initial: u32) -> Policy {
     let hpa = setup.hpa_spec(setup.hpa_target_percent);
     let proposers = vec![ProposerSpec::named("advice"), ProposerSpec::named("hpa")];
@@ -261,6 +336,7 @@ pub fn default_policies(setup: &Setup, mean_rate: f64, first_rate: f64) -> Vec<P
         hpa(setup, setup.hpa_target_percent, None, initial),
         kpa(setup, initial),
         predictive(setup, initial),
+        own(setup, initial),
     ];
     if !setup.schedule.is_empty() {
         policies.push(schedule(setup, initial));

@@ -243,12 +243,16 @@ fn basis(basis: &BasisTold) -> String {
             horizon_seconds,
             capacity,
             coverage_percent,
+            relearnt_ago_seconds,
         } => {
             let coverage = coverage_percent.map_or("not known yet".to_owned(), |c| {
                 format!("{c} % (80 % promised)")
             });
+            let again = relearnt_ago_seconds.map_or_else(String::new, |ago| {
+                format!("; trusted again for {} min", ago / 60)
+            });
             format!(
-                "{forecaster}: p{level_percent} in {horizon_seconds} s is {demand}, {capacity} per replica; coverage {coverage}"
+                "{forecaster}: p{level_percent} in {horizon_seconds} s is {demand}, {capacity} per replica; coverage {coverage}{again}"
             )
         }
         BasisTold::Hpa { metric, ratio } => format!("{metric}: {ratio} of the target value"),
@@ -275,7 +279,7 @@ fn basis(basis: &BasisTold) -> String {
         ),
         BasisTold::Trial { trial, spend } => format!("trial {trial}, costs {spend}"),
         BasisTold::Advice { text } => format!("advice: {text}"),
-        BasisTold::Absent { absent } => format!("no wish: {absent:?}"),
+        BasisTold::Absent { absent } => format!("no wish: {absent}"),
         BasisTold::Fixed { .. } => "a given number".to_owned(),
     }
 }

@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod decide;
 pub mod doctor;
 pub mod explain;
+pub mod forecast;
 pub mod progress;
 pub mod replay;
 pub mod report;
@@ -106,6 +107,8 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// Compare decisions with those of Kubernetes' own controller
     Conformance(conformance::ConformanceArgs),
+    /// Backtest, fit, show and explain forecasters
+    Forecast(forecast::ForecastArgs),
     /// Look at traces, check, convert, make and cut them
     Trace(trace::TraceArgs),
     /// Rebuild the report from a results folder
@@ -150,6 +153,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Watch(args) => watch::run(&args, out),
         Command::Replay(args) => replay::run(&args, out),
         Command::Conformance(args) => conformance::run(&args, out),
+        Command::Forecast(args) => forecast::run(&args, out),
         Command::Trace(args) => trace::run(&args, out),
         Command::Report(args) => report::run(&args, out),
         Command::Doctor(args) => doctor::run(&args, out),

@@ -42,8 +42,8 @@ struct In {
     /// Skip rows that cannot be read, and say how many
     #[arg(long)]
     skip_bad_rows: bool,
-    /// Times that stand twice or off the even grid: error, first, last, mean or sum of a step's
-    /// values; nab and mscloud take the mean where nothing is said
+    /// Times that stand twice or off the even grid: error; first, last, mean or sum of a step's
+    /// values; rows = each row is a step. nab and mscloud take the mean where nothing is said
     #[arg(long, value_name = "RULE")]
     uneven: Option<Uneven>,
     /// Time of the first value, for formats without times

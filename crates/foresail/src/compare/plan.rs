@@ -6,7 +6,7 @@ use foresail_core::quantity::time::Span;
 use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::SpecProblem;
 use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
-use foresail_sim::experiment::{Item, Policy, Setup, default_policies};
+use foresail_sim::experiment::{Item, Policy, Setup, default_policies, further_policies};
 use serde_json::Value;
 
 use super::options::Options;
@@ -139,9 +139,16 @@ pub(super) fn rates(item: &Item) -> (f64, f64) {
     (mean, first)
 }
 
-/// One item's policies.
+/// One item's policies: the default set, then those that are asked for by name.
 #[must_use]
 pub(crate) fn policies_of(item: &Item) -> Vec<Policy> {
+    let mut all = defaults_of(item);
+    all.extend(further_policies(&item.setup, rates(item).1));
+    all
+}
+
+/// One item's policies of the default set.
+fn defaults_of(item: &Item) -> Vec<Policy> {
     let (mean, first) = rates(item);
     default_policies(&item.setup, mean, first)
 }
@@ -225,17 +232,12 @@ fn sample_plan(options: &Options) -> Plan {
 }
 
 pub(super) fn chosen(options: &Options, plan: &Plan) -> Result<Vec<String>> {
-    let known: Vec<String> = plan
-        .items
-        .first()
-        .map(policies_of)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|p| p.name)
-        .collect();
+    let first = plan.items.first();
+    let names = |all: Vec<Policy>| all.into_iter().map(|p| p.name).collect::<Vec<_>>();
     if options.args.policies == "all" {
-        return Ok(known);
+        return Ok(names(first.map(defaults_of).unwrap_or_default()));
     }
+    let known = names(first.map(policies_of).unwrap_or_default());
     let names: Vec<&str> = known.iter().map(String::as_str).collect();
     let mut chosen: Vec<String> = Vec::new();
     for name in options

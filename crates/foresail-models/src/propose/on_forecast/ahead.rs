@@ -1,0 +1,384 @@
+//! One target's demand ahead: its forecasters, which of them is believed, and whether it is trusted.
+
+use std::collections::VecDeque;
+
+use foresail_core::history::TargetHistory;
+use foresail_core::observe::Metric;
+use foresail_core::propose::plan::TargetId;
+use foresail_core::propose::refit::{LevelChange, RefitRequest};
+use foresail_core::propose::{Absence, TripCause};
+use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::larger;
+use serde::{Deserialize, Serialize};
+
+use super::Settings;
+use super::kept::{Kept, KeptState};
+use super::learnt::Learnt;
+use crate::forecast::HORIZON_MAX;
+use crate::forecast::change::Detector;
+use crate::forecast::trust::Trust;
+use crate::refit::step_of;
+
+/// Changes of level that are remembered; older ones have left the window or are doubtful.
+const LEVELS_MAX: usize = 8;
+
+/// Another forecaster takes over once its loss is this share of the present one's.
+const BETTER: f64 = 0.95;
+
+/// Demand as it is expected, from one instant to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Quantiles {
+    pub(crate) q10: f64,
+    pub(crate) q50: f64,
+    pub(crate) q90: f64,
+    /// The quantile that sizes the wish.
+    pub(crate) sizing: f64,
+}
+
+impl Quantiles {
+    fn or_larger(self, other: Self) -> Self {
+        Self {
+            q10: larger(self.q10, other.q10),
+            q50: larger(self.q50, other.q50),
+            q90: larger(self.q90, other.q90),
+            sizing: larger(self.sizing, other.sizing),
+        }
+    }
+}
+
+/// What is ahead of a decision.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ahead {
+    /// The most until a replica asked for now is ready.
+    pub(crate) soon: Quantiles,
+    /// The most from then until one asked for at the next decision is.
+    pub(crate) later: Quantiles,
+    /// What was said of the last step, and what came.
+    pub(crate) said_of_now: Option<f64>,
+    pub(crate) last: f64,
+    /// How far ahead it looks.
+    pub(crate) horizon: Span,
+    pub(crate) forecaster: &'static str,
+    pub(crate) fitted_at: Option<Timestamp>,
+    pub(crate) coverage_percent: Option<u8>,
+    pub(crate) relearnt_at: Option<Timestamp>,
+}
+
+/// When a decision takes effect, and for how long it must do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reach {
+    pub(crate) startup: Span,
+    pub(crate) interval: Span,
+}
+
+/// What is remembered of one target.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub(crate) target: TargetId,
+    /// Number of the last step that was taken in, and its value.
+    seen: Option<(i64, f64)>,
+    kept: Vec<Kept>,
+    /// Which forecaster is believed.
+    chosen: usize,
+    levels: VecDeque<LevelChange>,
+    detector: Detector,
+    trust: Option<Trust>,
+    pub(crate) learnt: Learnt,
+    /// A refit is due whatever the age of the model.
+    at_once: bool,
+    /// Such a refit was asked for and did not come yet.
+    relearning: bool,
+}
+
+/// A [`Memory`] as data.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MemoryState {
+    target: TargetId,
+    /// The levels whose quantiles were told.
+    told: Vec<f64>,
+    seen: Option<(i64, f64)>,
+    kept: Vec<KeptState>,
+    chosen: usize,
+    levels: VecDeque<LevelChange>,
+    detector: Detector,
+    trust: Option<Trust>,
+    learnt: Learnt,
+    at_once: bool,
+    relearning: bool,
+}
+
+impl Memory {
+    pub(crate) fn new(target: TargetId, settings: &Settings) -> Self {
+        Self {
+            target,
+            seen: None,
+            kept: settings.choices.iter().cloned().map(Kept::new).collect(),
+            chosen: 0,
+            levels: VecDeque::new(),
+            detector: Detector::default(),
+            trust: None,
+            learnt: Learnt::default(),
+            at_once: false,
+            relearning: false,
+        }
+    }
+
+    /// Takes in every step that is new; returns its value where there was one.
+    pub(crate) fn absorb(
+        &mut self,
+        settings: &Settings,
+        history: &TargetHistory,
+        now: Timestamp,
+        reach: Reach,
+    ) -> Option<f64> {
+        let points = history.points(Metric::Demand);
+        let step = settings.step;
+        if let Some((last, _)) = self.seen {
+            for kept in &mut self.kept {
+                kept.catch_up(points.iter(), step, last);
+            }
+        }
+        let seen = self.seen.map_or(i64::MIN, |(last, _)| last);
+        let first = points.partition_point(|p| step_of(p.at, step) <= seen);
+        let mut taken = None;
+        for point in points.range(first..) {
+            let number = step_of(point.at, step);
+            if self.seen.is_none_or(|(last, _)| number > last) {
+                self.step(settings, number, point.value, now, reach);
+                taken = Some(point.value);
+            }
+        }
+        taken
+    }
+
+    fn step(&mut self, settings: &Settings, number: i64, value: f64, now: Timestamp, reach: Reach) {
+        self.seen = Some((number, value));
+        let lead = self.steps_until(settings, now + reach.startup + reach.interval);
+        let (chosen, mut changed) = (self.chosen, None);
+        for (place, kept) in self.kept.iter_mut().enumerate() {
+            let came = kept.came(settings, number, value);
+            if place != chosen {
+                continue;
+            }
+            if let (Some(score), Some(trust)) = (came.score, &mut self.trust) {
+                trust.score(score);
+            }
+            let counts = |rate: f64| rate * settings.step.seconds();
+            let change = came
+                .expected
+                .filter(|_| settings.watched)
+                .and_then(|expected| self.detector.observe(counts(expected), counts(value)));
+            if let Some(change) = change {
+                let steps = i64::from(change.steps_ago);
+                let at = settings.begin_of(number + 1 - steps);
+                let factor = change.factor;
+                self.levels.push_back(LevelChange { at, factor });
+                changed = Some(factor);
+            }
+        }
+        for kept in &mut self.kept {
+            kept.go_on(settings, number, value, lead);
+        }
+        self.judge(settings, changed, now);
+    }
+
+    /// Whether the forecaster is trusted still or again, and which one is believed.
+    fn judge(&mut self, settings: &Settings, changed: Option<f64>, now: Timestamp) {
+        if settings.watched && self.kept.iter().any(|k| k.fitted_at().is_some()) {
+            let trust = self.trust.get_or_insert_with(|| Trust::new(now));
+            if let Some(factor) = changed {
+                let percent = (factor * 100.0).round().clamp(0.0, 1e6) as u32;
+                trust.trip(TripCause::Change(percent), now);
+            }
+            self.at_once |= changed.is_some() || trust.judge(&settings.demands, now);
+        }
+        let loss = |place: usize| self.kept.get(place).map_or(f64::INFINITY, Kept::loss);
+        let best = (0..self.kept.len()).min_by(|a, b| loss(*a).total_cmp(&loss(*b)));
+        if let Some(best) = best.filter(|b| loss(*b) < BETTER * loss(self.chosen)) {
+            self.chosen = best;
+        }
+    }
+
+    /// The refits that are due.
+    pub(crate) fn refits(
+        &mut self,
+        settings: &Settings,
+        history: &TargetHistory,
+        now: Timestamp,
+    ) -> Vec<RefitRequest> {
+        let first = history.points(Metric::Demand).front();
+        let (Some(first), Some((last, _))) = (first, self.seen) else {
+            return Vec::new();
+        };
+        let first = step_of(first.at, settings.step);
+        let at_once = std::mem::take(&mut self.at_once);
+        self.relearning |= at_once;
+        self.forget_levels(settings, first);
+        let mut requests = Vec::new();
+        for kept in &mut self.kept {
+            let Some((from, until)) = kept.due(settings, (first, last), now, at_once) else {
+                continue;
+            };
+            let request = RefitRequest {
+                target: self.target.clone(),
+                forecaster: kept.choice().name.clone(),
+                knobs: kept.choice().knobs.clone(),
+                step: settings.step,
+                from: settings.begin_of(from),
+                until: settings.begin_of(until + 1),
+                levels: self.levels.iter().copied().collect(),
+                seed: settings.seed,
+                deadline: Kept::deadline(now),
+            };
+            kept.ask(&request);
+            requests.push(request);
+        }
+        requests
+    }
+
+    fn forget_levels(&mut self, settings: &Settings, first: i64) {
+        let begin = settings.begin_of(first);
+        while self.levels.len() > LEVELS_MAX || self.levels.front().is_some_and(|l| l.at <= begin) {
+            self.levels.pop_front();
+        }
+    }
+
+    /// Takes in an artifact where it was asked for here.
+    pub(crate) fn install(&mut self, artifact: &[u8]) -> bool {
+        let mut taken = false;
+        for kept in &mut self.kept {
+            taken |= kept.install(artifact);
+        }
+        // What a tripped forecaster said before it relearnt is no measure of what it says since.
+        if taken && std::mem::take(&mut self.relearning) {
+            if let Some(trust) = &mut self.trust {
+                trust.forget();
+            }
+            self.kept.iter_mut().for_each(Kept::unsay);
+        }
+        taken
+    }
+
+    /// Number of steps from the last one to the one that `at` lies in, at least 1.
+    fn steps_until(&self, settings: &Settings, at: Timestamp) -> usize {
+        let last = self.seen.map_or(0, |(last, _)| last);
+        let number = at.nanos().div_euclid(settings.step.nanos().max(1)) + 1;
+        usize::try_from(number.saturating_sub(last))
+            .unwrap_or(1)
+            .clamp(1, HORIZON_MAX)
+    }
+
+    /// What is ahead, or why nothing is told of it.
+    ///
+    /// # Errors
+    /// [`Absence`] where there is no fresh demand, no model yet, or no trust in it.
+    pub(crate) fn ahead(
+        &mut self,
+        settings: &Settings,
+        now: Timestamp,
+        reach: Reach,
+    ) -> Result<Ahead, Absence> {
+        let (last, value) = self.seen.ok_or(Absence::NoHistory)?;
+        if now - settings.begin_of(last + 1) > settings.stale_after {
+            return Err(Absence::NoMetric);
+        }
+        if let Some(trip) = self.trust.as_ref().and_then(|t| t.tripped(now)) {
+            return Err(Absence::Tripped(trip));
+        }
+        let ready = now + reach.startup;
+        let [first, middle, end] =
+            [now, ready, ready + reach.interval].map(|at| self.steps_until(settings, at));
+        let soon = self
+            .most(settings, first, middle)
+            .ok_or(Absence::NoHistory)?;
+        let later = self.most(settings, middle, end).ok_or(Absence::NoHistory)?;
+        let kept = &self.kept[self.chosen];
+        Ok(Ahead {
+            soon,
+            later,
+            said_of_now: kept.said_of_now(),
+            last: value,
+            horizon: reach.startup + reach.interval,
+            forecaster: settings.name_of(kept.choice()),
+            fitted_at: kept.fitted_at(),
+            coverage_percent: self.trust.as_ref().and_then(Trust::coverage_percent),
+            relearnt_at: self.trust.as_ref().and_then(|t| t.relearnt_at(now)),
+        })
+    }
+
+    /// The most of each quantile over some steps.
+    fn most(&mut self, settings: &Settings, first: usize, last: usize) -> Option<Quantiles> {
+        let kept = self.kept.get_mut(self.chosen)?;
+        let mut most: Option<Quantiles> = None;
+        // The farthest first, so that one forecast serves all.
+        for ahead in (first..=last).rev() {
+            let told = kept.told(settings, ahead)?;
+            let [q10, q50, q90] = settings.band.map(|place| told[place]);
+            let sizing = told[settings.sizing];
+            let of_step = Quantiles {
+                q10,
+                q50,
+                q90,
+                sizing,
+            };
+            most = Some(most.map_or(of_step, |m| m.or_larger(of_step)));
+        }
+        most
+    }
+
+    pub(crate) fn save(&self, settings: &Settings) -> MemoryState {
+        MemoryState {
+            target: self.target.clone(),
+            told: settings.levels.clone(),
+            seen: self.seen,
+            kept: self.kept.iter().map(|k| k.save(settings.step)).collect(),
+            chosen: self.chosen,
+            levels: self.levels.clone(),
+            detector: self.detector.clone(),
+            trust: self.trust.clone(),
+            learnt: self.learnt.clone(),
+            at_once: self.at_once,
+            relearning: self.relearning,
+        }
+    }
+
+    /// Takes back what was saved, also under other settings: forecasters that are not among them
+    /// are left out, and quantiles of other levels are forgotten.
+    pub(crate) fn restore(state: MemoryState, settings: &Settings) -> Result<Self, String> {
+        let mut kept = Vec::with_capacity(state.kept.len());
+        for saved in state.kept {
+            kept.push(Kept::restore(saved)?);
+        }
+        let same: Vec<_> = kept.iter().map(Kept::choice).collect();
+        let same = same.into_iter().eq(settings.choices.iter());
+        if !same {
+            let mut fresh = Self::new(state.target, settings);
+            for kept in kept {
+                let place = settings.choices.iter().position(|c| c == kept.choice());
+                if let Some(place) = place {
+                    fresh.kept[place] = kept;
+                }
+            }
+            fresh.learnt = state.learnt;
+            fresh.levels = state.levels;
+            return Ok(fresh);
+        }
+        let mut memory = Self {
+            target: state.target,
+            seen: state.seen,
+            kept,
+            chosen: state.chosen.min(settings.choices.len().saturating_sub(1)),
+            levels: state.levels,
+            detector: state.detector,
+            trust: state.trust,
+            learnt: state.learnt,
+            at_once: state.at_once,
+            relearning: state.relearning,
+        };
+        if state.told != settings.levels {
+            memory.kept.iter_mut().for_each(Kept::unlearn);
+        }
+        Ok(memory)
+    }
+}

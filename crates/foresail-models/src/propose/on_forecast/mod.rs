@@ -1,0 +1,456 @@
+//! What every proposer on a forecast shares: the demand ahead of each target, kept by its name.
+//!
+//! A proposer of this kind is one [`Sizing`]: replicas from what is ahead. Points become steps, the
+//! forecaster is kept up to date step by step and fitted anew by refits, and the quantiles are
+//! stretched until they hold what they promise.
+
+mod ahead;
+mod kept;
+mod learnt;
+
+use std::fmt::Debug;
+
+use foresail_core::history::{TargetHistory, View};
+use foresail_core::propose::plan::Setting;
+use foresail_core::propose::refit::RefitRequest;
+use foresail_core::propose::{
+    Absence, Basis, Confidence, Context, Outlook, Proposal, Proposer, Reactive, RestoreError,
+};
+use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::Replicas;
+use foresail_core::spec::{SpecProblem, ValidSpec, ValidTarget};
+
+use crate::forecast::POINTS_MAX;
+use crate::forecast::trust::Demands;
+use crate::knobs::{Kind, Knob};
+use crate::registry::{Build, FORECASTERS, forecaster, forecaster_names};
+
+pub(crate) use ahead::Ahead;
+use ahead::{Memory, MemoryState, Reach};
+use kept::Choice;
+
+/// Step of the demand series.
+const STEP: Span = Span::from_seconds(60);
+
+/// Ticks between two saves: an hour at the default interval. A state may have some 100 kB, and the
+/// points since stand in the view.
+const TICKS_PER_SAVE: u64 = 240;
+
+/// Steps without which nothing is fitted.
+const POINTS_MIN: i64 = 30;
+
+/// The forecasters of `auto`; the one that erred less of late is believed.
+const AUTO: [&str; 3] = ["seasonal-naive-scaled", "moving-quantile", "last"];
+
+/// A knob that is a number: its default, the least and the most.
+pub(crate) const fn number(name: &'static str, range: [f64; 3], doc: &'static str) -> Knob {
+    let [default, min, max] = range;
+    Knob {
+        name,
+        kind: Kind::Number { default, min, max },
+        doc,
+    }
+}
+
+/// Which forecaster.
+pub(crate) const FORECASTER: Knob = Knob {
+    name: "forecaster",
+    kind: Kind::Name { default: "auto" },
+    doc: "which one, by its name; auto = the one that erred less of late",
+};
+
+/// Its knobs.
+pub(crate) const FORECASTER_KNOBS: Knob = Knob {
+    name: "forecasterKnobs",
+    kind: Kind::Map,
+    doc: "knobs of the forecaster, by their names",
+};
+
+/// How far ahead.
+pub(crate) const HORIZON: Knob = number(
+    "horizonSeconds",
+    [0.0, 0.0, 86_400.0],
+    "how far ahead a replica asked for now must serve; 0 = its start-up",
+);
+
+/// How much is fitted to.
+pub(crate) const HISTORY: Knob = number(
+    "historySeconds",
+    [1_209_600.0, 3600.0, 5_184_000.0],
+    "how much history a model is fitted to",
+);
+
+/// How often.
+pub(crate) const REFIT: Knob = number(
+    "refitSeconds",
+    [21_600.0, 600.0, 604_800.0],
+    "age at which a model is fitted anew",
+);
+
+/// How a proposer on a forecast works.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Forecasters to choose from.
+    choices: Vec<Choice>,
+    step: Span,
+    /// Levels of the forecast, rising.
+    levels: Vec<f64>,
+    /// Places of the 10 %, 50 % and 90 % quantiles among them.
+    band: [usize; 3],
+    /// Place of the level that sizes the wish.
+    sizing: usize,
+    /// Time from asked to serving; absent = the target's start-up.
+    horizon: Option<Span>,
+    history_steps: i64,
+    refit: Span,
+    points_min: i64,
+    /// `true`: it is tripped where it is not to be trusted.
+    watched: bool,
+    demands: Demands,
+    /// Demand that is older says nothing of what is ahead.
+    stale_after: Span,
+    seed: u64,
+}
+
+impl Settings {
+    /// Settings of the shared knobs; `level` sizes the wish.
+    ///
+    /// # Errors
+    /// What is wrong with the forecaster's name and knobs, and a target whose capacity is neither
+    /// given nor can be learnt.
+    pub(crate) fn new(build: &Build<'_>, level: f64) -> Result<Self, Vec<SpecProblem>> {
+        let name = match build.knobs.word("forecaster") {
+            "" => "last",
+            name => name,
+        };
+        Self::of(build, name, level)
+    }
+
+    fn of(build: &Build<'_>, name: &str, level: f64) -> Result<Self, Vec<SpecProblem>> {
+        let mut problems = unknown_capacities(build.spec);
+        let choices = choices(build, name);
+        for choice in &choices {
+            let path = format!("{}.forecaster", build.path);
+            problems.extend(
+                forecaster(&choice.name, &choice.knobs, &path)
+                    .err()
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut levels = vec![0.1, 0.5, 0.9, level];
+        levels.sort_by(f64::total_cmp);
+        levels.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
+        let place = |of: f64| {
+            levels
+                .iter()
+                .position(|l| (l - of).abs() < 1e-9)
+                .unwrap_or(0)
+        };
+        let seconds = |name| Span::from_seconds(build.knobs.number(name) as i64);
+        let steps = (seconds("historySeconds").nanos() / STEP.nanos()).clamp(1, POINTS_MAX as i64);
+        Ok(Self {
+            choices,
+            step: STEP,
+            band: [0.1, 0.5, 0.9].map(place),
+            sizing: place(level),
+            levels,
+            horizon: Some(seconds("horizonSeconds")).filter(|h| *h > Span::ZERO),
+            history_steps: steps,
+            refit: seconds("refitSeconds"),
+            points_min: POINTS_MIN,
+            watched: false,
+            demands: Demands {
+                coverage_percent_min: 0.0,
+                error_percent_max: f64::INFINITY,
+            },
+            stale_after: build.spec.written().guards.stale_after + STEP,
+            seed: build.seed.0,
+        })
+    }
+
+    /// The same, tripped where coverage or skill is lost or demand changes.
+    pub(crate) fn watched(mut self, demands: Demands) -> Self {
+        self.watched = true;
+        self.demands = demands;
+        self
+    }
+
+    /// Half a request in a step, in requests per second.
+    fn half(&self) -> f64 {
+        0.5 / self.step.seconds()
+    }
+
+    /// Begin of step `number`.
+    fn begin_of(&self, number: i64) -> Timestamp {
+        Timestamp::from_nanos((number - 1).saturating_mul(self.step.nanos()))
+    }
+
+    fn name_of(&self, choice: &Choice) -> &'static str {
+        let entry = FORECASTERS.iter().find(|e| e.name == choice.name);
+        entry.map_or("none", |e| e.name)
+    }
+}
+
+/// The forecasters that a name stands for.
+fn choices(build: &Build<'_>, name: &str) -> Vec<Choice> {
+    let knobs = build.knobs.map("forecasterKnobs");
+    let known = forecaster_names().contains(&name);
+    let names = if known || name != "auto" {
+        vec![name]
+    } else {
+        AUTO.to_vec()
+    };
+    let choice = |name: &str| Choice {
+        name: name.to_owned(),
+        knobs: knobs.clone(),
+    };
+    names.into_iter().map(choice).collect()
+}
+
+/// Targets whose capacity is not given, where there is no reactive floor to learn it from.
+fn unknown_capacities(spec: &ValidSpec) -> Vec<SpecProblem> {
+    let unknown = |(i, target): (usize, &ValidTarget)| {
+        let message = format!(
+            "`{}` needs one, the demand that one replica serves, such as `100 req/s`; with a reactive floor it would be learnt",
+            target.id
+        );
+        let missing = target.capacity.is_none() && !spec.needs_floor();
+        missing.then(|| SpecProblem::new(format!("targets[{i}].capacity"), message))
+    };
+    spec.targets()
+        .iter()
+        .enumerate()
+        .filter_map(unknown)
+        .collect()
+}
+
+/// What a sizing looks at besides what is ahead.
+#[derive(Debug)]
+pub(crate) struct Scene<'a> {
+    /// Demand that one replica serves.
+    pub(crate) capacity: f64,
+    /// Replicas asked for at present.
+    pub(crate) current: Replicas,
+    pub(crate) history: &'a TargetHistory,
+    pub(crate) now: Timestamp,
+}
+
+/// A number of replicas with the demand that it is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sized {
+    pub(crate) replicas: Replicas,
+    pub(crate) demand: f64,
+}
+
+impl Sized {
+    /// The same with one replica at least.
+    pub(crate) fn at_least_one(self) -> Self {
+        Self {
+            replicas: self.replicas.max(Replicas::ONE),
+            ..self
+        }
+    }
+}
+
+/// Makes replicas of what is ahead.
+pub(crate) trait Sizing: Send + Debug {
+    /// The replicas; `None` where they cannot be told.
+    fn size(&self, ahead: &Ahead, scene: &Scene<'_>) -> Option<Sized>;
+}
+
+/// The replicas that cover a demand soon and later.
+///
+/// What is needed later must be asked for now. What is needed before can no longer be asked for, but
+/// what serves it must not be taken away.
+pub(crate) fn covering(soon: f64, later: f64, scene: &Scene<'_>) -> Option<Sized> {
+    let later_replicas = Replicas::covering(later, scene.capacity)?;
+    let kept = Replicas::covering(soon, scene.capacity)?.min(scene.current);
+    let (replicas, demand) = if kept > later_replicas {
+        (kept, soon)
+    } else {
+        (later_replicas, later)
+    };
+    Some(Sized { replicas, demand })
+}
+
+/// A proposer on a forecast.
+#[derive(Debug)]
+pub(crate) struct OnForecast {
+    name: &'static str,
+    settings: Settings,
+    sizing: Box<dyn Sizing>,
+    memories: Vec<Memory>,
+    refits: Vec<RefitRequest>,
+}
+
+impl OnForecast {
+    pub(crate) fn new(name: &'static str, settings: Settings, sizing: Box<dyn Sizing>) -> Self {
+        Self {
+            name,
+            settings,
+            sizing,
+            memories: Vec::new(),
+            refits: Vec::new(),
+        }
+    }
+
+    /// One memory per target, in the order of the spec; those of other targets are forgotten.
+    fn fit_to(&mut self, spec: &ValidSpec) {
+        let targets = spec.targets();
+        let same = self.memories.len() == targets.len()
+            && self
+                .memories
+                .iter()
+                .zip(targets)
+                .all(|(m, t)| m.target == t.id);
+        if same {
+            return;
+        }
+        let mut old = std::mem::take(&mut self.memories);
+        for target in targets {
+            let found = old.iter().position(|m| m.target == target.id);
+            let kept = found.map(|place| old.swap_remove(place));
+            let memory = kept.unwrap_or_else(|| Memory::new(target.id.clone(), &self.settings));
+            self.memories.push(memory);
+        }
+    }
+
+    /// What is ahead of one target and what follows from it.
+    fn wish(
+        &mut self,
+        place: usize,
+        target: &ValidTarget,
+        history: &TargetHistory,
+        reactive: Reactive,
+        (now, interval): (Timestamp, Span),
+    ) -> Result<(Outlook, Sized, [Replicas; 2]), Absence> {
+        let memory = &mut self.memories[place];
+        if let Some(state) = &history.state {
+            memory.learnt.look(state, now);
+        }
+        let startup = target.startup.unwrap_or_else(|| memory.learnt.startup());
+        let startup = self.settings.horizon.unwrap_or(startup);
+        let reach = Reach { startup, interval };
+        let demand = memory.absorb(&self.settings, history, now, reach);
+        if let (Some(state), Some(demand)) = (&history.state, demand) {
+            memory.learnt.serve(state, reactive, demand);
+        }
+        self.refits
+            .extend(memory.refits(&self.settings, history, now));
+        let ahead = memory.ahead(&self.settings, now, reach)?;
+        let capacity = target.capacity.or_else(|| memory.learnt.capacity());
+        let capacity = capacity.ok_or(Absence::NoCapacity)?;
+        let state = history.state.as_ref().ok_or(Absence::NoMetric)?;
+        let current = state.current_replicas();
+        let scene = Scene {
+            capacity,
+            current,
+            history,
+            now,
+        };
+        let sized = self.sizing.size(&ahead, &scene).ok_or(Absence::NoMetric)?;
+        let edge = |demand| Replicas::covering(demand, capacity).ok_or(Absence::NoMetric);
+        let interval = [edge(ahead.later.q10)?, edge(ahead.later.q90)?];
+        Ok((self.outlook(&ahead, sized, capacity, now), sized, interval))
+    }
+
+    fn outlook(&self, ahead: &Ahead, sized: Sized, capacity: f64, now: Timestamp) -> Outlook {
+        let level = self.settings.levels[self.settings.sizing];
+        Outlook {
+            forecaster: ahead.forecaster,
+            q10: ahead.later.q10,
+            q50: ahead.later.q50,
+            q90: ahead.later.q90,
+            q50_now: ahead.said_of_now.unwrap_or(ahead.later.q50),
+            observed: ahead.said_of_now.map(|_| ahead.last),
+            made_at: now,
+            horizon: ahead.horizon,
+            coverage_percent: ahead.coverage_percent,
+            level_percent: (level * 100.0).round() as u8,
+            demand: sized.demand,
+            capacity,
+            fitted_at: ahead.fitted_at,
+            relearnt_at: ahead.relearnt_at,
+        }
+    }
+}
+
+impl Proposer for OnForecast {
+    fn propose(&mut self, view: &View<'_>, context: &Context<'_>) -> Proposal {
+        self.fit_to(view.spec);
+        let interval = view.spec.written().interval;
+        let mut plan = Vec::new();
+        let mut told = None;
+        let mut absence = None;
+        for (place, target) in view.spec.targets().iter().enumerate() {
+            let Some(history) = view.target(place) else {
+                continue;
+            };
+            let reactive = context.reactive[place];
+            match self.wish(place, target, history, reactive, (context.now, interval)) {
+                Ok((outlook, sized, [low, high])) => {
+                    plan.push((target.id.clone(), Setting::replicas(sized.replicas)));
+                    told.get_or_insert((outlook, (low, high)));
+                }
+                Err(why) => {
+                    absence.get_or_insert(why);
+                }
+            }
+        }
+        let Some((outlook, interval)) = told else {
+            return Proposal::absent(absence.unwrap_or(Absence::NoHistory));
+        };
+        Proposal {
+            plan,
+            interval: Some(interval),
+            confidence: Confidence::percent(outlook.coverage_percent.unwrap_or(80)),
+            ratio_milli: None,
+            basis: Basis::Forecast(Box::new(outlook)),
+        }
+    }
+
+    fn install(&mut self, artifact: &[u8]) -> bool {
+        let mut taken = false;
+        for memory in &mut self.memories {
+            taken |= memory.install(artifact);
+        }
+        taken
+    }
+
+    fn refits(&mut self) -> Vec<RefitRequest> {
+        std::mem::take(&mut self.refits)
+    }
+
+    fn ticks_per_save(&self) -> u64 {
+        TICKS_PER_SAVE
+    }
+
+    fn save(&self) -> Vec<u8> {
+        let states: Vec<_> = self
+            .memories
+            .iter()
+            .map(|m| m.save(&self.settings))
+            .collect();
+        serde_json::to_vec(&states).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
+        let failed = |why: String| RestoreError {
+            proposer: self.name.to_owned(),
+            why,
+        };
+        let states: Vec<MemoryState> =
+            serde_json::from_slice(state).map_err(|e| failed(e.to_string()))?;
+        let mut memories = Vec::with_capacity(states.len());
+        for state in states {
+            memories.push(Memory::restore(state, &self.settings).map_err(failed)?);
+        }
+        self.memories = memories;
+        self.refits.clear();
+        Ok(())
+    }
+}
