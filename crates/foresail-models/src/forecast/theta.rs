@@ -93,7 +93,7 @@ impl Theta {
     pub fn fit_whole(&self, history: &Series) -> Result<FittedTheta, FitError> {
         let values = held_values(history, POINTS_MIN)?;
         let reach = Reach::of(&values).ok_or(FitError::Empty)?;
-        let steps = season::given_or_found(self.season, &values);
+        let steps = season::given_or_found_in(self.season, &values, history.step());
         let found = steps.filter(|steps| is_seasonal(&values, *steps));
         let season = found.and_then(|steps| take_out(&values, steps));
         let (kind, figure) = season.unwrap_or((Kind::Additive, Vec::new()));
