@@ -1,4 +1,5 @@
-//! `cargo xtask golden --verify`: the reference scripts run again, their numbers against the stored.
+//! `cargo xtask golden --verify`: the reference scripts run again, their numbers against the
+//! stored.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -131,17 +132,12 @@ fn compare(stored: &Path, written: &Path) -> Result<Vec<String>> {
         serde_json::from_slice(&text).with_context(|| path.display().to_string())
     };
     let mut differences = Vec::new();
-    differ(
-        &read(stored)?,
-        &read(written)?,
-        String::new(),
-        &mut differences,
-    );
+    differ(&read(stored)?, &read(written)?, "", &mut differences);
     Ok(differences)
 }
 
 /// Every place where two values differ; the versions of the libraries may.
-fn differ(a: &Value, b: &Value, place: String, found: &mut Vec<String>) {
+fn differ(a: &Value, b: &Value, place: &str, found: &mut Vec<String>) {
     match (a, b) {
         (Value::Object(one), Value::Object(two)) => {
             for key in one
@@ -150,13 +146,13 @@ fn differ(a: &Value, b: &Value, place: String, found: &mut Vec<String>) {
             {
                 if key != "versions" {
                     let (a, b) = (&a[key.as_str()], &b[key.as_str()]);
-                    differ(a, b, format!("{place}.{key}"), found);
+                    differ(a, b, &format!("{place}.{key}"), found);
                 }
             }
         }
         (Value::Array(one), Value::Array(two)) if one.len() == two.len() => {
             for (i, (a, b)) in one.iter().zip(two).enumerate() {
-                differ(a, b, format!("{place}[{i}]"), found);
+                differ(a, b, &format!("{place}[{i}]"), found);
             }
         }
         (Value::Number(one), Value::Number(two)) => {
@@ -178,7 +174,7 @@ mod tests {
     fn places(a: &str, b: &str) -> Vec<String> {
         let read = |text| serde_json::from_str(text).expect("JSON");
         let mut found = Vec::new();
-        differ(&read(a), &read(b), String::new(), &mut found);
+        differ(&read(a), &read(b), "", &mut found);
         found
     }
 

@@ -304,8 +304,8 @@ fn updates_move_the_forecast_on_without_a_refit() {
     }
 }
 
-/// The forecasters whose parameters do not hang on the values: there, a fit to the longer series and
-/// updates from the shorter one are the same.
+/// The forecasters whose parameters do not hang on the values: there, a fit to the longer series
+/// and updates from the shorter one are the same.
 #[test]
 fn recursion_and_refit_agree_where_nothing_is_estimated() {
     for name in ["last", "drift", "moving-quantile", "croston", "tsb"] {

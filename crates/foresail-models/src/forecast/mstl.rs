@@ -1,5 +1,5 @@
-//! MSTL: several seasons taken out by STL, one after the other; what is left forecast by ETS without
-//! season, the seasons by their last cycle.
+//! MSTL: several seasons taken out by STL, one after the other; what is left forecast by ETS
+//! without season, the seasons by their last cycle.
 //!
 //! Gaps are held. An update moves the ETS on by the value without its seasons, which repeat.
 //! Source: Bandara, Hyndman & Bergmeir, MSTL (2021); settings of statsforecast's `MSTL`.

@@ -1,9 +1,9 @@
 //! ETS: error, trend and season in exponential smoothing, the form chosen by AICc.
 //!
 //! The fifteen forms of R's `forecast::ets` and statsforecast's `AutoETS` (additive or
-//! multiplicative error; no, additive or damped trend; no, additive or multiplicative season), fitted
-//! by maximum likelihood over parameters and initial states. Gaps are the model's own: the state
-//! moves on by its forecast and no error is counted. Where a value is at or near zero the
+//! multiplicative error; no, additive or damped trend; no, additive or multiplicative season),
+//! fitted by maximum likelihood over parameters and initial states. Gaps are the model's own: the
+//! state moves on by its forecast and no error is counted. Where a value is at or near zero the
 //! multiplicative forms are left out, and no quantile goes further than [`Reach`] allows.
 //! Source: Hyndman, Koehler, Ord & Snyder, Forecasting with Exponential Smoothing (2008).
 
