@@ -10,3 +10,4 @@ pub mod propose;
 pub mod refit;
 pub mod registry;
 pub mod rng;
+pub mod trees;

@@ -11,7 +11,8 @@ use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
 use crate::forecast::{
-    Fit, Forecaster, auto, croston, ets, holt_winters, lstm, mstl, naive, theta,
+    Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, lstm, mstl,
+    naive, theta,
 };
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
@@ -94,7 +95,11 @@ pub struct ForecasterEntry {
 /// Every forecaster.
 pub static FORECASTERS: &[ForecasterEntry] = &[
     auto::ENTRY,
+    boosted::ENTRY,
+    conformal::ENTRY,
     croston::CROSTON,
+    croston::TSB,
+    ensemble::ENTRY,
     ets::ENTRY,
     holt_winters::ENTRY,
     lstm::ENTRY,
@@ -105,7 +110,6 @@ pub static FORECASTERS: &[ForecasterEntry] = &[
     naive::SEASONAL_SCALED,
     naive::WINDOW,
     theta::ENTRY,
-    croston::TSB,
 ];
 
 /// A forecaster by its name and written knobs, not fitted.

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use foresail_core::engine::{Engine, Hash, Input, Snapshot, Tick};
 use foresail_core::explain::{Explanation, Identity};
 use foresail_core::spec::{Spec, ValidSpec};
+use foresail_models::refit;
 use foresail_models::registry::build_engine;
 use foresail_models::rng::Seed;
 use serde::{Deserialize, Serialize};
@@ -292,6 +293,13 @@ impl Ledger {
     }
 }
 
+/// Runs what a tick asks to be fitted, so that the record's later inputs can name it by its hash.
+///
+/// A record holds no artifact: the same request on the same points gives the same bytes.
+pub(crate) fn keep_fits(engine: &mut Engine, tick: &Tick) {
+    refit::answer(engine, tick);
+}
+
 /// Feeds the record's inputs to a fresh engine and compares every explanation byte for byte.
 ///
 /// # Errors
@@ -305,7 +313,10 @@ pub fn replay(mut reader: Reader) -> Result<Replayed> {
         if let Line::Input(input) = &line {
             teller.hear(input)?;
             let tick = engine.feed(input.clone());
-            computed = tick.map(|tick| teller.tell(&tick, engine.spec()));
+            computed = tick.map(|tick| {
+                keep_fits(&mut engine, &tick);
+                teller.tell(&tick, engine.spec())
+            });
         }
         let checked = ledger.check(reader.number, &line, computed.as_deref());
         if let Some(difference) = checked.with_context(|| reader.place())? {

@@ -120,7 +120,7 @@ impl Detector {
             self.warm_up(error);
             return None;
         }
-        let scales = (error - self.bias) / self.scale;
+        let scales = (error - self.bias) / (self.scale * self.memory().sqrt());
         self.up.add(scales);
         self.down.add(-scales);
         self.recent.push_back(Seen { error, ratio });
@@ -129,8 +129,8 @@ impl Detector {
         {
             self.learn(old.error);
         }
-        let most = SUM_MAX * self.memory();
-        let told = [self.up, self.down].into_iter().find(|s| s.value > most)?;
+        let sums = [self.up, self.down];
+        let told = sums.into_iter().find(|s| s.value > SUM_MAX)?;
         let change = self.change(told.steps);
         *self = Self::default();
         Some(change)
@@ -186,7 +186,7 @@ impl Detector {
     }
 
     /// How much farther sums wander because errors resemble the ones before: the long-run variance
-    /// of a first-order autoregression over its variance.
+    /// of a first-order autoregression over its variance. Its root is what one error counts less.
     fn memory(&self) -> f64 {
         if self.square <= 0.0 {
             return 1.0;

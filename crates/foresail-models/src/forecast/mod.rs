@@ -7,10 +7,13 @@
 
 pub mod auto;
 pub mod backtest;
+pub mod boosted;
 pub mod calibrate;
 pub mod change;
+pub mod conformal;
 pub mod croston;
 pub mod decompose;
+pub mod ensemble;
 pub mod ets;
 pub mod holt_winters;
 pub mod linear_trend;
@@ -26,6 +29,7 @@ pub mod seasonal_naive;
 pub mod stl;
 pub mod theta;
 pub mod track;
+pub mod tracked;
 pub mod trust;
 
 use foresail_core::quantity::series::Series;

@@ -174,10 +174,11 @@ impl Fit for Naive {
         let found = || season::given_or_found_in(self.season, &values, history.step());
         let season = if seasonal { found() } else { None }.unwrap_or(1);
         let kept = match self.rule {
-            Rule::Last => LAST_POINTS,
             Rule::Drift => 2,
-            Rule::Seasonal | Rule::SeasonalScaled => (SEASONS + 1) * season + LEVEL_STEPS,
             Rule::Window => self.window,
+            // Without a season it is the last value, with its errors.
+            _ if season == 1 => LAST_POINTS,
+            _ => (SEASONS + 1) * season + LEVEL_STEPS,
         };
         let (first, steps) = (values[0], values.len());
         let recent = values[steps.saturating_sub(kept)..].iter().copied();

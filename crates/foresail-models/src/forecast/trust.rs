@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use foresail_core::propose::{Trip, TripCause};
 use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::smaller;
 use serde::{Deserialize, Serialize};
 
 /// Forecasts that are scored.
@@ -20,6 +21,9 @@ pub const NEEDED_MIN: u32 = 30;
 
 /// The most that must be good, however often it tripped.
 const NEEDED_MAX: u32 = 96;
+
+/// Times the last value's mean error that a single error counts at most.
+const OUTLIER: f64 = 4.0;
 
 /// Who trips again this soon must prove itself twice as long, and who is trusted again says so as
 /// long.
@@ -125,9 +129,20 @@ impl Trust {
     }
 
     /// Error against the last value's, in percent; 100 where neither errs.
+    ///
+    /// Single errors count [`OUTLIER`] times the last value's mean at most: a change of demand is
+    /// told as one, and a burst is nobody's fault.
     fn error_percent(&self) -> f64 {
-        let sum = |of: fn(&Score) -> f64| self.scores.iter().map(of).sum::<f64>();
-        let (error, of_last) = (sum(|s| s.error), sum(|s| s.of_last));
+        let sum = |of: &dyn Fn(&Score) -> f64| self.scores.iter().map(of).sum::<f64>();
+        let most = OUTLIER * sum(&|s| s.of_last) / self.scores.len().max(1) as f64;
+        let cut = |error: f64| {
+            if most > 0.0 {
+                smaller(error, most)
+            } else {
+                error
+            }
+        };
+        let (error, of_last) = (sum(&|s| cut(s.error)), sum(&|s| cut(s.of_last)));
         match of_last > 0.0 {
             true => 100.0 * error / of_last,
             false if error > 0.0 => f64::INFINITY,

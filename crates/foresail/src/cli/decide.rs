@@ -8,6 +8,7 @@ use clap::Args;
 use foresail_core::engine::{Input, Snapshot};
 use foresail_core::explain::Identity;
 use foresail_core::spec::Spec;
+use foresail_models::refit;
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
 
@@ -106,6 +107,10 @@ pub fn run(args: &DecideArgs, out: &mut dyn Write) -> Result<Code> {
                     true => writeln!(out, "{}", serde_json::to_string(&explanation)?)?,
                     false => writeln!(out, "{explanation}")?,
                 }
+            }
+            for installed in refit::answer(&mut engine, &tick) {
+                teller.hear(&installed)?;
+                engine.feed(installed);
             }
         }
     }

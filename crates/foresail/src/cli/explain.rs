@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Output;
 use crate::exit::{Code, Coded};
-use crate::record::{Ledger, Line, Reader, Teller};
+use crate::record::{Ledger, Line, Reader, Teller, keep_fits};
 
 /// Say why a number is what it is, and what a changed setting would have given
 #[derive(Args, Debug)]
@@ -98,6 +98,7 @@ fn find(reader: &mut Reader, at: Option<Timestamp>) -> Result<Option<Found>> {
             let before = matches!(input, Input::Tick { .. }).then(|| engine.snapshot());
             teller.hear(input)?;
             if let Some(tick) = engine.feed(input.clone()) {
+                keep_fits(&mut engine, &tick);
                 let told = teller.tell(&tick, engine.spec());
                 computed = Some(told.clone());
                 found = before.map(|before| Found {

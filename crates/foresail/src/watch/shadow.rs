@@ -13,6 +13,8 @@ use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
 use foresail_core::spec::{Mode, ProposerSpec, Spec, TargetSpec};
 
+use foresail_models::refit;
+
 use super::observe::Seen;
 use super::score::Pods;
 use crate::record::Recorder;
@@ -118,7 +120,11 @@ impl Shadow {
         for point in minutes {
             let samples = self.samples(point.0, Vec::new(), std::slice::from_ref(point));
             self.engine.feed(Input::Samples(samples));
-            self.engine.feed(Input::Tick { now: point.0 });
+            if let Some(tick) = self.engine.feed(Input::Tick { now: point.0 }) {
+                for installed in refit::answer(&mut self.engine, &tick) {
+                    self.engine.feed(installed);
+                }
+            }
         }
     }
 
@@ -208,6 +214,9 @@ impl Shadow {
         let tick = self.feed(Input::Tick { now }).context("no tick")?;
         if let Some(recorder) = &mut self.recorder {
             recorder.tick(&tick, self.engine.spec());
+        }
+        for installed in refit::answer(&mut self.engine, &tick) {
+            self.feed(installed);
         }
         let told = Explanation::new(&tick, 0, self.engine.spec(), &self.identity, None)
             .context("no target")?;

@@ -1,17 +1,12 @@
 //! One tracked horizon: what every expert said, what came, and the weights that follow.
 
-use std::collections::VecDeque;
-
 use foresail_core::quantity::units::{larger, smaller};
 use serde::{Deserialize, Serialize};
 
 use super::past::{Past, WINDOWS};
 use super::record::{Losses, Record, weight};
 use super::regression::Regression;
-use super::{LEVELS, MEDIAN, Quantiles};
-
-/// Forecasts of one horizon that are awaited at most: far ones overlap, and are not made each step.
-const AWAITED_MAX: usize = 12;
+use crate::forecast::tracked::{AWAITED_MAX, Awaited, LEVELS, MEDIAN, Quantiles, stride};
 
 /// Steps after which a loss counts half, for the nearest horizon; far ones remember longer.
 const HALF_LIFE: f64 = 200.0;
@@ -29,7 +24,6 @@ const FIRST_FEATURE: usize = 3;
 /// A forecast that waits for its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Said {
-    due: u64,
     /// Point and size of the errors, expert by expert.
     points: Vec<[f64; 2]>,
     features: Vec<f64>,
@@ -47,7 +41,7 @@ pub(super) struct Anchor {
     records: Vec<Record>,
     windows: [Losses; WINDOWS.len()],
     regression: Regression,
-    awaited: VecDeque<Said>,
+    awaited: Awaited<Said>,
     /// Share of each expert in each quantile, the windows last.
     weights: Vec<Quantiles>,
     /// What the experts' errors add to the mean of their points.
@@ -64,18 +58,13 @@ impl Anchor {
             records: vec![Record::default(); experts],
             windows: std::array::from_fn(|_| Losses::default()),
             regression: Regression::new(past.width(), FIRST_FEATURE),
-            awaited: VecDeque::new(),
+            awaited: Awaited::default(),
             weights: vec![[0.0; LEVELS.len()]; experts + WINDOWS.len()],
             offsets: [0.0; LEVELS.len()],
             wider: [0.0; LEVELS.len()],
         };
         anchor.weigh();
         anchor
-    }
-
-    /// Steps between the forecasts that are tracked.
-    fn stride(&self) -> u64 {
-        self.ahead.div_ceil(AWAITED_MAX) as u64
     }
 
     /// Whether its errors are known.
@@ -85,19 +74,19 @@ impl Anchor {
 
     /// Takes in what came at `step`; a gap settles nothing.
     pub(super) fn settle(&mut self, step: u64, value: Option<f64>) {
-        let Some(said) = self.awaited.pop_front_if(|said| said.due <= step) else {
+        let Some(said) = self.awaited.due(step) else {
             return;
         };
         let Some(actual) = value else { return };
         let half_life = HALF_LIFE * (1.0 + self.ahead as f64 / 50.0);
-        let kept = 0.5_f64.powf(self.stride() as f64 / half_life);
+        let kept = 0.5_f64.powf(stride(self.ahead) as f64 / half_life);
         for (record, [point, scale]) in self.records.iter_mut().zip(&said.points) {
             record.learn(*point, *scale, actual, kept);
         }
         for (losses, quantiles) in self.windows.iter_mut().zip(&said.windows) {
             losses.add(quantiles, actual, kept);
         }
-        let forgotten = REGRESSION_KEPT.powi(self.stride() as i32);
+        let forgotten = REGRESSION_KEPT.powi(stride(self.ahead) as i32);
         self.regression
             .learn(&said.features, actual / said.size, forgotten);
         self.widen(&said.told, actual);
@@ -136,7 +125,7 @@ impl Anchor {
             return;
         }
         let near = smaller(self.ahead as f64 / WIDENING.1, 1.0);
-        let rate = WIDENING.0 * near * self.stride() as f64;
+        let rate = WIDENING.0 * near * stride(self.ahead) as f64;
         let quantiles = self.widened(told);
         for (i, level) in LEVELS.iter().enumerate().filter(|(i, _)| *i != MEDIAN) {
             let (outside, tail) = if i > MEDIAN {
@@ -157,19 +146,20 @@ impl Anchor {
 
     /// Makes the forecast of this step, where it is one that is tracked.
     pub(super) fn say(&mut self, past: &Past, windows: &[Quantiles; WINDOWS.len()]) {
-        if !past.next().is_multiple_of(self.stride()) {
+        if !past.next().is_multiple_of(stride(self.ahead)) {
             return;
         }
         let (points, features) = self.points(past, self.ahead);
         let told = self.combined(&points, windows);
-        self.awaited.push_back(Said {
-            due: past.next() + self.ahead as u64 - 1,
+        let due = past.next() + self.ahead as u64 - 1;
+        let said = Said {
             points,
             features,
             size: past.size(),
             windows: *windows,
             told,
-        });
+        };
+        self.awaited.say(due, said);
     }
 
     /// Point and size of the errors of each expert, and what the regression was told.

@@ -20,28 +20,13 @@ use serde::{Deserialize, Serialize};
 use self::anchor::Anchor;
 use self::past::{Past, WINDOWS};
 use super::naive::SEASON_KNOB;
-use super::quantile::normal_quantile;
+use super::tracked::{MEDIAN, Quantiles, at_level, horizons};
 use super::{Fit, FitError, Forecast, ForecastError, Forecaster, check_request, season};
 use crate::registry::{ForecasterEntry, Restored};
 use crate::rng::Seed;
 
 /// Points of a history that are replayed: two weeks of minutes.
 const HISTORY_MAX: usize = 14 * 1440;
-
-/// The horizons whose forecasts are tracked; between them quantiles are interpolated.
-const AHEAD: [usize; 12] = [1, 2, 4, 7, 12, 20, 35, 60, 120, 240, 480, 1440];
-
-/// A horizon is tracked where the history is so many times as long.
-const HISTORY_PER_AHEAD: usize = 4;
-
-/// The levels that are tracked.
-const LEVELS: [f64; 9] = [0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975];
-
-/// The median's place in [`LEVELS`].
-const MEDIAN: usize = 4;
-
-/// Quantiles at [`LEVELS`].
-type Quantiles = [f64; LEVELS.len()];
 
 /// The registry's entry.
 pub const ENTRY: ForecasterEntry = ForecasterEntry {
@@ -93,10 +78,9 @@ struct Aggregate {
 
 impl Aggregate {
     fn new(seasons: Vec<usize>, history: &[f64]) -> Self {
-        let tracked = |ahead: &&usize| **ahead == 1 || **ahead * HISTORY_PER_AHEAD <= history.len();
         let past = Past::new(seasons);
-        let anchor = |ahead: &usize| Anchor::new(*ahead, &past);
-        let anchors = AHEAD.iter().filter(tracked).map(anchor).collect();
+        let anchor = |ahead: usize| Anchor::new(ahead, &past);
+        let anchors = horizons(history.len()).map(anchor).collect();
         Self { past, anchors }
     }
 
@@ -121,25 +105,6 @@ impl Aggregate {
         let far = below.quantiles(&self.past, windows, ahead);
         let wider = (ahead as f64 / below.ahead as f64).sqrt();
         std::array::from_fn(|i| far[MEDIAN] + wider * (far[i] - far[MEDIAN]))
-    }
-}
-
-/// The quantile at `level`: between tracked levels linearly, beyond them as a normal tail.
-fn at_level(quantiles: &Quantiles, level: f64) -> f64 {
-    let last = LEVELS.len() - 1;
-    let above = LEVELS.partition_point(|l| *l < level);
-    let tail = |edge: usize| {
-        let reach = normal_quantile(level) / normal_quantile(LEVELS[edge]);
-        quantiles[MEDIAN] + reach * (quantiles[edge] - quantiles[MEDIAN])
-    };
-    match above {
-        0 if level < LEVELS[0] => tail(0),
-        0 => quantiles[0],
-        above if above > last => tail(last),
-        _ => {
-            let share = (level - LEVELS[above - 1]) / (LEVELS[above] - LEVELS[above - 1]);
-            quantiles[above - 1] + share * (quantiles[above] - quantiles[above - 1])
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use foresail_core::quantity::units::larger;
 use serde::{Deserialize, Serialize};
 
 use super::super::quantile::of_sorted;
-use super::{LEVELS, Quantiles};
+use crate::forecast::tracked::{LEVELS, Quantiles};
 
 /// Weights of the newest value in the means, from short memories to long ones.
 const WEIGHTS: [f64; 5] = [0.6, 0.3, 0.1, 0.03, 0.01];

@@ -3,7 +3,7 @@
 use foresail_core::quantity::units::{larger, smaller};
 use serde::{Deserialize, Serialize};
 
-use super::{LEVELS, Quantiles};
+use crate::forecast::tracked::{LEVELS, Quantiles};
 
 /// Errors that are remembered.
 const ERRORS_MAX: usize = 240;

@@ -1,4 +1,4 @@
-//! One target's demand ahead: its forecasters, which of them is believed, and whether it is trusted.
+//! One target's demand ahead: its forecaster, what is made of it, and whether it is trusted.
 
 use std::collections::VecDeque;
 
@@ -21,9 +21,6 @@ use crate::refit::step_of;
 
 /// Changes of level that are remembered; older ones have left the window or are doubtful.
 const LEVELS_MAX: usize = 8;
-
-/// Another forecaster takes over once its loss is this share of the present one's.
-const BETTER: f64 = 0.95;
 
 /// Demand as it is expected, from one instant to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -77,9 +74,7 @@ pub(crate) struct Memory {
     pub(crate) target: TargetId,
     /// Number of the last step that was taken in, and its value.
     seen: Option<(i64, f64)>,
-    kept: Vec<Kept>,
-    /// Which forecaster is believed.
-    chosen: usize,
+    kept: Kept,
     levels: VecDeque<LevelChange>,
     detector: Detector,
     trust: Option<Trust>,
@@ -98,8 +93,7 @@ pub(crate) struct MemoryState {
     /// The levels whose quantiles were told.
     told: Vec<f64>,
     seen: Option<(i64, f64)>,
-    kept: Vec<KeptState>,
-    chosen: usize,
+    kept: KeptState,
     levels: VecDeque<LevelChange>,
     detector: Detector,
     trust: Option<Trust>,
@@ -113,8 +107,7 @@ impl Memory {
         Self {
             target,
             seen: None,
-            kept: settings.choices.iter().cloned().map(Kept::new).collect(),
-            chosen: 0,
+            kept: Kept::new(settings.choice.clone()),
             levels: VecDeque::new(),
             detector: Detector::default(),
             trust: None,
@@ -135,9 +128,7 @@ impl Memory {
         let points = history.points(Metric::Demand);
         let step = settings.step;
         if let Some((last, _)) = self.seen {
-            for kept in &mut self.kept {
-                kept.catch_up(points.iter(), step, last);
-            }
+            self.kept.catch_up(points.iter(), step, last);
         }
         let seen = self.seen.map_or(i64::MIN, |(last, _)| last);
         let first = points.partition_point(|p| step_of(p.at, step) <= seen);
@@ -155,37 +146,35 @@ impl Memory {
     fn step(&mut self, settings: &Settings, number: i64, value: f64, now: Timestamp, reach: Reach) {
         self.seen = Some((number, value));
         let lead = self.steps_until(settings, now + reach.startup + reach.interval);
-        let (chosen, mut changed) = (self.chosen, None);
-        for (place, kept) in self.kept.iter_mut().enumerate() {
-            let came = kept.came(settings, number, value);
-            if place != chosen {
-                continue;
-            }
-            if let (Some(score), Some(trust)) = (came.score, &mut self.trust) {
-                trust.score(score);
-            }
-            let counts = |rate: f64| rate * settings.step.seconds();
-            let change = came
-                .expected
-                .filter(|_| settings.watched)
-                .and_then(|expected| self.detector.observe(counts(expected), counts(value)));
-            if let Some(change) = change {
-                let steps = i64::from(change.steps_ago);
-                let at = settings.begin_of(number + 1 - steps);
-                let factor = change.factor;
-                self.levels.push_back(LevelChange { at, factor });
-                changed = Some(factor);
-            }
+        let came = self.kept.came(settings, number, value);
+        if let (Some(score), Some(trust)) = (came.score, &mut self.trust) {
+            trust.score(score);
         }
-        for kept in &mut self.kept {
-            kept.go_on(settings, number, value, lead);
-        }
-        self.judge(settings, changed, now);
+        let expected = came.expected.filter(|_| settings.watched);
+        let change = expected.and_then(|expected| self.watch(settings, number, expected, value));
+        self.kept.go_on(settings, number, value, lead);
+        self.judge(settings, change, now);
     }
 
-    /// Whether the forecaster is trusted still or again, and which one is believed.
+    /// Looks for a change of level; returns its factor where one is found.
+    fn watch(
+        &mut self,
+        settings: &Settings,
+        number: i64,
+        expected: f64,
+        value: f64,
+    ) -> Option<f64> {
+        let counts = |rate: f64| rate * settings.step.seconds();
+        let change = self.detector.observe(counts(expected), counts(value))?;
+        let at = settings.begin_of(number + 1 - i64::from(change.steps_ago));
+        let factor = change.factor;
+        self.levels.push_back(LevelChange { at, factor });
+        Some(factor)
+    }
+
+    /// Whether the forecaster is trusted still or again.
     fn judge(&mut self, settings: &Settings, changed: Option<f64>, now: Timestamp) {
-        if settings.watched && self.kept.iter().any(|k| k.fitted_at().is_some()) {
+        if settings.watched && self.kept.fitted_at().is_some() {
             let trust = self.trust.get_or_insert_with(|| Trust::new(now));
             if let Some(factor) = changed {
                 let percent = (factor * 100.0).round().clamp(0.0, 1e6) as u32;
@@ -193,48 +182,37 @@ impl Memory {
             }
             self.at_once |= changed.is_some() || trust.judge(&settings.demands, now);
         }
-        let loss = |place: usize| self.kept.get(place).map_or(f64::INFINITY, Kept::loss);
-        let best = (0..self.kept.len()).min_by(|a, b| loss(*a).total_cmp(&loss(*b)));
-        if let Some(best) = best.filter(|b| loss(*b) < BETTER * loss(self.chosen)) {
-            self.chosen = best;
-        }
     }
 
-    /// The refits that are due.
-    pub(crate) fn refits(
+    /// The refit that is due.
+    pub(crate) fn refit(
         &mut self,
         settings: &Settings,
         history: &TargetHistory,
         now: Timestamp,
-    ) -> Vec<RefitRequest> {
+    ) -> Option<RefitRequest> {
         let first = history.points(Metric::Demand).front();
         let (Some(first), Some((last, _))) = (first, self.seen) else {
-            return Vec::new();
+            return None;
         };
         let first = step_of(first.at, settings.step);
         let at_once = std::mem::take(&mut self.at_once);
         self.relearning |= at_once;
         self.forget_levels(settings, first);
-        let mut requests = Vec::new();
-        for kept in &mut self.kept {
-            let Some((from, until)) = kept.due(settings, (first, last), now, at_once) else {
-                continue;
-            };
-            let request = RefitRequest {
-                target: self.target.clone(),
-                forecaster: kept.choice().name.clone(),
-                knobs: kept.choice().knobs.clone(),
-                step: settings.step,
-                from: settings.begin_of(from),
-                until: settings.begin_of(until + 1),
-                levels: self.levels.iter().copied().collect(),
-                seed: settings.seed,
-                deadline: Kept::deadline(now),
-            };
-            kept.ask(&request);
-            requests.push(request);
-        }
-        requests
+        let due = self.kept.due(settings, (first, last), now, at_once);
+        let request = due.map(|(from, until)| RefitRequest {
+            target: self.target.clone(),
+            forecaster: settings.choice.name.clone(),
+            knobs: settings.choice.knobs.clone(),
+            step: settings.step,
+            from: settings.begin_of(from),
+            until: settings.begin_of(until + 1),
+            levels: self.levels.iter().copied().collect(),
+            seed: settings.seed,
+            deadline: Kept::deadline(now),
+        })?;
+        self.kept.ask(&request);
+        Some(request)
     }
 
     fn forget_levels(&mut self, settings: &Settings, first: i64) {
@@ -246,16 +224,14 @@ impl Memory {
 
     /// Takes in an artifact where it was asked for here.
     pub(crate) fn install(&mut self, artifact: &[u8]) -> bool {
-        let mut taken = false;
-        for kept in &mut self.kept {
-            taken |= kept.install(artifact);
-        }
+        let taken = self.kept.install(artifact);
         // What a tripped forecaster said before it relearnt is no measure of what it says since.
         if taken && std::mem::take(&mut self.relearning) {
             if let Some(trust) = &mut self.trust {
                 trust.forget();
             }
-            self.kept.iter_mut().for_each(Kept::unsay);
+            let changed = !self.detector.is_ready();
+            self.kept.unsay(changed);
         }
         taken
     }
@@ -293,14 +269,14 @@ impl Memory {
             .most(settings, first, middle)
             .ok_or(Absence::NoHistory)?;
         let later = self.most(settings, middle, end).ok_or(Absence::NoHistory)?;
-        let kept = &self.kept[self.chosen];
+        let kept = &self.kept;
         Ok(Ahead {
             soon,
             later,
             said_of_now: kept.said_of_now(),
             last: value,
             horizon: reach.startup + reach.interval,
-            forecaster: settings.name_of(kept.choice()),
+            forecaster: settings.forecaster_name(),
             fitted_at: kept.fitted_at(),
             coverage_percent: self.trust.as_ref().and_then(Trust::coverage_percent),
             relearnt_at: self.trust.as_ref().and_then(|t| t.relearnt_at(now)),
@@ -309,11 +285,10 @@ impl Memory {
 
     /// The most of each quantile over some steps.
     fn most(&mut self, settings: &Settings, first: usize, last: usize) -> Option<Quantiles> {
-        let kept = self.kept.get_mut(self.chosen)?;
         let mut most: Option<Quantiles> = None;
         // The farthest first, so that one forecast serves all.
         for ahead in (first..=last).rev() {
-            let told = kept.told(settings, ahead)?;
+            let told = self.kept.told(settings, ahead)?;
             let [q10, q50, q90] = settings.band.map(|place| told[place]);
             let sizing = told[settings.sizing];
             let of_step = Quantiles {
@@ -332,8 +307,7 @@ impl Memory {
             target: self.target.clone(),
             told: settings.levels.clone(),
             seen: self.seen,
-            kept: self.kept.iter().map(|k| k.save(settings.step)).collect(),
-            chosen: self.chosen,
+            kept: self.kept.save(settings.step),
             levels: self.levels.clone(),
             detector: self.detector.clone(),
             trust: self.trust.clone(),
@@ -343,42 +317,30 @@ impl Memory {
         }
     }
 
-    /// Takes back what was saved, also under other settings: forecasters that are not among them
-    /// are left out, and quantiles of other levels are forgotten.
+    /// Takes back what was saved, also under other settings: another forecaster begins anew, and
+    /// quantiles of other levels are forgotten.
     pub(crate) fn restore(state: MemoryState, settings: &Settings) -> Result<Self, String> {
-        let mut kept = Vec::with_capacity(state.kept.len());
-        for saved in state.kept {
-            kept.push(Kept::restore(saved)?);
+        let mut kept = Kept::restore(state.kept)?;
+        if *kept.choice() != settings.choice {
+            return Ok(Self {
+                levels: state.levels,
+                learnt: state.learnt,
+                ..Self::new(state.target, settings)
+            });
         }
-        let same: Vec<_> = kept.iter().map(Kept::choice).collect();
-        let same = same.into_iter().eq(settings.choices.iter());
-        if !same {
-            let mut fresh = Self::new(state.target, settings);
-            for kept in kept {
-                let place = settings.choices.iter().position(|c| c == kept.choice());
-                if let Some(place) = place {
-                    fresh.kept[place] = kept;
-                }
-            }
-            fresh.learnt = state.learnt;
-            fresh.levels = state.levels;
-            return Ok(fresh);
+        if state.told != settings.levels {
+            kept.unlearn();
         }
-        let mut memory = Self {
+        Ok(Self {
             target: state.target,
             seen: state.seen,
             kept,
-            chosen: state.chosen.min(settings.choices.len().saturating_sub(1)),
             levels: state.levels,
             detector: state.detector,
             trust: state.trust,
             learnt: state.learnt,
             at_once: state.at_once,
             relearning: state.relearning,
-        };
-        if state.told != settings.levels {
-            memory.kept.iter_mut().for_each(Kept::unlearn);
-        }
-        Ok(memory)
+        })
     }
 }

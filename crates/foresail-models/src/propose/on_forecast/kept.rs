@@ -6,14 +6,13 @@ use foresail_core::engine::{hex, unhex};
 use foresail_core::history::Point;
 use foresail_core::propose::refit::RefitRequest;
 use foresail_core::quantity::time::{Span, Timestamp};
-use foresail_core::quantity::units::larger;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Settings;
 use crate::forecast::calibrate::Calibrator;
 use crate::forecast::change::LEAD;
-use crate::forecast::trust::{SCORED_MAX, Score, covered};
+use crate::forecast::trust::{Score, covered};
 use crate::forecast::{Forecast, Forecaster, saved};
 use crate::refit;
 
@@ -64,9 +63,6 @@ pub(crate) struct Kept {
     /// Median that was said of the last step one step before.
     now: Option<f64>,
     calibrator: Calibrator,
-    /// Mean pinball loss of late.
-    loss: f64,
-    scored: u32,
     /// The forecast from the last step on; made anew after each step.
     forecast: Option<Forecast>,
 }
@@ -91,8 +87,6 @@ pub(crate) struct KeptState {
     far: VecDeque<(i64, f64)>,
     now: Option<f64>,
     calibrator: Calibrator,
-    loss: f64,
-    scored: u32,
 }
 
 impl Kept {
@@ -105,8 +99,6 @@ impl Kept {
             far: VecDeque::new(),
             now: None,
             calibrator: Calibrator::default(),
-            loss: 0.0,
-            scored: 0,
             forecast: None,
         }
     }
@@ -122,14 +114,6 @@ impl Kept {
     /// What the same forecaster said of the last step, one step before.
     pub(crate) fn said_of_now(&self) -> Option<f64> {
         self.now
-    }
-
-    /// Mean pinball loss of late; infinite while nothing was scored.
-    pub(crate) fn loss(&self) -> f64 {
-        match (self.scored, &self.model) {
-            (0, _) | (_, None) => f64::INFINITY,
-            _ => self.loss,
-        }
     }
 
     // Refits.
@@ -227,14 +211,6 @@ impl Kept {
     }
 
     fn score(&mut self, settings: &Settings, said: &Said, value: f64) -> Score {
-        let pinball = |(level, quantile): (&f64, &f64)| {
-            let off = value - quantile;
-            larger(level * off, (level - 1.0) * off)
-        };
-        let loss: f64 = settings.levels.iter().zip(&said.told).map(pinball).sum();
-        self.scored = self.scored.saturating_add(1);
-        let share = 1.0 / f64::from(self.scored).min(SCORED_MAX as f64);
-        self.loss += share * (loss - self.loss);
         self.calibrator.learn(&settings.levels, &said.told, value);
         let [low, median, high] = settings.band.map(|place| said.told[place]);
         Score {
@@ -302,16 +278,18 @@ impl Kept {
         )
     }
 
-    /// Forgets what was said, as for a model of another level.
-    pub(crate) fn unsay(&mut self) {
+    /// Forgets what was said, as by a model that has relearnt; of another level also what was said
+    /// for the change detector.
+    pub(crate) fn unsay(&mut self, changed: bool) {
         self.said.clear();
-        self.far.clear();
-        self.now = None;
+        if changed {
+            self.far.clear();
+        }
     }
 
     /// Forgets what was said and how it was stretched, as for other levels.
     pub(crate) fn unlearn(&mut self) {
-        self.unsay();
+        self.unsay(true);
         self.calibrator = Calibrator::default();
     }
 
@@ -333,8 +311,6 @@ impl Kept {
             far: self.far.clone(),
             now: self.now,
             calibrator: self.calibrator.clone(),
-            loss: self.loss,
-            scored: self.scored,
         }
     }
 
@@ -359,8 +335,6 @@ impl Kept {
             far: state.far,
             now: state.now,
             calibrator: state.calibrator,
-            loss: state.loss,
-            scored: state.scored,
             ..Self::new(state.choice)
         })
     }

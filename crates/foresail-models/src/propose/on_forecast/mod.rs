@@ -23,7 +23,7 @@ use foresail_core::spec::{SpecProblem, ValidSpec, ValidTarget};
 use crate::forecast::POINTS_MAX;
 use crate::forecast::trust::Demands;
 use crate::knobs::{Kind, Knob};
-use crate::registry::{Build, FORECASTERS, forecaster, forecaster_names};
+use crate::registry::{Build, FORECASTERS, forecaster};
 
 pub(crate) use ahead::Ahead;
 use ahead::{Memory, MemoryState, Reach};
@@ -39,9 +39,6 @@ const TICKS_PER_SAVE: u64 = 240;
 /// Steps without which nothing is fitted.
 const POINTS_MIN: i64 = 30;
 
-/// The forecasters of `auto`; the one that erred less of late is believed.
-const AUTO: [&str; 3] = ["seasonal-naive-scaled", "moving-quantile", "last"];
-
 /// A knob that is a number: its default, the least and the most.
 pub(crate) const fn number(name: &'static str, range: [f64; 3], doc: &'static str) -> Knob {
     let [default, min, max] = range;
@@ -56,7 +53,7 @@ pub(crate) const fn number(name: &'static str, range: [f64; 3], doc: &'static st
 pub(crate) const FORECASTER: Knob = Knob {
     name: "forecaster",
     kind: Kind::Name { default: "auto" },
-    doc: "which one, by its name; auto = the one that erred less of late",
+    doc: "which one, by its name",
 };
 
 /// Its knobs.
@@ -83,15 +80,14 @@ pub(crate) const HISTORY: Knob = number(
 /// How often.
 pub(crate) const REFIT: Knob = number(
     "refitSeconds",
-    [21_600.0, 600.0, 604_800.0],
-    "age at which a model is fitted anew",
+    [86_400.0, 600.0, 2_592_000.0],
+    "age at which a model is fitted anew; in between it learns from each step",
 );
 
 /// How a proposer on a forecast works.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Forecasters to choose from.
-    choices: Vec<Choice>,
+    choice: Choice,
     step: Span,
     /// Levels of the forecast, rising.
     levels: Vec<f64>,
@@ -128,16 +124,13 @@ impl Settings {
 
     fn of(build: &Build<'_>, name: &str, level: f64) -> Result<Self, Vec<SpecProblem>> {
         let mut problems = unknown_capacities(build.spec);
-        let choices = choices(build, name);
-        for choice in &choices {
-            let path = format!("{}.forecaster", build.path);
-            problems.extend(
-                forecaster(&choice.name, &choice.knobs, &path)
-                    .err()
-                    .into_iter()
-                    .flatten(),
-            );
-        }
+        let choice = Choice {
+            name: name.to_owned(),
+            knobs: build.knobs.map("forecasterKnobs"),
+        };
+        let path = format!("{}.forecaster", build.path);
+        let unfitted = forecaster(&choice.name, &choice.knobs, &path);
+        problems.extend(unfitted.err().into_iter().flatten());
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -153,7 +146,7 @@ impl Settings {
         let seconds = |name| Span::from_seconds(build.knobs.number(name) as i64);
         let steps = (seconds("historySeconds").nanos() / STEP.nanos()).clamp(1, POINTS_MAX as i64);
         Ok(Self {
-            choices,
+            choice,
             step: STEP,
             band: [0.1, 0.5, 0.9].map(place),
             sizing: place(level),
@@ -189,26 +182,10 @@ impl Settings {
         Timestamp::from_nanos((number - 1).saturating_mul(self.step.nanos()))
     }
 
-    fn name_of(&self, choice: &Choice) -> &'static str {
-        let entry = FORECASTERS.iter().find(|e| e.name == choice.name);
+    fn forecaster_name(&self) -> &'static str {
+        let entry = FORECASTERS.iter().find(|e| e.name == self.choice.name);
         entry.map_or("none", |e| e.name)
     }
-}
-
-/// The forecasters that a name stands for.
-fn choices(build: &Build<'_>, name: &str) -> Vec<Choice> {
-    let knobs = build.knobs.map("forecasterKnobs");
-    let known = forecaster_names().contains(&name);
-    let names = if known || name != "auto" {
-        vec![name]
-    } else {
-        AUTO.to_vec()
-    };
-    let choice = |name: &str| Choice {
-        name: name.to_owned(),
-        knobs: knobs.clone(),
-    };
-    names.into_iter().map(choice).collect()
 }
 
 /// Targets whose capacity is not given, where there is no reactive floor to learn it from.
@@ -340,7 +317,7 @@ impl OnForecast {
             memory.learnt.serve(state, reactive, demand);
         }
         self.refits
-            .extend(memory.refits(&self.settings, history, now));
+            .extend(memory.refit(&self.settings, history, now));
         let ahead = memory.ahead(&self.settings, now, reach)?;
         let capacity = target.capacity.or_else(|| memory.learnt.capacity());
         let capacity = capacity.ok_or(Absence::NoCapacity)?;
