@@ -48,11 +48,16 @@ fn sparse(seed: u64, points: usize) -> Vec<f64> {
     (0..points).map(&mut count).collect()
 }
 
-/// Knobs that keep the heavy ones cheap; every other forecaster is taken as it comes.
+/// Knobs that keep the heavy ones cheap, and give the one that calibrates another a base that knows
+/// seasons; every other forecaster is taken as it comes.
 fn knobs(name: &str) -> BTreeMap<String, Value> {
     let small = json!({"windowSteps": 24, "horizonSteps": 12, "hidden": 12, "epochs": 12,
         "batch": 16, "passes": 20});
-    let knobs = if name == "lstm" { small } else { json!({}) };
+    let knobs = match name {
+        "lstm" => small,
+        "conformal" => json!({"base": "ets"}),
+        _ => json!({}),
+    };
     serde_json::from_value(knobs).unwrap()
 }
 
