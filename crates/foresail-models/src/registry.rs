@@ -11,8 +11,8 @@ use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
 use crate::forecast::{
-    Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, lstm, mstl,
-    naive, theta,
+    Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, hybrid, lstm,
+    mstl, naive, theta,
 };
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
@@ -102,6 +102,7 @@ pub static FORECASTERS: &[ForecasterEntry] = &[
     ensemble::ENTRY,
     ets::ENTRY,
     holt_winters::ENTRY,
+    hybrid::ENTRY,
     lstm::ENTRY,
     mstl::ENTRY,
     naive::DRIFT,

@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use crate::kernel::function::{sigmoid, tanh};
-use crate::kernel::{Kernel, LANES, Row, dispatch};
+use crate::kernel::{Kernel, LANES, Row};
 use crate::real::Real;
 
 /// Which function.
@@ -20,7 +20,7 @@ pub enum Activation {
 impl Activation {
     /// Puts the function's value in place of each number.
     pub fn forward<R: Real>(self, rows: &mut [Row<R>]) {
-        dispatch(Apply(self, rows));
+        R::apply(Apply(self, rows));
     }
 
     /// From the gradient of the output to that of the input, in place.
@@ -41,7 +41,9 @@ impl Activation {
     }
 }
 
-struct Apply<'a, R>(Activation, &'a mut [Row<R>]);
+/// A function in place of each number.
+#[derive(Debug)]
+pub struct Apply<'a, R>(Activation, &'a mut [Row<R>]);
 
 impl<R: Real> Kernel for Apply<'_, R> {
     type Output = ();

@@ -6,7 +6,7 @@ use rand_core::Rng;
 use crate::kernel::product::{
     Packed, add_outer, columns_max, multiply, turn, whole_columns, whole_tiles,
 };
-use crate::kernel::{Kernel, LANES, Row, dispatch};
+use crate::kernel::{Kernel, LANES, Row};
 use crate::parameter::{Layer, Parameter};
 use crate::real::Real;
 
@@ -79,7 +79,7 @@ impl<R: Real> Linear<R> {
         tape.output.resize(self.output, [R::ZERO; LANES]);
         tape.weights
             .fill(self.output, self.input + 1, |r, c| self.weight(r, c));
-        dispatch(Multiply(&tape.weights, &tape.input, &mut tape.output));
+        R::multiply(Multiply(&tape.weights, &tape.input, &mut tape.output));
         &tape.output
     }
 
@@ -92,7 +92,7 @@ impl<R: Real> Linear<R> {
         let mut rows = upstream.to_vec();
         rows.resize(whole_tiles(self.output), [R::ZERO; LANES]);
         let mut sums = vec![R::ZERO; rows.len() * columns_max(input + 1)];
-        let width = dispatch(AddOuter(&rows, &tape.input, &mut sums));
+        let width = R::add_outer(AddOuter(&rows, &tape.input, &mut sums));
         for (r, sums) in sums.chunks_exact(width).take(self.output).enumerate() {
             let gradient = &mut self.weight.gradient[r * input..][..input];
             for (gradient, sum) in gradient.iter_mut().zip(sums) {
@@ -103,12 +103,14 @@ impl<R: Real> Linear<R> {
         let weights = &mut tape.weights;
         weights.fill(input, self.output, |r, c| self.weight(c, r));
         let mut back = vec![[R::ZERO; LANES]; input];
-        dispatch(Multiply(weights, upstream, &mut back));
+        R::multiply(Multiply(weights, upstream, &mut back));
         back
     }
 }
 
-struct Multiply<'a, R>(&'a Packed<R>, &'a [Row<R>], &'a mut [Row<R>]);
+/// A product of weights and rows.
+#[derive(Debug)]
+pub struct Multiply<'a, R>(&'a Packed<R>, &'a [Row<R>], &'a mut [Row<R>]);
 
 impl<R: Real> Kernel for Multiply<'_, R> {
     type Output = ();
@@ -119,7 +121,9 @@ impl<R: Real> Kernel for Multiply<'_, R> {
     }
 }
 
-struct AddOuter<'a, R>(&'a [Row<R>], &'a [Row<R>], &'a mut [R]);
+/// A gradient of weights.
+#[derive(Debug)]
+pub struct AddOuter<'a, R>(&'a [Row<R>], &'a [Row<R>], &'a mut [R]);
 
 impl<R: Real> Kernel for AddOuter<'_, R> {
     /// Width of a row of the sums.

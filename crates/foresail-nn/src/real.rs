@@ -5,6 +5,8 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 use pulp::Simd;
 
+use crate::kernel::compiled::Compiled;
+
 /// Rounds to an integer and leaves it in the low bits: 1.5 · 2²³. A cast to `i32` saturates and is
 /// not vectorised.
 const MAGIC: f32 = 12_582_912.0;
@@ -12,6 +14,7 @@ const MAGIC: f32 = 12_582_912.0;
 /// Number of a net.
 pub trait Real:
     Copy
+    + Compiled
     + Debug
     + Default
     + PartialOrd

@@ -16,6 +16,7 @@ pub mod decompose;
 pub mod ensemble;
 pub mod ets;
 pub mod holt_winters;
+pub mod hybrid;
 pub mod linear_trend;
 pub mod lstm;
 pub mod mstl;

@@ -5,6 +5,7 @@
 //! (SSE2, AVX2 with FMA, AVX-512). Where the set has a fused multiply-add it is used, so that two
 //! machines agree to about 1e-6 relative and one machine with itself bit for bit.
 
+pub(crate) mod compiled;
 pub(crate) mod function;
 pub(crate) mod product;
 

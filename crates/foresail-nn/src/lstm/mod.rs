@@ -4,13 +4,13 @@
 //! rows that they meet. Gradients of all weights of a step are one product too.
 //! Source: Hochreiter & Schmidhuber 1997; gates, names and shapes as `torch.nn.LSTM`.
 
-mod step;
+pub(crate) mod step;
 
 use rand_core::Rng;
 
 use crate::dropout::Mask;
 use crate::kernel::product::{Packed, columns_max, whole_tiles};
-use crate::kernel::{LANES, Row, dispatch};
+use crate::kernel::{LANES, Row};
 use crate::parameter::{Layer, Parameter};
 use crate::real::Real;
 use step::{Backward, Forward};
@@ -124,7 +124,7 @@ impl<R: Real> LstmLayer<R> {
         }
         tape.weights
             .fill(GATES * hidden, depth, |r, c| self.weight(r, c));
-        dispatch(Forward {
+        R::forward(Forward {
             hidden,
             depth,
             tape,
@@ -147,7 +147,7 @@ impl<R: Real> LstmLayer<R> {
         let rows = hidden + if inputs.is_some() { self.input } else { 0 };
         tape.turned_weights
             .fill(rows, GATES * hidden, |r, c| self.weight(c, r));
-        let width = dispatch(Backward {
+        let width = R::backward(Backward {
             hidden,
             depth,
             upstream,

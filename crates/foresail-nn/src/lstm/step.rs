@@ -9,7 +9,8 @@ use crate::kernel::{Kernel, LANES, Row};
 use crate::real::Real;
 
 /// A forward pass; the tape has its inputs and weights.
-pub(super) struct Forward<'a, R> {
+#[derive(Debug)]
+pub struct Forward<'a, R> {
     pub(super) hidden: usize,
     pub(super) depth: usize,
     pub(super) tape: &'a mut LayerTape<R>,
@@ -58,7 +59,8 @@ fn unit_gates<R>(gates: &mut [Row<R>], hidden: usize, unit: usize) -> [&mut Row<
 }
 
 /// A backward pass; the tape is that of the forward one.
-pub(super) struct Backward<'a, R> {
+#[derive(Debug)]
+pub struct Backward<'a, R> {
     pub(super) hidden: usize,
     pub(super) depth: usize,
     pub(super) upstream: Upstream<'a, R>,

@@ -44,7 +44,11 @@ impl Scale {
 
     /// A value as the net sees it.
     pub(super) fn inward(&self, value: f64, center: f64) -> f32 {
-        ((value - center) / self.deviation) as f32
+        if self.deviation > 0.0 {
+            ((value - center) / self.deviation) as f32
+        } else {
+            0.0
+        }
     }
 
     fn outward(&self, value: f32, center: f64) -> f64 {
@@ -122,7 +126,7 @@ impl FittedLstm {
         let last = &values[values.len() - settings.window..];
         Self {
             own: State {
-                settings: settings.clone(),
+                settings: *settings,
                 scale,
                 seed: seed.0,
                 errors: Vec::new(),
@@ -240,6 +244,41 @@ impl FittedLstm {
         (point, variance)
     }
 
+    /// Quantiles of the next steps, below zero where they are; step by step, level by level.
+    ///
+    /// Units: those of the values.
+    #[must_use]
+    pub fn quantiles(&self, horizon: usize, levels: &[f64]) -> Vec<f64> {
+        let reach = self.own.settings.reach;
+        let errors = LevelErrors {
+            at: levels.iter().map(|l| self.errors_at(*l)).collect(),
+            median: self.errors_at(0.5),
+        };
+        let [squares, doubt] = self.averages();
+        let mut window: Vec<f64> = self.own.values.iter().copied().collect();
+        let mut tape = Tape::default();
+        let mut values = Vec::with_capacity(horizon * levels.len());
+        // Variance that the blocks before have left behind.
+        let mut before = 0.0;
+        for first in (0..horizon).step_by(reach) {
+            let (points, passes) = self.block(&window, &mut tape);
+            for (step, point) in points.iter().enumerate().take(horizon - first) {
+                let room = larger(self.own.variance - squares[step], 0.0);
+                let more = passes[step] - doubt[step] + smaller(before, room);
+                values.extend(errors.around(*point, step, factor(squares[step], more)));
+            }
+            before += squares[reach - 1];
+            let least = if self.own.settings.signed {
+                f64::NEG_INFINITY
+            } else {
+                0.0
+            };
+            window.extend(points.iter().map(|p| larger(*p, least)));
+            window.drain(..reach);
+        }
+        values
+    }
+
     /// What the net tells for each step from `first` on, each from the window before it.
     ///
     /// Step i sees `values[..i]` and nothing later; with a target of k steps it is the mean of
@@ -258,9 +297,15 @@ impl FittedLstm {
         for some in places.chunks(LANES) {
             let windows: Vec<&[f64]> = some.iter().map(|p| &values[*p..p + window]).collect();
             let curves = self.curves(&windows, &mut tape);
-            told.extend(curves.iter().map(|c| larger(c[0], 0.0)));
+            told.extend(curves.iter().map(|c| c[0]));
         }
         told
+    }
+
+    /// Steps that the net tells at once.
+    #[must_use]
+    pub fn reach(&self) -> usize {
+        self.own.settings.reach
     }
 
     /// How many numbers the net has learnt.
@@ -286,7 +331,7 @@ impl FittedLstm {
         let fits = own.errors.len() == own.settings.marks().len()
             && own.errors.iter().all(of_marks)
             && own.values.len() == own.settings.window
-            && own.scale.deviation > 0.0;
+            && own.scale.deviation >= 0.0;
         if !(finite && fits) {
             return Err("its numbers do not fit its settings".to_owned());
         }
@@ -306,29 +351,7 @@ impl Forecaster for FittedLstm {
 
     fn forecast(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, ForecastError> {
         check_request(horizon, levels)?;
-        let reach = self.own.settings.reach;
-        let errors = LevelErrors {
-            at: levels.iter().map(|l| self.errors_at(*l)).collect(),
-            median: self.errors_at(0.5),
-        };
-        let [squares, doubt] = self.averages();
-        let mut window: Vec<f64> = self.own.values.iter().copied().collect();
-        let mut tape = Tape::default();
-        let mut values = Vec::with_capacity(horizon * levels.len());
-        // Variance that the blocks before have left behind.
-        let mut before = 0.0;
-        for first in (0..horizon).step_by(reach) {
-            let (points, passes) = self.block(&window, &mut tape);
-            for (step, point) in points.iter().enumerate().take(horizon - first) {
-                let room = larger(self.own.variance - squares[step], 0.0);
-                let more = passes[step] - doubt[step] + smaller(before, room);
-                values.extend(errors.around(*point, step, factor(squares[step], more)));
-            }
-            before += squares[reach - 1];
-            window.extend(points.iter().map(|p| larger(*p, 0.0)));
-            window.drain(..reach);
-        }
-        Ok(Forecast::new(levels, values))
+        Ok(Forecast::new(levels, self.quantiles(horizon, levels)))
     }
 
     fn summary(&self) -> String {

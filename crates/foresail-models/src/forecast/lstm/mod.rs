@@ -5,7 +5,8 @@
 //! window and the net asked again. Quantiles are those of the errors of that step ahead in the last
 //! fifth of the history, which the weights were not fitted to. The band is wider where passes with
 //! dropout left on differ more than they do there, and, where the net was asked again, by the errors
-//! before, up to the spread of the series itself.
+//! before, up to the spread of the series itself. Of a short history the window is at most a quarter
+//! and the reach a twelfth.
 //! Source of the passes: Gal & Ghahramani 2016, Dropout as a Bayesian Approximation.
 
 mod fitted;
@@ -23,6 +24,9 @@ pub use fitted::FittedLstm;
 
 /// Windows without which nothing is fitted: enough for some of them to be kept back.
 const WINDOWS_MIN: usize = 10;
+
+/// Points without which there is no net at all.
+const POINTS_MIN: usize = 60;
 
 /// The most numbers that a net may learn; more is a mistake at one series.
 const PARAMETERS_MAX: usize = 2_000_000;
@@ -54,9 +58,13 @@ pub const KNOBS: [Knob; 13] = [
     ),
     number("hidden", [64.0, 1.0, 512.0], "units of a layer"),
     number("layers", [1.0, 1.0, 4.0], "layers on top of each other"),
-    number("epochs", [10.0, 1.0, 1000.0], "passes over the history"),
+    number(
+        "epochs",
+        [10.0, 1.0, 1000.0],
+        "passes over the history; one of few windows is gone over more often",
+    ),
     number("batch", [128.0, 1.0, 4096.0], "windows of one step of Adam"),
-    number("learningRate", [1e-3, 1e-6, 1.0], "learning rate of Adam"),
+    number("learningRate", [3e-3, 1e-6, 1.0], "learning rate of Adam"),
     number(
         "dropoutPercent",
         [10.0, 0.0, 90.0],
@@ -110,7 +118,7 @@ pub enum Scaling {
 }
 
 /// The forecaster, not fitted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lstm {
     /// Steps that the net reads.
@@ -143,6 +151,8 @@ pub struct Lstm {
     pub scaling: Scaling,
     /// Errors beyond one deviation count straight instead of squared, and gradients are cut.
     pub robust: bool,
+    /// Values may be below zero, as the errors of another forecaster are.
+    pub signed: bool,
 }
 
 impl Lstm {
@@ -177,6 +187,7 @@ impl Lstm {
                 _ => Scaling::Window,
             },
             robust: true,
+            signed: false,
         };
         lstm.check()?;
         Ok(lstm)
@@ -203,6 +214,7 @@ impl Lstm {
             points_max: super::POINTS_MAX,
             scaling: Scaling::None,
             robust: false,
+            signed: false,
         }
     }
 
@@ -269,12 +281,31 @@ impl Lstm {
             let found = values.len();
             return Err(FitError::TooShort { needed, found });
         }
+        let own = self.cut_to(values.len());
+        let needed = own.windows_needed();
         let values = &values[values.len().saturating_sub(self.points_max.max(needed))..];
-        train::fit(self, values, seed)
+        train::fit(&own, values, seed)
+    }
+
+    /// Points without which there is no fit.
+    #[must_use]
+    pub fn needed(&self) -> usize {
+        let all = self.windows_needed();
+        if self.mean { all } else { all.min(POINTS_MIN) }
+    }
+
+    /// The same, its window at most a quarter and its reach a twelfth of a short history.
+    fn cut_to(&self, points: usize) -> Self {
+        let mut own = *self;
+        if points < own.windows_needed() {
+            own.window = own.window.min(points / 4);
+            own.reach = own.reach.min(points / 12);
+        }
+        own
     }
 
     /// Points without which no window could be kept back whose targets the fit has not seen.
-    fn needed(&self) -> usize {
+    fn windows_needed(&self) -> usize {
         let windows = WINDOWS_MIN + 5 * (self.reach + 1);
         self.window + self.reach - 1 + windows
     }

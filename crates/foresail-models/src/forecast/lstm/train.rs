@@ -16,6 +16,15 @@ use crate::rng::{Seed, child};
 /// Share of windows that the weights are fitted to.
 const FITTED_SHARE: f64 = 0.8;
 
+/// Steps of Adam in an epoch, at least: a short history is gone over more often.
+const STEPS_MIN: usize = 50;
+
+/// Batches that a short history is cut into, as long as they have [`BATCH_MIN`] windows.
+const BATCHES: usize = 8;
+
+/// Windows of a batch, at least.
+const BATCH_MIN: usize = 16;
+
 /// Norm to which gradients are cut where the fit is robust.
 const NORM_MAX: f64 = 1.0;
 
@@ -83,14 +92,16 @@ pub(super) fn fit(settings: &Lstm, values: &[f64], seed: Seed) -> Result<FittedL
     let mut best: Option<(f64, Net)> = None;
     let mut waited = 0;
     for _ in 0..settings.epochs {
-        epoch(
-            &mut net,
-            &mut adam,
-            &windows,
-            &mut order,
-            &mut streams,
-            &mut tape,
-        );
+        for _ in 0..passes_of(settings, learnt) {
+            epoch(
+                &mut net,
+                &mut adam,
+                &windows,
+                &mut order,
+                &mut streams,
+                &mut tape,
+            );
+        }
         if settings.patience == 0 {
             continue;
         }
@@ -129,6 +140,25 @@ fn loss_of(settings: &Lstm) -> Loss {
     }
 }
 
+/// Windows of a batch: fewer than asked for where there are few, and the fit is a robust one.
+fn batch_of(settings: &Lstm, windows: usize) -> usize {
+    if settings.robust {
+        settings.batch.min((windows / BATCHES).max(BATCH_MIN))
+    } else {
+        settings.batch
+    }
+}
+
+/// Passes that make an epoch.
+fn passes_of(settings: &Lstm, windows: usize) -> usize {
+    let steps = windows.div_ceil(batch_of(settings, windows)).max(1);
+    if settings.robust {
+        STEPS_MIN.div_ceil(steps)
+    } else {
+        1
+    }
+}
+
 /// One pass over all windows in a new order.
 fn epoch(
     net: &mut Net,
@@ -141,7 +171,7 @@ fn epoch(
     shuffle(order, &mut streams.order);
     let loss = loss_of(windows.settings);
     let mut gradient = Vec::new();
-    for batch in order.chunks(windows.settings.batch) {
+    for batch in order.chunks(batch_of(windows.settings, order.len())) {
         net.clear_gradients();
         for places in batch.chunks(LANES) {
             let (x, y) = windows.rows(places);
@@ -186,10 +216,11 @@ impl Scale {
         Self {
             scaling,
             mean,
-            deviation: if varies && scaling != Scaling::None {
-                spread
-            } else {
-                1.0
+            deviation: match scaling {
+                Scaling::None => 1.0,
+                _ if varies => spread,
+                // Whatever the net says, a constant stays what it is.
+                _ => 0.0,
             },
         }
     }
