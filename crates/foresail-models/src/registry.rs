@@ -12,7 +12,7 @@ use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
 use crate::forecast::{
     Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, lstm, mstl,
-    naive, theta,
+    naive, prophet, theta,
 };
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
@@ -109,6 +109,7 @@ pub static FORECASTERS: &[ForecasterEntry] = &[
     naive::SEASONAL,
     naive::SEASONAL_SCALED,
     naive::WINDOW,
+    prophet::ENTRY,
     theta::ENTRY,
 ];
 
