@@ -6,6 +6,7 @@
     reason = "tests may fail loudly"
 )]
 
+use foresail_core::quantity::units::larger;
 use foresail_models::forecast::prophet::{Mode, Prophet, Regressor, Rows, Standardise};
 use foresail_models::normal::standard_normal;
 use foresail_sim::workload::numpy::{Generator, seed_words};
@@ -107,7 +108,7 @@ fn the_trace_is_the_published_one() {
         assert_eq!(count(&trace.events[MINUTES / 2..]), last, "{name}");
         let sum: f64 = trace.demand.iter().sum();
         assert!((sum / MINUTES as f64 - mean).abs() < 5.1e-5, "{name}");
-        let largest = trace.demand.iter().copied().fold(0.0, f64::max);
+        let largest = trace.demand.iter().copied().fold(0.0, larger);
         assert!((largest - most).abs() < 5.1e-4, "{name}: {largest}");
         assert_ne!(shape.trace(8).demand, trace.demand);
     }
