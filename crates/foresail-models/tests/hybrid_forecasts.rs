@@ -14,6 +14,7 @@ use serde_json::json;
 
 fn hybrid(knobs: &[(&str, serde_json::Value)]) -> Box<dyn Fit> {
     let mut all = BTreeMap::from([
+        ("base".to_owned(), json!("seasonal-naive")),
         ("windowSteps".to_owned(), json!(12)),
         ("horizonSteps".to_owned(), json!(6)),
         ("hidden".to_owned(), json!(10)),

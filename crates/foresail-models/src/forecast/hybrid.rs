@@ -25,9 +25,7 @@ const ORIGINS: usize = 4;
 
 const BASE_KNOB: Knob = Knob {
     name: "base",
-    kind: Kind::Name {
-        default: "seasonal-naive",
-    },
+    kind: Kind::Name { default: "prophet" },
     doc: "the forecaster whose errors the net learns, by its name",
 };
 
