@@ -5,6 +5,7 @@
 
 pub mod forecast;
 pub mod knobs;
+pub mod optim;
 pub mod propose;
 pub mod registry;
 pub mod rng;

@@ -10,7 +10,7 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::forecast::{Fit, Forecaster, auto, naive};
+use crate::forecast::{Fit, Forecaster, auto, ets, naive};
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     advised, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa, oracle, predictive_hpa,
@@ -84,13 +84,14 @@ pub struct ForecasterEntry {
 }
 
 /// Every forecaster.
-pub static FORECASTERS: [ForecasterEntry; 6] = [
+pub static FORECASTERS: [ForecasterEntry; 7] = [
     auto::ENTRY,
     naive::LAST,
     naive::DRIFT,
     naive::SEASONAL,
     naive::SEASONAL_SCALED,
     naive::WINDOW,
+    ets::ENTRY,
 ];
 
 /// A forecaster by its name and written knobs, not fitted.

@@ -32,6 +32,15 @@ pub fn uniform(stream: &mut impl Rng) -> f64 {
     smaller((stream.next_u64() >> 11) as f64 * 2_f64.powi(-53), 1.0)
 }
 
+/// The next number of a stream, standard normal.
+///
+/// Source: Box & Muller 1958, the cosine of the two.
+pub fn normal(stream: &mut impl Rng) -> f64 {
+    // From (0, 1]: the logarithm of zero is none.
+    let radius = (-2.0 * (1.0 - uniform(stream)).ln()).sqrt();
+    radius * (std::f64::consts::TAU * uniform(stream)).cos()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,9 +7,12 @@
 
 pub mod auto;
 pub mod backtest;
+pub mod decompose;
+pub mod ets;
 pub mod linear_trend;
 pub mod naive;
 pub mod quantile;
+pub mod reach;
 pub mod saved;
 pub mod score;
 pub mod season;

@@ -1,0 +1,3 @@
+//! Optimisation of smooth functions, for the forecasters that are fitted by likelihood.
+
+pub mod lbfgs;
