@@ -10,7 +10,7 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::forecast::{Fit, Forecaster, auto, ets, naive};
+use crate::forecast::{Fit, Forecaster, auto, ets, lstm, naive};
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     advised, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa, oracle, predictive_hpa,
@@ -84,8 +84,9 @@ pub struct ForecasterEntry {
 }
 
 /// Every forecaster.
-pub static FORECASTERS: [ForecasterEntry; 7] = [
+pub static FORECASTERS: [ForecasterEntry; 8] = [
     auto::ENTRY,
+    lstm::ENTRY,
     naive::LAST,
     naive::DRIFT,
     naive::SEASONAL,

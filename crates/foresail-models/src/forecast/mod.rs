@@ -10,6 +10,7 @@ pub mod backtest;
 pub mod decompose;
 pub mod ets;
 pub mod linear_trend;
+pub mod lstm;
 pub mod naive;
 pub mod quantile;
 pub mod reach;

@@ -1,0 +1,39 @@
+//! Dropout: numbers that are left out at random, the others scaled up.
+
+use rand_core::Rng;
+
+use crate::kernel::{LANES, Row};
+use crate::parameter::unit;
+use crate::real::Real;
+
+/// Factors of rows: 0 where a number is left out, 1/(1 − rate) elsewhere.
+///
+/// Applied to a sequence, a mask of one step's rows is the same at each step (variational dropout),
+/// a mask of all steps' rows is not (plain dropout).
+/// Source: Gal & Ghahramani 2016, A Theoretically Grounded Application of Dropout in Recurrent
+/// Neural Networks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mask<R = f32> {
+    rows: Vec<Row<R>>,
+}
+
+impl<R: Real> Mask<R> {
+    /// A mask of `rows` rows; `rate` is the share that is left out, 0 to below 1.
+    pub fn draw(rows: usize, rate: f64, stream: &mut impl Rng) -> Self {
+        let kept = R::of(1.0 / (1.0 - rate));
+        let mut factor = || if unit(stream) < rate { R::ZERO } else { kept };
+        let mut row = || std::array::from_fn::<R, LANES, _>(|_| factor());
+        Self {
+            rows: (0..rows).map(|_| row()).collect(),
+        }
+    }
+
+    /// Multiplies rows, or gradients on their way back; the mask repeats over a longer sequence.
+    pub fn apply(&self, rows: &mut [Row<R>]) {
+        for (row, factors) in rows.iter_mut().zip(self.rows.iter().cycle()) {
+            for l in 0..LANES {
+                row[l] = row[l] * factors[l];
+            }
+        }
+    }
+}
