@@ -15,6 +15,7 @@ pub mod start;
 pub mod state;
 
 use foresail_core::quantity::series::Series;
+use foresail_core::quantity::time::Span;
 use foresail_core::quantity::units::smaller;
 use serde::{Deserialize, Serialize};
 
@@ -107,14 +108,19 @@ impl Ets {
         let gapped = history.iter().skip(skipped);
         let values: Vec<f64> = gapped.map(|v| v.unwrap_or(f64::NAN)).collect();
         let first = values.len().saturating_sub(FIT_POINTS);
-        self.fit_values(&values[first..], &filled[first..])
+        self.fit_values(&values[first..], &filled[first..], history.step())
     }
 
     /// Fits to values with NaN for a gap, and the same values with gaps filled.
     ///
     /// # Errors
     /// [`FitError`] where no form has a place in the series.
-    pub fn fit_values(&self, values: &[f64], filled: &[f64]) -> Result<FittedEts, FitError> {
+    pub fn fit_values(
+        &self,
+        values: &[f64],
+        filled: &[f64],
+        step: Span,
+    ) -> Result<FittedEts, FitError> {
         debug_assert_eq!(values.len(), filled.len());
         let Some(reach) = Reach::of(values) else {
             return Err(FitError::Empty);
@@ -124,7 +130,7 @@ impl Ets {
         }
         let wants_season = self.forms.iter().any(|f| f.has_season());
         let steps = if wants_season {
-            season::given_or_found(self.season, filled)
+            season::given_or_found(self.season, filled, step)
         } else {
             None
         };
