@@ -5,3 +5,4 @@ pub mod chart;
 pub mod own;
 pub mod run;
 pub mod text;
+pub mod time;

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod explain;
 pub mod forecast;
 pub mod progress;
+pub mod reading;
 pub mod replay;
 pub mod report;
 pub mod simulate;
@@ -131,8 +132,8 @@ pub enum Command {
 }
 
 /// Runs at most so many things at once as the flag says.
-pub(crate) fn limit_jobs(options: &crate::compare::Options) {
-    if let Some(jobs) = options.args.jobs.filter(|j| *j > 0) {
+pub(crate) fn limit_jobs(jobs: Option<usize>) {
+    if let Some(jobs) = jobs.filter(|j| *j > 0) {
         // A second pool in one process would be an error; the first one stays.
         let _ = rayon::ThreadPoolBuilder::new()
             .num_threads(jobs)
