@@ -62,18 +62,23 @@ impl Fan {
         format!("{} % band", short((percent * 10.0).round() / 10.0))
     }
 
-    fn at(&self, place: usize) -> Vec<Option<f64>> {
+    /// The quantile at one place of the levels, step by step.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Vec<Option<f64>> {
         let value = |step: &Vec<f64>| step.get(place).copied();
         self.quantiles.iter().map(value).collect()
     }
 
-    fn steps(&self) -> usize {
+    /// Steps of the whole drawing.
+    #[must_use]
+    pub fn steps(&self) -> usize {
         self.past.len() + self.quantiles.len().max(self.truth.len())
     }
 
-    /// Values that the axis must hold: all that was measured and the bands, but a band so wide that
-    /// it would flatten all else is cut by the drawing's edge.
-    fn height(&self) -> f64 {
+    /// The highest value that an axis must hold: all that was measured and the bands, but a band so
+    /// wide that it would flatten all else is cut by the drawing's edge.
+    #[must_use]
+    pub fn height(&self) -> f64 {
         let measured = self.past.iter().chain(&self.truth).flatten();
         let most = |values: &mut dyn Iterator<Item = f64>| {
             values.fold(0.0, |a, b| if b > a { b } else { a })

@@ -11,7 +11,7 @@ use foresail_adapters::atomic::write_file;
 use foresail_adapters::io::{ItemWriter, Items, TraceFormat, busiest, compress, shown};
 use foresail_adapters::registry::{FORMATS, written_formats};
 use foresail_core::quantity::series::Series;
-use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::trace::TraceItem;
 use foresail_models::rng::Seed;
 use foresail_sim::rng::Stream;
