@@ -9,6 +9,7 @@ pub mod auto;
 pub mod backtest;
 pub mod decompose;
 pub mod ets;
+pub mod change;
 pub mod linear_trend;
 pub mod lstm;
 pub mod naive;
