@@ -47,7 +47,7 @@ fn every_command_and_flag_in_the_documents_exists() {
                 .take_while(|w| w.chars().all(|c| c.is_ascii_lowercase()) && !w.is_empty())
                 .collect();
             let Some(first) = verbs.first() else { continue };
-            let nested = matches!(*first, "trace" | "conformance" | "config");
+            let nested = matches!(*first, "trace" | "conformance" | "config" | "forecast");
             let mut args: Vec<&str> = verbs
                 .iter()
                 .copied()

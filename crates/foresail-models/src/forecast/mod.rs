@@ -7,9 +7,9 @@
 
 pub mod auto;
 pub mod backtest;
+pub mod change;
 pub mod decompose;
 pub mod ets;
-pub mod change;
 pub mod linear_trend;
 pub mod lstm;
 pub mod naive;

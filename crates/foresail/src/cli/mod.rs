@@ -83,15 +83,14 @@ fn print_csv(columns: &[&str], rows: &[Vec<String>], out: &mut dyn Write) -> Res
 }
 
 /// A table; columns of numbers stand at the right.
-fn print_table(
-    columns: &[&str],
-    rows: Vec<Vec<String>>,
-    out: &mut dyn Write,
-) -> Result<()> {
+fn print_table(columns: &[&str], rows: Vec<Vec<String>>, out: &mut dyn Write) -> Result<()> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(columns.iter().map(|c| c.to_uppercase()));
-    let is_number = |text: &String| text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit());
+    let is_number = |text: &String| {
+        text.trim_start_matches(['+', '-'])
+            .starts_with(|c: char| c.is_ascii_digit())
+    };
     let numbers: Vec<bool> = (0..columns.len())
         .map(|i| rows.iter().all(|r| r.get(i).is_some_and(is_number)))
         .collect();

@@ -76,12 +76,7 @@ pub fn protocol_method(name: &str, knobs: &[KnobText], season: usize) -> Result<
         "snaive" => fixed("seasonal-naive", season, &[], None),
         "snaive_scaled" => fixed("seasonal-naive-scaled", season, &[], None),
         "win60q" => fixed("moving-quantile", 0, &[], None),
-        "autoets480" => fixed(
-            "ets",
-            1,
-            &[("form", "AZN")],
-            Some(Window::Sliding(480)),
-        ),
+        "autoets480" => fixed("ets", 1, &[("form", "AZN")], Some(Window::Sliding(480))),
         // The season is for it to find.
         _ => method(name, knobs, 0),
     }

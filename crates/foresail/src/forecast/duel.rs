@@ -248,10 +248,15 @@ impl Pooled {
     /// The coverage in a line.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let ahead = self.ahead.map_or_else(|| "all h".to_owned(), |a| format!("h = {a}"));
+        let ahead = self
+            .ahead
+            .map_or_else(|| "all h".to_owned(), |a| format!("h = {a}"));
         let one = |percent: &str, e: &Estimate| {
             let [low, high] = e.interval;
-            format!("{:.1} % in the {percent} % band [{low:.1}, {high:.1}]", e.mean)
+            format!(
+                "{:.1} % in the {percent} % band [{low:.1}, {high:.1}]",
+                e.mean
+            )
         };
         format!(
             "{}, {ahead}: {}, {} ({} points)",

@@ -27,7 +27,8 @@ pub fn step_text(step: Span) -> String {
         () if step.nanos() % 1_000_000_000 != 0 || seconds == 0 => step.to_string(),
         () if seconds % 86_400 == 0 => format!("{} d", seconds / 86_400),
         () if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
-        () if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        () if seconds % 60 == 0 && seconds < 7200 => format!("{} min", seconds / 60),
+        () if seconds >= 7200 => format!("{:.1} h", seconds as f64 / 3600.0),
         () => format!("{seconds} s"),
     }
 }

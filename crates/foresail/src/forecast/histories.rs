@@ -30,7 +30,11 @@ const TRAINING_MIN: usize = 8;
 ///
 /// # Errors
 /// Where the trace cannot be read or has no item with demand.
-pub fn busiest_of(items: &mut dyn Items, most: usize, file: &Path) -> Result<(Vec<TraceItem>, usize)> {
+pub fn busiest_of(
+    items: &mut dyn Items,
+    most: usize,
+    file: &Path,
+) -> Result<(Vec<TraceItem>, usize)> {
     let (mut found, of) = busiest(items, most)?;
     found.retain(|i| !i.demand.is_empty());
     if found.is_empty() {

@@ -133,11 +133,29 @@ impl Canvas {
         let place = row * self.columns + column;
         let is_past = now.is_some_and(|n| column < n);
         match (self.dots[place], self.band[place], self.look.unicode) {
-            (0, _, unicode) if now == Some(column) => if unicode { '│' } else { '|' },
-            (0, true, unicode) => if unicode { '░' } else { '.' },
+            (0, _, unicode) if now == Some(column) => {
+                if unicode {
+                    '│'
+                } else {
+                    '|'
+                }
+            }
+            (0, true, unicode) => {
+                if unicode {
+                    '░'
+                } else {
+                    '.'
+                }
+            }
             (0, false, _) => ' ',
             (bits, _, true) => char::from_u32(0x2800 + u32::from(bits)).unwrap_or('*'),
-            (_, _, false) => if is_past { '+' } else { '*' },
+            (_, _, false) => {
+                if is_past {
+                    '+'
+                } else {
+                    '*'
+                }
+            }
         }
     }
 }
@@ -230,7 +248,10 @@ fn feet(fan: &Fan, canvas: &Canvas, now: Option<usize>, text: &mut String) {
         let from = column.min(columns.saturating_sub(length));
         let to = (from + length).min(columns);
         if free(&line, from.saturating_sub(1), (to + 1).min(columns)) {
-            line[from..to].iter_mut().zip(label.chars()).for_each(|(c, l)| *c = l);
+            line[from..to]
+                .iter_mut()
+                .zip(label.chars())
+                .for_each(|(c, l)| *c = l);
         }
     };
     put(&at(0), 0);
@@ -312,6 +333,9 @@ mod tests {
             unicode: true,
         };
         let text = draw(&bare, look);
-        assert!(text.lines().count() > ROWS && !text.contains("NaN"), "{text}");
+        assert!(
+            text.lines().count() > ROWS && !text.contains("NaN"),
+            "{text}"
+        );
     }
 }

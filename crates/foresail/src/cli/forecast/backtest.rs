@@ -72,7 +72,12 @@ pub(super) struct BacktestArgs {
     #[arg(long, value_name = "DIR", env = "FORESAIL_DATA_DIR")]
     data: Option<PathBuf>,
     /// Only these sets of the protocol, with commas between
-    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "protocol")]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        requires = "protocol"
+    )]
     sets: Vec<String>,
     /// Forecasters, with commas between; the last is set beside the best of the others [default:
     /// those that fit quickly, or the protocol's baselines; then the default forecaster]
@@ -82,19 +87,39 @@ pub(super) struct BacktestArgs {
     #[arg(long, value_name = "NAME.KNOB=VALUE", value_parser = knob_of)]
     knob: Vec<KnobText>,
     /// Steps ahead that are scored, with commas between
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,10,60")]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "1,10,60"
+    )]
     ahead: Vec<usize>,
     /// Origins of each series, evenly spaced over its test part
-    #[arg(long, value_name = "N", default_value_t = 24, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 24,
+        allow_hyphen_values = true
+    )]
     origins: usize,
     /// Share of each series that is forecast
-    #[arg(long, value_name = "SHARE", default_value_t = 0.25, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.25,
+        allow_hyphen_values = true
+    )]
     test_share: f64,
     /// History of an origin: expanding, or so many of the last steps
     #[arg(long, value_name = "expanding|STEPS", default_value = "expanding", value_parser = window)]
     window: Window,
     /// Fit anew at every N-th origin; between them forecasters are only updated
-    #[arg(long, value_name = "N", default_value_t = 1, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        allow_hyphen_values = true
+    )]
     refit: usize,
     /// Season in steps, for those that have one [default: found]
     #[arg(long, value_name = "STEPS")]
@@ -148,9 +173,16 @@ impl BacktestArgs {
             bail!("--ahead {steps}: must be 1 to {HORIZON_MAX} steps");
         }
         if !(self.test_share > 0.0 && self.test_share < 1.0) {
-            bail!("--test-share {}: must be above 0 and below 1", self.test_share);
+            bail!(
+                "--test-share {}: must be above 0 and below 1",
+                self.test_share
+            );
         }
-        for (flag, value) in [("origins", self.origins), ("refit", self.refit), ("items", self.items)] {
+        for (flag, value) in [
+            ("origins", self.origins),
+            ("refit", self.refit),
+            ("items", self.items),
+        ] {
             if !(1..=ORIGINS_MAX).contains(&value) {
                 bail!("--{flag} {value}: must be 1 to {ORIGINS_MAX}");
             }
@@ -174,7 +206,12 @@ impl BacktestArgs {
     }
 
     fn names(&self) -> Vec<String> {
-        let own = || PROTOCOL.into_iter().chain([DEFAULT_FORECASTER]).map(str::to_owned);
+        let own = || {
+            PROTOCOL
+                .into_iter()
+                .chain([DEFAULT_FORECASTER])
+                .map(str::to_owned)
+        };
         match self.protocol {
             _ if !self.forecasters.is_empty() => self.forecasters.clone(),
             Some(Protocol::Baselines) => own().collect(),
@@ -232,7 +269,10 @@ impl BacktestArgs {
         }
         let known: Vec<&str> = groups.iter().map(|g| g.name).collect();
         if let Some(set) = self.sets.iter().find(|s| !known.contains(&s.as_str())) {
-            bail!("--sets {set}: there is no such set; known are {}", known.join(", "));
+            bail!(
+                "--sets {set}: there is no such set; known are {}",
+                known.join(", ")
+            );
         }
         let wanted = |name: &str| self.sets.is_empty() || self.sets.iter().any(|s| s == name);
         let chosen = groups.into_iter().filter(|g| wanted(g.name));
@@ -285,13 +325,18 @@ fn backtest(sets: &[Set], plan: &Plan, names: &[String]) -> Result<Results> {
         let step = |case: &Case| bar.step(&case.id);
         let (outcomes, left_out) = run_all(&set.name, &set.methods, &set.cases, plan, &step);
         results.rows.extend(rows(&set.name, &outcomes, plan));
-        results.duels.extend(duels(&set.name, last, &outcomes, &plan.ahead, plan.seed));
+        results
+            .duels
+            .extend(duels(&set.name, last, &outcomes, &plan.ahead, plan.seed));
         results.left_out.extend(left_out);
         all.extend(outcomes);
     }
     bar.finish();
     for left in &results.left_out {
-        eprintln!("note: {} is left out of {}: {}", left.method, left.set, left.why);
+        eprintln!(
+            "note: {} is left out of {}: {}",
+            left.method, left.set, left.why
+        );
     }
     if let ([], [first, ..]) = (&results.rows[..], &results.left_out[..]) {
         bail!("no forecaster could run; {}: {}", first.method, first.why);
@@ -340,7 +385,13 @@ fn print(results: &Results, output: Output, out: &mut dyn Write) -> Result<()> {
 
 /// What the figures say, in words.
 fn sentences(results: &Results, out: &mut dyn Write) -> Result<()> {
-    let count = |verdict: &str| results.duels.iter().filter(|d| d.verdict() == verdict).count();
+    let count = |verdict: &str| {
+        results
+            .duels
+            .iter()
+            .filter(|d| d.verdict() == verdict)
+            .count()
+    };
     if let Some(duel) = results.duels.first() {
         let (worse, better) = (count("significantly worse"), count("significantly better"));
         writeln!(
@@ -363,7 +414,12 @@ fn sentences(results: &Results, out: &mut dyn Write) -> Result<()> {
 }
 
 /// The table, the results for programs, and a chart of each series and method.
-fn write_folder(folder: &ResultsFolder, sets: &[Set], plan: &Plan, results: &Results) -> Result<()> {
+fn write_folder(
+    folder: &ResultsFolder,
+    sets: &[Set],
+    plan: &Plan,
+    results: &Results,
+) -> Result<()> {
     let mut csv = Vec::new();
     print_csv(&COLUMNS, &results.texts(), &mut csv)?;
     folder.write("summary.csv", |w| w.write_all(&csv))?;
@@ -380,7 +436,9 @@ fn write_folder(folder: &ResultsFolder, sets: &[Set], plan: &Plan, results: &Res
                 let name = fans::file_name(&[&set.name, &case.id, &method.name])?;
                 let svg = foresail_web::forecast::draw(&fan).standalone(&fan.title);
                 let picture = png::render(&svg, &fonts)?;
-                folder.write(&format!("figures/{name}.svg"), |w| w.write_all(svg.as_bytes()))?;
+                folder.write(&format!("figures/{name}.svg"), |w| {
+                    w.write_all(svg.as_bytes())
+                })?;
                 folder.write(&format!("figures/{name}.png"), |w| w.write_all(&picture))?;
             }
         }

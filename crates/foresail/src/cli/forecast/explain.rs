@@ -165,8 +165,13 @@ fn quick_backtest(args: &ExplainArgs, item: &TraceItem) -> Result<Quick> {
     let methods = names.iter().map(|n| method(n, &knobs, 0));
     let methods = methods.collect::<Result<Vec<_>>>()?;
     let bar = progress::bar(methods.len() as u64, "Backtesting");
-    let (outcomes, left_out) =
-        run_all(&item.id, &methods, std::slice::from_ref(&case), &plan, &|_| bar.step(""));
+    let (outcomes, left_out) = run_all(
+        &item.id,
+        &methods,
+        std::slice::from_ref(&case),
+        &plan,
+        &|_| bar.step(""),
+    );
     bar.finish();
     for left in left_out {
         eprintln!("note: {} is left out: {}", left.method, left.why);
@@ -204,7 +209,12 @@ fn levels_told(levels: &Levels) -> String {
         return format!("no change {looked}");
     }
     let one = |s: &level::Shift| {
-        format!("times {} from {} on (sure at {})", short((s.factor * 100.0).round() / 100.0), s.began, s.told)
+        format!(
+            "times {} from {} on (sure at {})",
+            short((s.factor * 100.0).round() / 100.0),
+            s.began,
+            s.told
+        )
     };
     let told: Vec<String> = levels.shifts.iter().rev().take(3).map(one).collect();
     let count = plural(levels.shifts.len(), "change");
@@ -217,7 +227,11 @@ fn table(story: &Story, out: &mut dyn Write) -> Result<()> {
     let (steps, step) = (plural(demand.len(), "step"), step_text(demand.step()));
     writeln!(out, "{}: {steps} of {step}, {from} to {to}", story.item.id)?;
     writeln!(out, "gaps: {}", gaps_told(demand))?;
-    writeln!(out, "seasons: {}", seasons_told(&story.seasons, &story.item))?;
+    writeln!(
+        out,
+        "seasons: {}",
+        seasons_told(&story.seasons, &story.item)
+    )?;
     writeln!(out, "level: {}", levels_told(&story.levels))?;
     writeln!(out, "{}: {}", story.forecaster, story.summary)?;
     components(story, out)?;
@@ -226,19 +240,39 @@ fn table(story: &Story, out: &mut dyn Write) -> Result<()> {
 
 fn components(story: &Story, out: &mut dyn Write) -> Result<()> {
     if story.components.is_empty() {
-        writeln!(out, "\n{} has no parts that could be told one by one.", story.forecaster)?;
+        writeln!(
+            out,
+            "\n{} has no parts that could be told one by one.",
+            story.forecaster
+        )?;
         return Ok(());
     }
     let told: Vec<usize> = (0..STEPS)
         .map(|i| 1 + i * (story.horizon - 1) / (STEPS - 1))
         .collect();
-    writeln!(out, "\nParts of the median so many steps ahead (× multiplies, the others add up):")?;
+    writeln!(
+        out,
+        "\nParts of the median so many steps ahead (× multiplies, the others add up):"
+    )?;
     let heads: Vec<String> = told.iter().map(|a| format!("+{a}")).collect();
-    let columns: Vec<&str> = ["part"].into_iter().chain(heads.iter().map(String::as_str)).collect();
+    let columns: Vec<&str> = ["part"]
+        .into_iter()
+        .chain(heads.iter().map(String::as_str))
+        .collect();
     let row = |c: &Component| {
-        let name = if c.factor { format!("× {}", c.name) } else { c.name.clone() };
-        let value = |a: &usize| c.values.get(a - 1).map_or_else(String::new, |v| format!("{v:.2}"));
-        std::iter::once(name).chain(told.iter().map(value)).collect()
+        let name = if c.factor {
+            format!("× {}", c.name)
+        } else {
+            c.name.clone()
+        };
+        let value = |a: &usize| {
+            c.values
+                .get(a - 1)
+                .map_or_else(String::new, |v| format!("{v:.2}"))
+        };
+        std::iter::once(name)
+            .chain(told.iter().map(value))
+            .collect()
     };
     print_table(&columns, story.components.iter().map(row).collect(), out)
 }
@@ -291,9 +325,7 @@ fn quick_told(story: &Story, out: &mut dyn Write) -> Result<()> {
 fn json_of(story: &Story, out: &mut dyn Write) -> Result<()> {
     let demand = &story.item.demand;
     let season = |s: &Season| json!({"steps": s.steps, "strength": s.strength});
-    let shift = |s: &level::Shift| {
-        json!({"began": s.began.to_string(), "told": s.told.to_string(), "factor": s.factor})
-    };
+    let shift = |s: &level::Shift| json!({"began": s.began.to_string(), "told": s.told.to_string(), "factor": s.factor});
     let part = |c: &Component| json!({"name": c.name, "factor": c.factor, "values": c.values});
     let rank = |(name, loss): &(String, f64)| json!({"forecaster": name, "spb": loss});
     let quick = &story.quick;

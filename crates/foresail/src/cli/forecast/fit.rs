@@ -60,7 +60,11 @@ pub(super) fn seasons_told(seasons: &[Season], item: &TraceItem) -> String {
     let one = |s: &Season| {
         let nanos = step.saturating_mul(i64::try_from(s.steps).unwrap_or(i64::MAX));
         let length = step_text(foresail_core::quantity::time::Span::from_nanos(nanos));
-        format!("{} ({length}), strength {:.2}", plural(s.steps, "step"), s.strength)
+        format!(
+            "{} ({length}), strength {:.2}",
+            plural(s.steps, "step"),
+            s.strength
+        )
     };
     seasons.iter().map(one).collect::<Vec<_>>().join("; ")
 }
@@ -102,7 +106,9 @@ fn tell(
             writeln!(out, "model: {path} ({bytes} bytes)")?;
         }
         Output::Json => {
-            let seasons = found.iter().map(|s| json!({"steps": s.steps, "strength": s.strength}));
+            let seasons = found
+                .iter()
+                .map(|s| json!({"steps": s.steps, "strength": s.strength}));
             let value = json!({
                 "v": 1, "item": item.id, "forecaster": args.forecaster, "steps": demand.len(),
                 "stepSeconds": demand.step().seconds(), "gaps": demand.gaps(),
@@ -112,7 +118,15 @@ fn tell(
             writeln!(out, "{value}")?;
         }
         Output::Csv => {
-            let columns = ["item", "forecaster", "steps", "gaps", "summary", "model", "bytes"];
+            let columns = [
+                "item",
+                "forecaster",
+                "steps",
+                "gaps",
+                "summary",
+                "model",
+                "bytes",
+            ];
             let row = vec![
                 item.id.clone(),
                 args.forecaster.clone(),

@@ -128,7 +128,10 @@ fn of_model(args: &ShowArgs, path: &PathBuf, trace: Option<&PathBuf>) -> Result<
         let item = args.series.read(trace)?;
         let taken = stored::take_in(&mut saved, &item.demand)
             .with_context(|| format!("{name} and {}", trace.display()))?;
-        let (values, gaps) = (plural(taken.values, "newer point"), plural(taken.gaps, "gap"));
+        let (values, gaps) = (
+            plural(taken.values, "newer point"),
+            plural(taken.gaps, "gap"),
+        );
         eprintln!("note: {values} and {gaps} of {} were taken in", item.id);
         title = format!("{} by {} ({name})", item.id, saved.model);
         past = Some(item.demand);
@@ -195,12 +198,16 @@ fn table(ready: &Ready, fan: &Fan, out: &mut dyn Write) -> Result<()> {
 
 fn csv(ready: &Ready, forecast: &Forecast, out: &mut dyn Write) -> Result<()> {
     let names: Vec<String> = forecast.levels().iter().map(|l| format!("q{l}")).collect();
-    let columns = ["step", "time"].into_iter().chain(names.iter().map(String::as_str));
+    let columns = ["step", "time"]
+        .into_iter()
+        .chain(names.iter().map(String::as_str));
     let columns: Vec<&str> = columns.collect();
     let row = |ahead: usize| {
         let values = forecast.at(ahead).unwrap_or_default().iter();
         let head = [ahead.to_string(), time_of(ready, ahead).to_string()];
-        head.into_iter().chain(values.map(|v| six_digits(*v))).collect()
+        head.into_iter()
+            .chain(values.map(|v| six_digits(*v)))
+            .collect()
     };
     let rows: Vec<Vec<String>> = (1..=forecast.steps()).map(row).collect();
     print_csv(&columns, &rows, out)
