@@ -12,9 +12,7 @@ use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
 use crate::forecast::{
     Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, hybrid, lstm,
-    mstl, naive, theta,
-    Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, lstm, mstl,
-    naive, prophet, theta,
+    mstl, naive, prophet, theta,
 };
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
@@ -115,6 +113,12 @@ pub static FORECASTERS: &[ForecasterEntry] = &[
     prophet::ENTRY,
     theta::ENTRY,
 ];
+
+/// The forecaster where none is named.
+pub const DEFAULT_FORECASTER: &str = auto::ENTRY.name;
+
+/// Forecasters whose fit takes seconds or more: a quick backtest leaves them out.
+pub const SLOW_FORECASTERS: [&str; 2] = ["hybrid", "lstm"];
 
 /// A forecaster by its name and written knobs, not fitted.
 ///
