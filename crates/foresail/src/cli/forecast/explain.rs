@@ -9,7 +9,7 @@ use foresail_core::quantity::trace::TraceItem;
 use foresail_models::forecast::backtest::{Plan, Window};
 use foresail_models::forecast::season::Season;
 use foresail_models::forecast::{Component, Forecaster};
-use foresail_models::registry::{DEFAULT_FORECASTER, SLOW_FORECASTERS};
+use foresail_models::registry::{DEFAULT_FORECASTER, SLOW_FORECASTERS, forecaster_names};
 use foresail_models::rng::Seed;
 use foresail_web::page::text::short;
 use serde_json::json;
@@ -283,7 +283,9 @@ fn quick_told(story: &Story, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "\nNo backtest: {why}")?;
         return Ok(());
     }
-    let slow = SLOW_FORECASTERS.join(", ");
+    let mut slow = forecaster_names();
+    slow.retain(|name| SLOW_FORECASTERS.contains(name));
+    let slow = slow.join(", ");
     let ahead: Vec<String> = quick.duels.iter().map(|d| d.ahead.to_string()).collect();
     writeln!(
         out,
