@@ -4,6 +4,7 @@
 mod mask;
 mod steps;
 mod tidy;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -26,7 +27,7 @@ const COMMANDS: [Command; 6] = [
     ("measure", "the worst ten of each size", tidy::measure),
     (
         "golden",
-        "compare pinned outputs; --bless rewrites them",
+        "compare pinned outputs; --bless rewrites them, --verify runs the references again",
         steps::golden,
     ),
     (

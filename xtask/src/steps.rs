@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::tidy;
+use crate::{tidy, verify};
 
 /// Seeds of the soak that every test run makes; the whole one is `cargo xtask soak`.
 const SOAK_SEEDS: &str = "20";
@@ -263,7 +263,8 @@ pub(crate) fn soak(args: &[String]) -> Result<bool> {
     Ok(good)
 }
 
-/// `cargo xtask golden [--bless]`: compares or rewrites pinned outputs.
+/// `cargo xtask golden [--bless | --verify]`: compares or rewrites pinned outputs, or runs the
+/// reference scripts again.
 pub(crate) fn golden(args: &[String]) -> Result<bool> {
     let mut command = cargo(&["test", "-p", "foresail", "--locked", "--test", "golden"]);
     match args {
@@ -271,7 +272,8 @@ pub(crate) fn golden(args: &[String]) -> Result<bool> {
         [flag] if flag == "--bless" => {
             command.env("FORESAIL_BLESS", "1");
         }
-        _ => bail!("golden takes no argument but --bless"),
+        [flag] if flag == "--verify" => return verify::run(),
+        _ => bail!("golden takes no argument but --bless or --verify"),
     }
     Ok(command.status()?.success())
 }

@@ -1,9 +1,9 @@
 //! Fits of the classic forecasters and forecasts of fitted ones, in CPU time of one thread.
 //!
 //! Prints one JSON line per row. `FORESAIL_PEERS` names the folder of the peer scripts and
-//! `FORESAIL_PYTHON` a Python with statsforecast: then the same series go through the peer in the same
-//! run, and the ratio of CPU times stands in the row. The series are those of the peers' `gen.py`:
-//! SplitMix64 and Box-Muller, checked by their sum.
+//! `FORESAIL_PYTHON` a Python with statsforecast: then the same series go through the peer in the
+//! same run, and the ratio of CPU times stands in the row. The series are those of the peers'
+//! `gen.py`: SplitMix64 and Box-Muller, checked by their sum.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,

@@ -5,6 +5,7 @@
 
 pub mod forecast;
 pub mod knobs;
+pub mod normal;
 pub mod optim;
 pub mod propose;
 pub mod refit;

@@ -13,6 +13,8 @@ use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 use crate::forecast::{
     Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, hybrid, lstm,
     mstl, naive, theta,
+    Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, lstm, mstl,
+    naive, prophet, theta,
 };
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
@@ -110,6 +112,7 @@ pub static FORECASTERS: &[ForecasterEntry] = &[
     naive::SEASONAL,
     naive::SEASONAL_SCALED,
     naive::WINDOW,
+    prophet::ENTRY,
     theta::ENTRY,
 ];
 

@@ -7,5 +7,6 @@ pub mod figure;
 pub mod page;
 pub mod png;
 pub mod read_model;
+pub mod study;
 pub mod sweep;
 mod tradeoff;

@@ -8,5 +8,6 @@ pub mod exit;
 pub mod forecast;
 pub mod interrupt;
 pub mod record;
+pub mod study;
 pub mod sweep;
 pub mod watch;

@@ -720,6 +720,7 @@ fn help_of_every_command_is_pinned() {
         "explain",
         "replay",
         "conformance",
+        "study",
         "trace",
         "report",
         "doctor",

@@ -44,10 +44,14 @@ fn every_command_and_flag_in_the_documents_exists() {
             let verbs: Vec<&str> = words
                 .iter()
                 .map(|w| w.trim_end_matches([',', '.', ';']))
-                .take_while(|w| w.chars().all(|c| c.is_ascii_lowercase()) && !w.is_empty())
+                .take_while(|w| {
+                    // A flag begins with what a study's name may hold inside.
+                    let letter = |c: char| c.is_ascii_lowercase() || c == '-';
+                    !w.is_empty() && !w.starts_with('-') && w.chars().all(letter)
+                })
                 .collect();
             let Some(first) = verbs.first() else { continue };
-            let nested = matches!(*first, "trace" | "conformance" | "config");
+            let nested = matches!(*first, "trace" | "conformance" | "config" | "study");
             let mut args: Vec<&str> = verbs
                 .iter()
                 .copied()

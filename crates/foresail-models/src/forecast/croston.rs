@@ -1,12 +1,12 @@
 //! Sparse counts: Croston's method and that of Teunter, Syntetos and Babai.
 //!
-//! Both smooth the size of a demand and how often there is one, apart. The forecast's distribution is
-//! a Bernoulli draw of whether there is demand, times a draw of its size from the sizes that were
-//! seen, weighed as the smoothing weighs them: its mean is the method's own forecast, and its quantiles
-//! are sizes that did occur, or zero. The rate is held over the horizon. A gap counts neither as a
-//! demand nor as a step without one.
-//! Source: Croston 1972; Syntetos & Boylan 2005 (the corrected rate); Teunter, Syntetos & Babai 2011;
-//! starts as in statsforecast.
+//! Both smooth the size of a demand and how often there is one, apart. The forecast's distribution
+//! is a Bernoulli draw of whether there is demand, times a draw of its size from the sizes that
+//! were seen, weighed as the smoothing weighs them: its mean is the method's own forecast, and its
+//! quantiles are sizes that did occur, or zero. The rate is held over the horizon. A gap counts
+//! neither as a demand nor as a step without one.
+//! Source: Croston 1972; Syntetos & Boylan 2005 (the corrected rate); Teunter, Syntetos & Babai
+//! 2011; starts as in statsforecast.
 
 use std::collections::VecDeque;
 

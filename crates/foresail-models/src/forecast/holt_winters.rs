@@ -1,10 +1,11 @@
 //! Holt and Winters' method: level, slope and season, fitted by least squares.
 //!
 //! The recursion is that of ETS with additive errors, so its fitted state, intervals and paths are
-//! used: the least sum of squares is the greatest likelihood there. Gaps are the model's own. Without
-//! a season it is Holt's line, and simple smoothing where there are too few points for that.
-//! Source: Hyndman & Athanasopoulos, Forecasting: Principles and Practice (3rd ed.), 8.3; the bounds
-//! of statsmodels' `ExponentialSmoothing`.
+//! used: the least sum of squares is the greatest likelihood there. Gaps are the model's own.
+//! Without a season it is Holt's line, and simple smoothing where there are too few points for
+//! that.
+//! Source: Hyndman & Athanasopoulos, Forecasting: Principles and Practice (3rd ed.), 8.3; the
+//! bounds of statsmodels' `ExponentialSmoothing`.
 
 use foresail_core::quantity::series::Series;
 

@@ -21,6 +21,7 @@ pub mod linear_trend;
 pub mod lstm;
 pub mod mstl;
 pub mod naive;
+pub mod prophet;
 pub mod quantile;
 pub mod reach;
 pub mod saved;

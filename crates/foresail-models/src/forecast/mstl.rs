@@ -1,10 +1,11 @@
-//! MSTL: several seasons taken out by STL, one after the other; what is left forecast by ETS without
-//! season, the seasons by their last cycle.
+//! MSTL: several seasons taken out by STL, one after the other; what is left forecast by ETS
+//! without season, the seasons by their last cycle.
 //!
 //! Gaps are held. An update moves the ETS on by the value without its seasons, which repeat.
 //! Source: Bandara, Hyndman & Bergmeir, MSTL (2021); settings of statsforecast's `MSTL`.
 
 use foresail_core::quantity::series::Series;
+use foresail_core::quantity::time::Span;
 use foresail_core::quantity::units::larger;
 use serde::{Deserialize, Serialize};
 
@@ -87,9 +88,12 @@ pub struct Mstl {
 
 impl Mstl {
     /// The seasons to take out, shortest first, each seen twice.
-    fn seasons_of(&self, values: &[f64]) -> Vec<usize> {
+    fn seasons_of(&self, values: &[f64], step: Span) -> Vec<usize> {
         let mut seasons = if self.seasons.is_empty() {
-            season::detect(values).iter().map(|s| s.steps).collect()
+            season::detect_in(values, step)
+                .iter()
+                .map(|s| s.steps)
+                .collect()
         } else {
             self.seasons.clone()
         };
@@ -107,7 +111,7 @@ impl Mstl {
         let held = held_values(history, POINTS_MIN)?;
         let values = &held[held.len().saturating_sub(FIT_POINTS)..];
         let reach = Reach::of(values).ok_or(FitError::Empty)?;
-        let (parts, rest) = decompose(values, &self.seasons_of(values));
+        let (parts, rest) = decompose(values, &self.seasons_of(values, history.step()));
         let ets = Ets {
             forms: forms("ZZN", "auto"),
             ..Ets::default()
@@ -117,7 +121,7 @@ impl Mstl {
             at: 0,
         };
         Ok(FittedMstl {
-            rest: ets.fit_values(&rest, &rest)?,
+            rest: ets.fit_values(&rest, &rest, None)?,
             cycles: parts.into_iter().map(last).collect(),
             reach,
         })

@@ -1,9 +1,9 @@
 //! Season and trend by LOESS.
 //!
 //! Source: Cleveland, Cleveland, McRae & Terpenning, STL: A Seasonal-Trend Decomposition Procedure
-//! Based on Loess (1990); no robustness weights and no jumps, as statsmodels' `STL` by default. Without
-//! weights of their own all points of a smoother share the same local weights, so these are computed
-//! once and a smoother is a sum of products.
+//! Based on Loess (1990); no robustness weights and no jumps, as statsmodels' `STL` by default.
+//! Without weights of their own all points of a smoother share the same local weights, so these are
+//! computed once and a smoother is a sum of products.
 
 /// Rounds of the inner loop without robustness; as statsmodels has it.
 const ROUNDS: usize = 5;

@@ -1,11 +1,11 @@
 //! The standard Theta method: half the line of the long run, half simple smoothing.
 //!
 //! A season is taken out where the autocorrelation at its length is significant, as a factor where
-//! every value is above zero, else added. Gaps are held in the fit; an update with a gap moves on by
-//! the forecast.
-//! Source: Assimakopoulos & Nikolopoulos 2000 in the form of a state space of Fiorucci et al., Models
-//! for optimising the theta method (2016), as statsforecast's `Theta` fits it: the first level and
-//! the weight by least squares from the fourth residual on.
+//! every value is above zero, else added. Gaps are held in the fit; an update with a gap moves on
+//! by the forecast.
+//! Source: Assimakopoulos & Nikolopoulos 2000 in the form of a state space of Fiorucci et al.,
+//! Models for optimising the theta method (2016), as statsforecast's `Theta` fits it: the first
+//! level and the weight by least squares from the fourth residual on.
 
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::units::larger;
@@ -93,7 +93,7 @@ impl Theta {
     pub fn fit_whole(&self, history: &Series) -> Result<FittedTheta, FitError> {
         let values = held_values(history, POINTS_MIN)?;
         let reach = Reach::of(&values).ok_or(FitError::Empty)?;
-        let steps = season::given_or_found(self.season, &values);
+        let steps = season::given_or_found_in(self.season, &values, history.step());
         let found = steps.filter(|steps| is_seasonal(&values, *steps));
         let season = found.and_then(|steps| take_out(&values, steps));
         let (kind, figure) = season.unwrap_or((Kind::Additive, Vec::new()));

@@ -2,7 +2,9 @@
 
 mod arrival;
 mod mmpp;
+pub mod numpy;
 pub mod population;
+pub mod published;
 pub mod sample;
 
 pub use arrival::{Arrivals, Within, Workload};

@@ -4,4 +4,5 @@ pub mod axis;
 pub mod chart;
 pub mod own;
 pub mod run;
+pub mod study;
 pub mod text;

@@ -13,6 +13,7 @@ pub mod progress;
 pub mod replay;
 pub mod report;
 pub mod simulate;
+pub mod study;
 pub mod trace;
 mod trace_check;
 pub mod watch;
@@ -109,6 +110,8 @@ pub enum Command {
     Conformance(conformance::ConformanceArgs),
     /// Backtest, fit, show and explain forecasters
     Forecast(forecast::ForecastArgs),
+    /// Run a published study again and say of each figure what came of it
+    Study(study::StudyArgs),
     /// Look at traces, check, convert, make and cut them
     Trace(trace::TraceArgs),
     /// Rebuild the report from a results folder
@@ -154,6 +157,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Replay(args) => replay::run(&args, out),
         Command::Conformance(args) => conformance::run(&args, out),
         Command::Forecast(args) => forecast::run(&args, out),
+        Command::Study(args) => study::run(&args, out),
         Command::Trace(args) => trace::run(&args, out),
         Command::Report(args) => report::run(&args, out),
         Command::Doctor(args) => doctor::run(&args, out),

@@ -146,8 +146,8 @@ impl Layout {
 
     /// The gradient by the transformed parameters.
     ///
-    /// What is common to all seasons is taken out: a level that is higher and seasons that are lower
-    /// are the same model.
+    /// What is common to all seasons is taken out: a level that is higher and seasons that are
+    /// lower are the same model.
     fn slopes(&self, x: &[f64], smoothing: &Smoothing, slopes: &Slopes, gradient: &mut [f64]) {
         let value = |place: usize| x[place] * self.scales[place];
         let by = &slopes.smoothing;

@@ -1,10 +1,10 @@
 //! How far an ETS forecast may be off, step by step.
 //!
-//! Source: Hyndman, Koehler, Ord & Snyder, Forecasting with Exponential Smoothing (2008), chapter 6:
-//! class 1 (additive errors; table 6.1 by its sums), class 2 (multiplicative errors, additive or no
-//! season) and class 3 (multiplicative errors and season; exact within the first season, the book's
-//! approximation later). A multiplicative season with additive errors has no closed form: there each
-//! error is followed to first order.
+//! Source: Hyndman, Koehler, Ord & Snyder, Forecasting with Exponential Smoothing (2008), chapter
+//! 6: class 1 (additive errors; table 6.1 by its sums), class 2 (multiplicative errors, additive or
+//! no season) and class 3 (multiplicative errors and season; exact within the first season, the
+//! book's approximation later). A multiplicative season with additive errors has no closed form:
+//! there each error is followed to first order.
 
 use super::form::{Error, Form, SeasonForm};
 use super::state::{Smoothing, State};

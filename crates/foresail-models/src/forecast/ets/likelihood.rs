@@ -1,8 +1,8 @@
 //! The likelihood of ETS and its gradient: one pass forwards, one backwards.
 //!
 //! All forms share the recursion of their states; the form of the error only weighs the residuals.
-//! Source: Hyndman, Koehler, Ord & Snyder, Forecasting with Exponential Smoothing (2008), chapters 2
-//! and 5; the backward pass is the adjoint of the recursion.
+//! Source: Hyndman, Koehler, Ord & Snyder, Forecasting with Exponential Smoothing (2008), chapters
+//! 2 and 5; the backward pass is the adjoint of the recursion.
 
 use foresail_core::quantity::units::larger;
 

@@ -1,9 +1,9 @@
 //! ETS: error, trend and season in exponential smoothing, the form chosen by AICc.
 //!
 //! The fifteen forms of R's `forecast::ets` and statsforecast's `AutoETS` (additive or
-//! multiplicative error; no, additive or damped trend; no, additive or multiplicative season), fitted
-//! by maximum likelihood over parameters and initial states. Gaps are the model's own: the state
-//! moves on by its forecast and no error is counted. Where a value is at or near zero the
+//! multiplicative error; no, additive or damped trend; no, additive or multiplicative season),
+//! fitted by maximum likelihood over parameters and initial states. Gaps are the model's own: the
+//! state moves on by its forecast and no error is counted. Where a value is at or near zero the
 //! multiplicative forms are left out, and no quantile goes further than [`Reach`] allows.
 //! Source: Hyndman, Koehler, Ord & Snyder, Forecasting with Exponential Smoothing (2008).
 
@@ -134,14 +134,27 @@ impl Ets {
         let gapped = history.iter().skip(skipped);
         let values: Vec<f64> = gapped.map(|v| v.unwrap_or(f64::NAN)).collect();
         let first = values.len().saturating_sub(FIT_POINTS);
-        self.fit_values(&values[first..], &filled[first..])
+        let (values, filled) = (&values[first..], &filled[first..]);
+        let wants_season = self.forms.iter().any(|f| f.has_season());
+        let steps = if wants_season {
+            season::given_or_found_in(self.season, filled, history.step())
+        } else {
+            None
+        };
+        self.fit_values(values, filled, steps)
     }
 
-    /// Fits to values with NaN for a gap, and the same values with gaps filled.
+    /// Fits to values with NaN for a gap, and the same values with gaps filled, whose season has
+    /// `steps`.
     ///
     /// # Errors
     /// [`FitError`] where no form has a place in the series.
-    pub fn fit_values(&self, values: &[f64], filled: &[f64]) -> Result<FittedEts, FitError> {
+    pub fn fit_values(
+        &self,
+        values: &[f64],
+        filled: &[f64],
+        steps: Option<usize>,
+    ) -> Result<FittedEts, FitError> {
         debug_assert_eq!(values.len(), filled.len());
         let Some(reach) = Reach::of(values) else {
             return Err(FitError::Empty);
@@ -149,12 +162,6 @@ impl Ets {
         if filled.iter().all(|v| v.to_bits() == filled[0].to_bits()) {
             return Ok(FittedEts::constant(filled[0], reach));
         }
-        let wants_season = self.forms.iter().any(|f| f.has_season());
-        let steps = if wants_season {
-            season::given_or_found(self.season, filled)
-        } else {
-            None
-        };
         let steps = steps
             .filter(|s| *s > 1 && filled.len() >= 2 * s)
             .unwrap_or(1);
