@@ -315,7 +315,7 @@ mod tests {
             let shade = if unicode { '░' } else { '.' };
             let rule = if unicode { '│' } else { '|' };
             let row = text.lines().find(|l| l.contains(shade)).unwrap_or_default();
-            let now = row.char_indices().filter(|(_, c)| *c == rule).last();
+            let now = row.char_indices().rfind(|(_, c)| *c == rule);
             let shade = row.char_indices().find(|(_, c)| *c == shade);
             assert!(now.zip(shade).is_some_and(|(n, s)| n.0 < s.0), "{row}");
         }

@@ -1,7 +1,7 @@
 //! `foresail forecast backtest`: forecasters over rolling origins of a trace, or by a protocol.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -227,7 +227,7 @@ impl BacktestArgs {
         }
     }
 
-    fn trace_set(&self, trace: &PathBuf, plan: &Plan, names: &[String]) -> Result<Set> {
+    fn trace_set(&self, trace: &Path, plan: &Plan, names: &[String]) -> Result<Set> {
         let of = |name: &String| method(name, &self.knob, self.season.unwrap_or(0));
         let methods = names.iter().map(of).collect::<Result<_>>()?;
         let mut items = self.series.reading.open(trace)?;
@@ -262,7 +262,7 @@ impl BacktestArgs {
         })
     }
 
-    fn protocol_sets(&self, data: &std::path::Path, names: &[String]) -> Result<Vec<Set>> {
+    fn protocol_sets(&self, data: &Path, names: &[String]) -> Result<Vec<Set>> {
         let (groups, missing) = groups(data)?;
         for name in missing {
             eprintln!("note: the set {name} is left out: its file is not in the data folder");

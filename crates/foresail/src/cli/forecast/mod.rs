@@ -7,7 +7,7 @@ mod models;
 mod show;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -66,7 +66,7 @@ struct OneSeries {
 
 impl OneSeries {
     /// The item of a trace; tells on stderr which one where none was named.
-    fn read(&self, file: &PathBuf) -> Result<TraceItem> {
+    fn read(&self, file: &Path) -> Result<TraceItem> {
         let mut items = self.reading.open(file)?;
         let item = match &self.item {
             Some(name) => named(items.as_mut(), name, file)?,

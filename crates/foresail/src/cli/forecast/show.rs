@@ -1,7 +1,7 @@
 //! `foresail forecast show`: the next hours as a fan chart, a few steps as a table.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -98,13 +98,13 @@ pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<Code> {
 
 fn ready(args: &ShowArgs) -> Result<Ready> {
     match (&args.model, &args.trace) {
-        (Some(model), trace) => of_model(args, model, trace.as_ref()),
+        (Some(model), trace) => of_model(args, model, trace.as_deref()),
         (None, Some(trace)) => of_trace(args, trace),
         (None, None) => anyhow::bail!("name a trace with --trace or a model with --model"),
     }
 }
 
-fn of_trace(args: &ShowArgs, trace: &PathBuf) -> Result<Ready> {
+fn of_trace(args: &ShowArgs, trace: &Path) -> Result<Ready> {
     let fit = built(&args.forecaster, &args.knob, 0, "--forecaster")?;
     let item = args.series.read(trace)?;
     // An impossible horizon is refused before a fit that takes long.
@@ -119,7 +119,7 @@ fn of_trace(args: &ShowArgs, trace: &PathBuf) -> Result<Ready> {
     })
 }
 
-fn of_model(args: &ShowArgs, path: &PathBuf, trace: Option<&PathBuf>) -> Result<Ready> {
+fn of_model(args: &ShowArgs, path: &Path, trace: Option<&Path>) -> Result<Ready> {
     let mut saved = stored::read(path)?;
     let name = path.display().to_string();
     let mut past = None;
