@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use foresail_adapters::io::{Items, ReadOptions, Uneven};
@@ -55,6 +55,22 @@ impl Reading {
             uneven: self.uneven,
         };
         open(file, self.format.as_deref(), &options)
+    }
+
+    /// Refuses what was read so far where its rows are not in the order of time, unless a rule says
+    /// what becomes of uneven times.
+    ///
+    /// # Errors
+    /// Where a row stood after one of a later time.
+    pub fn check_order(&self, items: &dyn Items, file: &Path) -> Result<()> {
+        let count = items.placed().unordered;
+        if count > 0 && self.uneven.is_none() {
+            let name = file.display();
+            bail!(
+                "{name}: {count} rows stand after one of a later time; sort the file by time, or put them in order with --uneven first"
+            );
+        }
+        Ok(())
     }
 }
 

@@ -262,7 +262,7 @@ impl BacktestArgs {
         })
     }
 
-    fn protocol_sets(&self, data: &std::path::Path, names: &[String]) -> Result<Vec<Set>> {
+    fn protocol_sets(&self, data: &Path, names: &[String]) -> Result<Vec<Set>> {
         let (groups, missing) = groups(data)?;
         for name in missing {
             eprintln!("note: the set {name} is left out: its file is not in the data folder");

@@ -82,6 +82,7 @@ impl OneSeries {
                 item
             }
         };
+        self.reading.check_order(items.as_ref(), file)?;
         tell(items.as_ref());
         Ok(item)
     }
