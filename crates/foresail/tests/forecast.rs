@@ -301,18 +301,22 @@ fn bad_input_is_refused_with_the_mend_and_nothing_is_left() {
 }
 
 #[test]
-fn rows_out_of_order_are_read_in_the_order_of_their_times() {
+fn rows_out_of_order_are_refused_or_put_in_order_where_a_rule_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let mut rows: Vec<String> = (0..60).map(|i| format!("{},{}", 300 * i, i % 7)).collect();
-    let shown = |rows: &[String]| {
+    let args = ["forecast", "show", "--trace", "web.csv", "--output", "csv"];
+    let write = |rows: &[String]| {
         let text = format!("timestamp,count\n{}\n", rows.join("\n"));
         fs::write(folder.path().join("web.csv"), text).unwrap();
-        let args = ["forecast", "show", "--trace", "web.csv", "--output", "csv"];
-        stdout(folder.path(), &args, 0)
     };
-    let ordered = shown(&rows);
+    write(&rows);
+    let ordered = stdout(folder.path(), &args, 0);
     rows.swap(10, 40);
-    assert_eq!(shown(&rows), ordered);
+    write(&rows);
+    let error = refused(folder.path(), &args);
+    assert!(error.contains("sort the file by time"), "{error}");
+    let told: Vec<&str> = args.into_iter().chain(["--uneven", "first"]).collect();
+    assert_eq!(stdout(folder.path(), &told, 0), ordered);
 }
 
 #[test]

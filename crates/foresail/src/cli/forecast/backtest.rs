@@ -244,6 +244,7 @@ impl BacktestArgs {
                 found
             }
         };
+        self.series.reading.check_order(items.as_ref(), trace)?;
         tell(items.as_ref());
         let split = Split {
             ahead: plan.ahead.clone(),
