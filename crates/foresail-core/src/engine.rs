@@ -260,6 +260,12 @@ impl Engine {
         hash
     }
 
+    /// `true` while an artifact is stored that was not installed yet.
+    #[must_use]
+    pub fn awaits_artifacts(&self) -> bool {
+        !self.artifacts.is_empty()
+    }
+
     /// The decision: takes in one input; only [`Input::Tick`] yields a tick.
     pub fn feed(&mut self, input: Input) -> Option<Tick> {
         match input {

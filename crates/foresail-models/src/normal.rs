@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use rand_chacha::rand_core::Rng;
 
 /// Begin of the tail, for 256 layers.
-const TAIL: f64 = 3.654_152_885_361_008_8;
+const TAIL: f64 = 3.654_152_885_361_009;
 
 /// The area of each layer.
 const AREA: f64 = 0.004_928_673_233_974_655;

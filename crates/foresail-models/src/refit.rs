@@ -144,6 +144,7 @@ pub fn answer(engine: &mut Engine, tick: &Tick) -> Vec<Input> {
 ///
 /// # Errors
 /// [`SavedError`] where it answers the request but cannot be read.
+#[must_use]
 pub fn open(artifact: &[u8], request: &RefitRequest) -> Option<Result<Saved, SavedError>> {
     let end = artifact.iter().position(|b| *b == b'\n')?;
     let asked: RefitRequest = serde_json::from_slice(&artifact[..end]).ok()?;

@@ -114,6 +114,12 @@ pub static FORECASTERS: &[ForecasterEntry] = &[
     theta::ENTRY,
 ];
 
+/// The forecaster where none is named.
+pub const DEFAULT_FORECASTER: &str = auto::ENTRY.name;
+
+/// Forecasters whose fit takes seconds or more: a quick backtest leaves them out.
+pub const SLOW_FORECASTERS: [&str; 2] = ["hybrid", "lstm"];
+
 /// A forecaster by its name and written knobs, not fitted.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use crate::page::axis::Axis;
 use crate::page::chart::{Anchor, Drawing, Rectangle, colour, stepped};
 use crate::page::text::number;
+use crate::page::time;
 use crate::read_model::{OraclePoint, PolicyReport, RunReport, non_dominated};
 use crate::tradeoff;
 
@@ -415,40 +416,20 @@ fn draw_days(
     let bucket = run.workload.bucket_seconds.max(1);
     let begin = run.workload.start_seconds + range.start as i64 * bucket;
     let length = range.len() as i64 * bucket;
-    let step = [
-        3600,
-        3 * 3600,
-        6 * 3600,
-        86_400,
-        2 * 86_400,
-        7 * 86_400,
-        28 * 86_400,
-    ];
-    let step = step
-        .into_iter()
-        .find(|s| length / s <= 14)
-        .unwrap_or(step[6]);
-    let first = (begin + step - 1).div_euclid(step) * step;
-    for at in (first..=begin + length).step_by(step as usize) {
+    for (at, text) in time::ticks(begin, length, 14) {
         let place = x.place((at - begin) as f64 / bucket as f64);
         drawing.line(
             (place, areas.0.y),
             (place, areas.1.y + areas.1.height),
             "grid",
         );
-        let text = foresail_core::quantity::time::Timestamp::from_seconds(at).to_string();
-        let text = if step >= 86_400 {
-            &text[5..10]
-        } else {
-            &text[11..16]
-        };
         drawing.text(
             place,
             areas.1.y + areas.1.height + 18.0,
             12.0,
             Anchor::Middle,
             "tick",
-            text,
+            &text,
         );
     }
 }

@@ -4,6 +4,7 @@
 //! bytes: no clock time, duration or path ever gets in.
 
 pub mod figure;
+pub mod forecast;
 pub mod page;
 pub mod png;
 pub mod read_model;

@@ -5,6 +5,9 @@ use crate::page::axis::Axis;
 use crate::page::chart::{Anchor, Drawing, Rectangle, colour};
 use crate::page::text::number;
 
+/// A panel's title, and what its bars show.
+type Panel = (&'static str, fn(&Bar) -> f64);
+
 /// Demand of the test and what a model told about it.
 #[derive(Clone, Copy, Debug)]
 pub struct ForecastLines<'a> {
@@ -162,7 +165,7 @@ pub struct Bar {
 #[must_use]
 pub fn policies(name: &str, title: &str, caption: &str, bars: &[Bar]) -> Figure {
     let mut drawing = Drawing::new(980.0, 400.0);
-    let panels: [(&str, fn(&Bar) -> f64); 3] = [
+    let panels: [Panel; 3] = [
         ("container-minutes", |b| b.cost),
         ("violating minutes", |b| b.violations),
         ("changes", |b| b.changes),

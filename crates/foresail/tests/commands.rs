@@ -721,6 +721,7 @@ fn help_of_every_command_is_pinned() {
         "replay",
         "conformance",
         "study",
+        "forecast",
         "trace",
         "report",
         "doctor",
@@ -729,9 +730,11 @@ fn help_of_every_command_is_pinned() {
         "version",
     ];
     let mut text = stdout(folder.path(), &["--help"], 0);
-    for command in commands {
-        text.push_str(&format!("\n---- foresail {command} --help\n"));
-        text.push_str(&stdout(folder.path(), &[command, "--help"], 0));
+    let forecast = ["fit", "show", "backtest", "explain", "models"].map(|verb| ["forecast", verb]);
+    let commands = commands.iter().map(std::slice::from_ref);
+    for words in commands.chain(forecast.iter().map(<[&str; 2]>::as_slice)) {
+        text.push_str(&format!("\n---- foresail {} --help\n", words.join(" ")));
+        text.push_str(&stdout(folder.path(), &[words, &["--help"]].concat(), 0));
     }
     golden("commands/help.txt", &text);
     assert!(stdout(folder.path(), &["doctor"], 0).contains("ok   foresail"));

@@ -51,7 +51,10 @@ fn every_command_and_flag_in_the_documents_exists() {
                 })
                 .collect();
             let Some(first) = verbs.first() else { continue };
-            let nested = matches!(*first, "trace" | "conformance" | "config" | "study");
+            let nested = matches!(
+                *first,
+                "trace" | "conformance" | "config" | "study" | "forecast"
+            );
             let mut args: Vec<&str> = verbs
                 .iter()
                 .copied()

@@ -72,6 +72,8 @@ pub struct Placed {
     pub doubled: u64,
     /// Points that were moved to the nearest step.
     pub moved: u64,
+    /// Points that stood after one of a later time.
+    pub unordered: u64,
     /// Series of calendar months, which are of unequal length.
     pub monthly: u64,
     /// The rule.
@@ -98,6 +100,12 @@ impl Placed {
             };
             notes.push(format!(
                 "{count} points stood off the even grid of their series and were {what} (--uneven {rule})"
+            ));
+        }
+        if self.unordered > 0 {
+            let count = self.unordered;
+            notes.push(format!(
+                "{count} points stood after a later one of their series and were put in the order of time"
             ));
         }
         if self.monthly > 0 {
@@ -141,6 +149,7 @@ impl Grid<'_> {
         if self.rule == Uneven::Rows {
             return self.place_rows(&points, placed);
         }
+        placed.unordered += points.windows(2).filter(|w| w[1].at < w[0].at).count() as u64;
         points.sort_by_key(|p| (p.at, p.line));
         if self.rule == Uneven::Error {
             self.drop_doubled(&mut points)?;

@@ -98,7 +98,8 @@ pub enum BacktestError {
 }
 
 /// The part of a series before `end`, as much of it as the window takes.
-fn history(series: &Series, end: usize, window: Window) -> Series {
+#[must_use]
+pub fn history(series: &Series, end: usize, window: Window) -> Series {
     let most = match window {
         Window::Expanding => POINTS_MAX,
         Window::Sliding(steps) => steps,

@@ -11,6 +11,7 @@ use foresail_core::quantity::units::larger;
 use serde::{Deserialize, Serialize};
 
 use super::naive::SEASON_KNOB;
+use super::reach::Reach;
 use super::tracked::{LEVELS, Quantiles, at_level};
 use super::{
     Fit, FitError, Forecast, ForecastError, Forecaster, check_request, held_values, season,
@@ -182,6 +183,7 @@ impl Fit for BoostedTrees {
     fn fit(&self, history: &Series, _seed: Seed) -> Result<Box<dyn Forecaster>, FitError> {
         let mut values = held_values(history, POINTS_MIN)?;
         values.drain(..values.len().saturating_sub(HISTORY_MAX));
+        let reach = Reach::of(&values).ok_or(FitError::Empty)?;
         let seasons = match self.season {
             0 => season::detect_in(&values, history.step())
                 .into_iter()
@@ -216,6 +218,7 @@ impl Fit for BoostedTrees {
         Ok(Box::new(Boosted {
             past,
             kept,
+            reach,
             bins,
             trees: trees.into(),
         }))
@@ -252,6 +255,7 @@ fn columns(past: &Past, asked: &[(usize, usize)]) -> (Vec<Vec<f64>>, Vec<f64>) {
 struct Boosted {
     past: Past,
     kept: usize,
+    reach: Reach,
     bins: Bins,
     /// One ensemble for each tracked level.
     trees: Vec<QuantileTrees>,
@@ -264,7 +268,7 @@ impl Boosted {
         let row = self.bins.row(&self.past.row(end, ahead));
         let mut quantiles = [0.0; LEVELS.len()];
         for (quantile, trees) in quantiles.iter_mut().zip(&self.trees) {
-            *quantile = level + unit * trees.at_row(&row);
+            *quantile = self.reach.limit(level + unit * trees.at_row(&row));
         }
         quantiles.sort_by(f64::total_cmp);
         quantiles
@@ -274,6 +278,9 @@ impl Boosted {
 impl Forecaster for Boosted {
     fn update(&mut self, value: Option<f64>) {
         let last = self.past.values.last().copied().unwrap_or(0.0);
+        if let Some(value) = value.filter(|v| v.is_finite()) {
+            self.reach.widen(value);
+        }
         self.past
             .values
             .push(value.filter(|v| v.is_finite()).unwrap_or(last));
@@ -314,6 +321,7 @@ fn restore(state: &[u8]) -> Restored {
     let features = LAGS + MEANS.len() + 3 * read.past.seasons.len() + 4;
     let past = read.past.values.iter().all(|v| v.is_finite()) && read.past.values.len() >= LAGS;
     let whole = past
+        && read.reach.is_sound()
         && read.past.seasons.iter().all(|s| *s > 0)
         && read.past.step > 0
         && Span::from_nanos(read.past.step) > Span::ZERO

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use foresail_core::propose::{Trip, TripCause};
 use foresail_core::quantity::time::{Span, Timestamp};
-use foresail_core::quantity::units::smaller;
+use foresail_core::quantity::units::{larger, smaller};
 use serde::{Deserialize, Serialize};
 
 /// Forecasts that are scored.
@@ -78,8 +78,8 @@ pub fn covered(low: f64, high: f64, came: f64, half: f64) -> f64 {
     let (from, to) = (came - half, came + half);
     // Level of a place: a tenth at `low`, nine tenths at `high`, straight between and as far beyond.
     let level = |place: f64| match place {
-        p if p < low => (0.1 * (1.0 - (low - p) / half.max(1e-12))).clamp(0.0, 0.1),
-        p if p > high => (0.9 + 0.1 * (p - high) / half.max(1e-12)).clamp(0.9, 1.0),
+        p if p < low => (0.1 * (1.0 - (low - p) / larger(half, 1e-12))).clamp(0.0, 0.1),
+        p if p > high => (0.9 + 0.1 * (p - high) / larger(half, 1e-12)).clamp(0.9, 1.0),
         p if high > low => 0.1 + 0.8 * (p - low) / (high - low),
         _ => 0.5,
     };
@@ -157,7 +157,8 @@ impl Trust {
             return Some(TripCause::Coverage(coverage.clamp(0.0, 100.0) as u8));
         }
         let error = self.error_percent();
-        (error > demands.error_percent_max).then_some(TripCause::Skill(error.min(9999.0) as u32))
+        (error > demands.error_percent_max)
+            .then_some(TripCause::Skill(smaller(error, 9999.0) as u32))
     }
 
     /// Judges the record; returns `true` where the trust was lost just now.
@@ -303,6 +304,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::float_cmp, reason = "shares are exactly zero or one")]
     fn a_constant_that_is_forecast_exactly_covers_what_is_promised() {
         assert!((covered(7.0, 7.0, 7.0, 0.5) - 0.8).abs() < 1e-9);
         assert!((covered(6.5, 7.5, 7.0, 0.5) - 1.0).abs() < 1e-9);

@@ -152,9 +152,6 @@ const ON_FORECAST: [(&str, &str); 5] = [
     ("persistence", "the last value, without a floor"),
 ];
 
-/// The price of a violation where the promise allows none.
-const VIOLATION_PRICE_MAX: f64 = 10_000.0;
-
 /// The share of the reactive floor that a relaxed one always keeps, in percent.
 /// Source: specs/product_interface.md C.1, `floorMinSharePercent`.
 const RELAXED_SHARE: u8 = 50;
@@ -259,7 +256,7 @@ pub fn predictive(setup: &Setup, initial: u32) -> Policy {
 /// Foresail's own policy over the plain HPA of the setup, its floor whole.
 fn own(setup: &Setup, initial: u32) -> Policy {
     let hpa = setup.hpa_spec(setup.hpa_target_percent);
-    let spec = setup.spec(hpa, vec![own_proposer(setup)], Floor::Strict);
+    let spec = setup.spec(hpa, vec![ProposerSpec::named("predictive")], Floor::Strict);
     let summary = "what the demand ahead is worth, the reactive HPA as its floor";
     setup.policy("predictive", summary, spec, initial)
 }
@@ -270,16 +267,9 @@ fn own_relaxed(setup: &Setup, initial: u32) -> Policy {
     let floor = Floor::Relaxed {
         min_share_percent: RELAXED_SHARE,
     };
-    let spec = setup.spec(hpa, vec![own_proposer(setup)], floor);
+    let spec = setup.spec(hpa, vec![ProposerSpec::named("predictive")], floor);
     let summary = "what the demand ahead is worth, also below the reactive HPA";
     setup.policy("predictive-relaxed", summary, spec, initial)
-}
-
-/// Violations at the price that makes the promise's share the level that is worth covering.
-fn own_proposer(setup: &Setup) -> ProposerSpec {
-    let share = setup.cluster.slo.share;
-    let price = (share / (1.0 - share)).clamp(1.0, VIOLATION_PRICE_MAX);
-    proposer("predictive", &json!({"violationPrice": price}))
 }
 
 /// A policy on a forecast that answers for itself, as the study has it: no floor, no rates.

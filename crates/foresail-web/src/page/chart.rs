@@ -153,6 +153,18 @@ impl Drawing {
         }
     }
 
+    /// Fills what lies between two lines of as many points each.
+    pub fn between(&mut self, upper: &[(f64, f64)], lower: &[(f64, f64)], fill: &str) {
+        let back = lower.iter().rev().copied();
+        let edge: Vec<(f64, f64)> = upper.iter().copied().chain(back).collect();
+        let d = path_of(&edge);
+        if !d.is_empty() {
+            self.add(format_args!(
+                "<path d=\"{d} Z\" fill=\"{fill}\" stroke=\"none\"/>"
+            ));
+        }
+    }
+
     /// Draws a point with a hover text.
     pub fn dot(&mut self, at: (f64, f64), radius: f64, fill: &str, opacity: f64, title: &str) {
         let ((x, y), title) = (at, escape(title));

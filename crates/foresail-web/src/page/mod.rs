@@ -6,3 +6,4 @@ pub mod own;
 pub mod run;
 pub mod study;
 pub mod text;
+pub mod time;

@@ -35,7 +35,7 @@ pub struct CompareArgs {
 pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
     let options = Options::new(args.run)?;
     let output = Output::of(args.output, &options.settings)?;
-    super::limit_jobs(&options);
+    super::limit_jobs(options.args.jobs);
     // The place is tried before the work, so that nobody waits for nothing.
     drop(foresail_adapters::atomic::ResultsFolder::begin(&args.out)?);
     let comparison = match options.args.mode {

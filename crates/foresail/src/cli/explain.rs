@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use foresail_core::engine::{Engine, Input};
+use foresail_core::engine::{Engine, Input, Snapshot};
 use foresail_core::explain::{BasisTold, Explanation, Told};
 use foresail_core::guard::{GUARDS, GuardName};
 use foresail_core::quantity::time::Timestamp;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Output;
 use crate::exit::{Code, Coded};
-use crate::record::{Ledger, Line, Reader, Teller, keep_fits};
+use crate::record::{Head, Ledger, Line, Reader, Teller, keep_fits};
 
 /// Say why a number is what it is, and what a changed setting would have given
 #[derive(Args, Debug)]
@@ -32,11 +32,43 @@ pub struct ExplainArgs {
     output: Output,
 }
 
+/// Inputs between two snapshots on the way to a decision: a state may be large.
+const INPUTS_PER_SNAPSHOT: usize = 1000;
+
 /// A decision, with the engine just before it and the input that asked for it.
 struct Found {
     explanation: Vec<Explanation>,
-    before: foresail_core::engine::Snapshot,
+    before: Before,
     tick: Input,
+}
+
+/// An engine before a decision: a snapshot and the inputs since.
+struct Before {
+    snapshot: Snapshot,
+    since: Vec<Input>,
+}
+
+impl Before {
+    /// Begins anew with a snapshot once there are many inputs; not while an artifact waits, which is
+    /// in no snapshot.
+    fn renew(&mut self, engine: &Engine) {
+        if self.since.len() >= INPUTS_PER_SNAPSHOT && !engine.awaits_artifacts() {
+            self.snapshot = engine.snapshot();
+            self.since.clear();
+        }
+    }
+
+    /// The engine's state, made by feeding what came since the snapshot.
+    fn state(&self, head: &Head) -> Result<Snapshot> {
+        let mut engine = head.engine(None)?;
+        engine.restore(self.snapshot.clone())?;
+        for input in &self.since {
+            if let Some(tick) = engine.feed(input.clone()) {
+                keep_fits(&mut engine, &tick);
+            }
+        }
+        Ok(engine.snapshot())
+    }
 }
 
 /// Runs the command.
@@ -85,33 +117,47 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Code> {
 fn find(reader: &mut Reader, at: Option<Timestamp>) -> Result<Option<Found>> {
     let mut engine = reader.head.engine(None)?;
     let mut teller = Teller::new(reader.head.identity());
-    let mut found: Option<Found> = None;
+    let mut last: Option<(Vec<Explanation>, Input, usize)> = None;
+    let mut before = Before {
+        snapshot: engine.snapshot(),
+        since: Vec::new(),
+    };
     let mut doubt = Doubt::default();
+    let mut past = false;
     while let Some(line) = reader.next_line()? {
         if let (Line::Input(Input::Tick { now }), Some(at)) = (&line, at)
             && *now > at
         {
-            return Ok(found);
+            past = true;
+            break;
         }
         let mut computed = None;
         if let Line::Input(input) = &line {
-            let before = matches!(input, Input::Tick { .. }).then(|| engine.snapshot());
+            if matches!(input, Input::Tick { .. }) {
+                before.renew(&engine);
+            }
             teller.hear(input)?;
             if let Some(tick) = engine.feed(input.clone()) {
                 keep_fits(&mut engine, &tick);
                 let told = teller.tell(&tick, engine.spec());
                 computed = Some(told.clone());
-                found = before.map(|before| Found {
-                    explanation: told,
-                    before,
-                    tick: input.clone(),
-                });
+                last = Some((told, input.clone(), before.since.len()));
             }
+            before.since.push(input.clone());
         }
         doubt.check(reader, &line, computed.as_deref());
     }
-    doubt.end(reader);
-    Ok(found)
+    if !past {
+        doubt.end(reader);
+    }
+    Ok(last.map(|(explanation, tick, count)| {
+        before.since.truncate(count);
+        Found {
+            explanation,
+            before,
+            tick,
+        }
+    }))
 }
 
 /// Says once that a record does not hold what is computed from its inputs.
@@ -145,12 +191,7 @@ impl Doubt {
 }
 
 /// The same decision under a changed spec, or without a guard.
-fn counterfactual(
-    head: &crate::record::Head,
-    found: &Found,
-    key: &str,
-    value: &str,
-) -> Result<Vec<Explanation>> {
+fn counterfactual(head: &Head, found: &Found, key: &str, value: &str) -> Result<Vec<Explanation>> {
     let mut engine: Engine = if key == "without" {
         let mut engine = head.engine(None)?;
         engine.leave_out(guard(value)?);
@@ -158,7 +199,7 @@ fn counterfactual(
     } else {
         head.engine(Some(changed(&head.spec, key, value)?))?
     };
-    engine.restore(found.before.clone())?;
+    engine.restore(found.before.state(head)?)?;
     let tick = engine
         .feed(found.tick.clone())
         .context("the record's input is no tick")?;

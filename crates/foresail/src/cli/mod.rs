@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod explain;
 pub mod forecast;
 pub mod progress;
+pub mod reading;
 pub mod replay;
 pub mod report;
 pub mod simulate;
@@ -82,6 +83,30 @@ fn print_csv(columns: &[&str], rows: &[Vec<String>], out: &mut dyn Write) -> Res
     Ok(table.write_csv(out)?)
 }
 
+/// A table; columns of numbers stand at the right.
+fn print_table(columns: &[&str], rows: Vec<Vec<String>>, out: &mut dyn Write) -> Result<()> {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(columns.iter().map(|c| c.to_uppercase()));
+    let is_number = |text: &String| {
+        text.trim_start_matches(['+', '-'])
+            .starts_with(|c: char| c.is_ascii_digit())
+    };
+    let numbers: Vec<bool> = (0..columns.len())
+        .map(|i| rows.iter().all(|r| r.get(i).is_some_and(is_number)))
+        .collect();
+    for row in rows {
+        table.add_row(row);
+    }
+    for (column, is_number) in table.column_iter_mut().zip(numbers) {
+        if is_number {
+            column.set_cell_alignment(comfy_table::CellAlignment::Right);
+        }
+    }
+    writeln!(out, "{table}")?;
+    Ok(())
+}
+
 /// An autoscaler that forecasts demand, knows how sure it is, and can always say why
 #[derive(Parser, Debug)]
 #[command(name = "foresail", version, propagate_version = true, term_width = 100)]
@@ -134,8 +159,8 @@ pub enum Command {
 }
 
 /// Runs at most so many things at once as the flag says.
-pub(crate) fn limit_jobs(options: &crate::compare::Options) {
-    if let Some(jobs) = options.args.jobs.filter(|j| *j > 0) {
+pub(crate) fn limit_jobs(jobs: Option<usize>) {
+    if let Some(jobs) = jobs.filter(|j| *j > 0) {
         // A second pool in one process would be an error; the first one stays.
         let _ = rayon::ThreadPoolBuilder::new()
             .num_threads(jobs)

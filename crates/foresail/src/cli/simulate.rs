@@ -121,7 +121,7 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Code> {
         return sweep(file, args, out);
     }
     let options = options_of(args)?;
-    super::limit_jobs(&options);
+    super::limit_jobs(options.args.jobs);
     anyhow::ensure!(
         options.args.mode == ModeArg::Event,
         "simulate runs event mode alone: use `foresail compare` for the other modes"
@@ -159,7 +159,7 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<Code> {
 fn sweep(file: &Path, args: &SimulateArgs, out: &mut dyn Write) -> Result<Code> {
     let options = Options::new(args.run.clone())?;
     let output = Output::of(args.output, &options.settings)?;
-    super::limit_jobs(&options);
+    super::limit_jobs(options.args.jobs);
     let sweep = sweep::read(file)?;
     let prepared = sweep::Prepared::new(&sweep, &options, &args.out)?;
     let estimate = prepared.estimate(rayon::current_num_threads());

@@ -8,20 +8,18 @@ use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use foresail_adapters::atomic::write_file;
-use foresail_adapters::io::{
-    ItemWriter, Items, ReadOptions, TraceFormat, Uneven, busiest, compress, shown,
-};
-use foresail_adapters::registry::{FORMATS, format_names, written_formats};
+use foresail_adapters::io::{ItemWriter, Items, TraceFormat, busiest, compress, shown};
+use foresail_adapters::registry::{FORMATS, written_formats};
 use foresail_core::quantity::series::Series;
-use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::trace::TraceItem;
 use foresail_models::rng::Seed;
 use foresail_sim::rng::Stream;
 use foresail_sim::workload::sample;
 use serde_json::json;
 
+use crate::cli::reading::{Reading, tell};
 use crate::cli::{Output, print_csv, trace_check, whole};
-use crate::compare::trace::open;
 use crate::exit::Code;
 
 /// Look at traces, check, convert, make and cut them
@@ -36,43 +34,13 @@ pub struct TraceArgs {
 struct In {
     /// A trace: a file (plain, gzip or zstd), or a folder of Azure day files
     file: PathBuf,
-    /// Its format, where its begin does not tell
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(format_names()))]
-    format: Option<String>,
-    /// Skip rows that cannot be read, and say how many
-    #[arg(long)]
-    skip_bad_rows: bool,
-    /// Times that stand twice or off the even grid: error; first, last, mean or sum of a step's
-    /// values; rows = each row is a step. nab and mscloud take the mean where nothing is said
-    #[arg(long, value_name = "RULE")]
-    uneven: Option<Uneven>,
-    /// Time of the first value, for formats without times
-    #[arg(long, value_name = "RFC3339")]
-    start: Option<Timestamp>,
-    /// Length of a step, for formats without times and those with a row per request
-    #[arg(long, value_name = "SPAN", value_parser = positive, allow_hyphen_values = true)]
-    step: Option<Span>,
-}
-
-/// A span above zero.
-fn positive(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse().map_err(|e| format!("{e}"))?;
-    if span > Span::ZERO {
-        Ok(span)
-    } else {
-        Err("must be above zero".to_owned())
-    }
+    #[command(flatten)]
+    reading: Reading,
 }
 
 impl In {
     fn open(&self) -> Result<Box<dyn Items>> {
-        let options = ReadOptions {
-            skip_bad_rows: self.skip_bad_rows,
-            start: self.start,
-            step: self.step,
-            uneven: self.uneven,
-        };
-        open(&self.file, self.format.as_deref(), &options)
+        self.reading.open(&self.file)
     }
 }
 
@@ -245,18 +213,6 @@ pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<Code> {
             until,
             to,
         } => slice(input, *functions, (*from, *until), to, out),
-    }
-}
-
-/// Says what was done to rows that did not fit.
-fn tell(items: &dyn Items) {
-    let skipped = items.skipped();
-    if let Some(first) = skipped.told.first() {
-        let count = skipped.count;
-        eprintln!("note: {count} rows were skipped; the first: {first}");
-    }
-    for note in items.notes() {
-        eprintln!("note: {note}");
     }
 }
 

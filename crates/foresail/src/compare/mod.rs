@@ -21,6 +21,7 @@ pub use build::{Comparison, compare};
 pub(crate) use fluid_mode::measures as fluid_measures;
 pub use function_mode::FunctionArgs;
 pub use measures::measures;
+pub(crate) use options::jobs;
 pub use options::{ModeArg, Options, RunArgs};
 pub(crate) use plan::policies_of;
 pub use plan::{Plan, plan};

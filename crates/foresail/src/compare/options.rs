@@ -111,7 +111,7 @@ pub enum QueueArg {
 }
 
 /// A number of runs at once.
-fn jobs(text: &str) -> Result<usize, String> {
+pub(crate) fn jobs(text: &str) -> Result<usize, String> {
     text.parse()
         .map_err(|_| format!("must be 0 (one per core) to {JOBS_MAX}"))
 }

@@ -1,16 +1,16 @@
 //! Which methods a backtest runs, and the table of what they were worth.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 use foresail_core::quantity::time::Span;
 use foresail_models::forecast::Fit;
 use foresail_models::forecast::backtest::{self, Backtest, Case, Plan, Scored, Window};
-use foresail_models::forecast::score::{Estimate, Loss, Scores, block_bootstrap};
-use foresail_models::registry::{FORECASTERS, forecaster};
-use foresail_models::rng::Seed;
+use foresail_models::forecast::score::{Loss, Scores};
+use rayon::prelude::*;
 use serde_json::{Value, json};
+
+use super::chosen::{KnobText, built};
 
 /// Origins of one series that stay together when blocks are drawn.
 const BLOCK_ORIGINS: usize = 6;
@@ -26,28 +26,22 @@ pub struct Method {
     pub window: Option<Window>,
 }
 
-/// A forecaster of the registry with a season, where it has such a knob.
+/// The protocol's own names, in the order of its table.
+pub const PROTOCOL: [&str; 5] = ["last", "snaive", "snaive_scaled", "win60q", "autoets480"];
+
+/// A forecaster of the registry with its knobs; `season` is for those that were not told one.
 ///
 /// # Errors
 /// An unknown name or a bad knob.
-pub fn method(name: &str, season: usize) -> Result<Method> {
-    let mut knobs = BTreeMap::new();
-    let entry = FORECASTERS.iter().find(|e| e.name == name);
-    let seasonal = entry.is_some_and(|e| e.knobs.iter().any(|k| k.name == "seasonSteps"));
-    if seasonal && season > 0 {
-        knobs.insert("seasonSteps".to_owned(), json!(season));
-    }
-    built(name, name, &knobs)
-}
-
-fn built(name: &str, registry: &str, knobs: &BTreeMap<String, Value>) -> Result<Method> {
-    let fit = forecaster(registry, knobs, "--forecasters").map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow!("{}", lines.join("; "))
-    })?;
+pub fn method(name: &str, knobs: &[KnobText], season: usize) -> Result<Method> {
+    let own: Vec<KnobText> = knobs
+        .iter()
+        .filter(|k| k.forecaster == name)
+        .cloned()
+        .collect();
     Ok(Method {
         name: name.to_owned(),
-        fit,
+        fit: built(name, &own, season, "--forecasters")?,
         window: None,
     })
 }
@@ -55,25 +49,36 @@ fn built(name: &str, registry: &str, knobs: &BTreeMap<String, Value>) -> Result<
 /// The protocol's methods by the names of its table; another name is one of the registry.
 ///
 /// # Errors
-/// An unknown name.
-pub fn protocol_method(name: &str, season: usize) -> Result<Method> {
-    let seasonal = BTreeMap::from([("seasonSteps".to_owned(), json!(season))]);
+/// An unknown name, or a knob of a method whose knobs are the protocol's.
+pub fn protocol_method(name: &str, knobs: &[KnobText], season: usize) -> Result<Method> {
+    let fixed = |registry: &str, season: usize, given: &[(&str, &str)], window| {
+        let given = given.iter().map(|(knob, value)| KnobText {
+            forecaster: name.to_owned(),
+            name: (*knob).to_owned(),
+            value: (*value).to_owned(),
+        });
+        let given: Vec<KnobText> = given.collect();
+        Ok(Method {
+            name: name.to_owned(),
+            fit: built(registry, &given, season, "--forecasters")?,
+            window,
+        })
+    };
+    if PROTOCOL.contains(&name)
+        && let Some(knob) = knobs.iter().find(|k| k.forecaster == name)
+    {
+        bail!(
+            "--knob {name}.{}: the protocol fixes the knobs of {name}",
+            knob.name
+        );
+    }
     match name {
-        "last" => method("last", 0),
-        "snaive" => built(name, "seasonal-naive", &seasonal),
-        "snaive_scaled" => built(name, "seasonal-naive-scaled", &seasonal),
-        "win60q" => built(name, "moving-quantile", &BTreeMap::new()),
-        "autoets480" => {
-            let knobs = BTreeMap::from([
-                ("form".to_owned(), json!("AZN")),
-                ("seasonSteps".to_owned(), json!(1)),
-            ]);
-            let mut method = built(name, "ets", &knobs)?;
-            method.window = Some(Window::Sliding(480));
-            Ok(method)
-        }
+        "snaive" => fixed("seasonal-naive", season, &[], None),
+        "snaive_scaled" => fixed("seasonal-naive-scaled", season, &[], None),
+        "win60q" => fixed("moving-quantile", 0, &[], None),
+        "autoets480" => fixed("ets", 1, &[("form", "AZN")], Some(Window::Sliding(480))),
         // The season is for it to find.
-        _ => method(name, 0),
+        _ => method(name, knobs, 0),
     }
 }
 
@@ -150,92 +155,61 @@ impl Outcome {
     }
 }
 
-/// Runs a method on a set.
+/// A method that could not be run, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The set.
+    pub set: String,
+    /// The method.
+    pub method: String,
+    /// Why; names the series and the step where it failed there.
+    pub why: String,
+}
+
+/// Runs every method on a set, many at once; outcomes in the order of the methods.
 ///
-/// # Errors
-/// Where a fit or a forecast fails; the text names method, series and step.
+/// A method whose fit or forecast fails on a series is left out whole.
 pub fn run(
-    method: &Method,
+    set: &str,
+    methods: &[Method],
     cases: &[Case],
     plan: &Plan,
     done: &(dyn Fn(&Case) + Sync),
-) -> Result<Outcome> {
+) -> (Vec<Outcome>, Vec<LeftOut>) {
     let begun = Instant::now();
     let clock = || Span::from_nanos(i64::try_from(begun.elapsed().as_nanos()).unwrap_or(i64::MAX));
-    let plan = Plan {
-        window: method.window.unwrap_or(plan.window),
-        ..plan.clone()
+    let one = |method: &Method| {
+        let plan = Plan {
+            window: method.window.unwrap_or(plan.window),
+            ..plan.clone()
+        };
+        match backtest::run(method.fit.as_ref(), cases, &plan, &clock, done) {
+            Ok(results) => Ok(Outcome {
+                method: method.name.clone(),
+                results,
+            }),
+            Err(error) => Err(LeftOut {
+                set: set.to_owned(),
+                method: method.name.clone(),
+                why: error.to_string(),
+            }),
+        }
     };
-    let results = backtest::run(method.fit.as_ref(), cases, &plan, &clock, done)
-        .map_err(|e| anyhow!("{}: {e}", method.name))?;
-    Ok(Outcome {
-        method: method.name.clone(),
-        results,
-    })
+    let ran: Vec<_> = methods.par_iter().map(one).collect();
+    let (mut outcomes, mut left_out) = (Vec::new(), Vec::new());
+    for result in ran {
+        match result {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(left) => left_out.push(left),
+        }
+    }
+    (outcomes, left_out)
 }
 
 /// The rows of every method on one set.
 #[must_use]
 pub fn rows(set: &str, outcomes: &[Outcome], plan: &Plan) -> Vec<Row> {
     outcomes.iter().flat_map(|o| o.rows(set, plan)).collect()
-}
-
-/// One method beside the best of the others on one set.
-#[derive(Clone, Debug)]
-pub struct Duel {
-    /// The set.
-    pub set: String,
-    /// Steps ahead.
-    pub ahead: usize,
-    /// Who has the least scaled pinball loss of the others.
-    pub best: String,
-    /// That loss.
-    pub best_pinball: f64,
-    /// The method's own loss.
-    pub pinball: f64,
-    /// Own loss minus the other's, with its interval over blocks.
-    pub difference: Estimate,
-    /// Own coverage of both bands in percent, with intervals over blocks.
-    pub coverage: [Estimate; 2],
-}
-
-/// Sets a method against the best of the others, for each step ahead.
-#[must_use]
-pub fn duels(
-    set: &str,
-    name: &str,
-    outcomes: &[Outcome],
-    ahead: &[usize],
-    seed: Seed,
-) -> Vec<Duel> {
-    let Some(own) = outcomes.iter().find(|o| o.method == name) else {
-        return Vec::new();
-    };
-    let duel = |ahead: usize| {
-        let loss = |o: &Outcome| Scores::of(o.losses(ahead)).pinball;
-        let others = outcomes.iter().filter(|o| o.method != name);
-        let best = others.min_by(|a, b| loss(a).total_cmp(&loss(b)))?;
-        let of = |o: &Outcome| o.blocks(ahead, |s| s.loss.pinball);
-        let paired = of(own).into_iter().zip(of(best));
-        let difference = |(a, b): (Vec<f64>, Vec<f64>)| {
-            a.iter().zip(&b).map(|(a, b)| a - b).collect::<Vec<f64>>()
-        };
-        let blocks: Vec<Vec<f64>> = paired.map(difference).collect();
-        let covered = |band: usize| {
-            let share = |s: &Scored| if s.loss.inside[band] { 100.0 } else { 0.0 };
-            block_bootstrap(&own.blocks(ahead, share), seed)
-        };
-        Some(Duel {
-            set: set.to_owned(),
-            ahead,
-            best: best.method.clone(),
-            best_pinball: loss(best),
-            pinball: loss(own),
-            difference: block_bootstrap(&blocks, seed),
-            coverage: [covered(0), covered(1)],
-        })
-    };
-    ahead.iter().filter_map(|a| duel(*a)).collect()
 }
 
 /// The columns of the table.
@@ -294,25 +268,5 @@ impl Row {
             "width80": s.width[0], "width95": s.width[1],
             "fit_ms": self.fit.seconds() * 1e3, "forecast_us": self.forecast.seconds() * 1e6,
         })
-    }
-}
-
-impl Duel {
-    /// The duel for programs.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        json!({
-            "set": self.set, "h": self.ahead, "best": self.best, "best_spb": self.best_pinball,
-            "spb": self.pinball, "difference": self.difference.mean,
-            "difference_interval": self.difference.interval,
-            "cov80": self.coverage[0].mean, "cov80_interval": self.coverage[0].interval,
-            "cov95": self.coverage[1].mean, "cov95_interval": self.coverage[1].interval,
-        })
-    }
-
-    /// Significantly worse: the whole interval of the difference lies above zero.
-    #[must_use]
-    pub fn is_worse(&self) -> bool {
-        self.difference.interval[0] > 0.0
     }
 }

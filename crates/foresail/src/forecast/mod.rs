@@ -1,4 +1,11 @@
-//! Forecasts from the command line: what is backtested, fitted and shown.
+//! Forecasts from the command line: what is backtested, fitted, shown and explained.
 
 pub mod backtest;
+pub mod chosen;
+pub mod duel;
+pub mod fans;
+pub mod histories;
+pub mod level;
 pub mod protocol;
+pub mod stored;
+pub mod terminal;

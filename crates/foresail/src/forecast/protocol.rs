@@ -138,7 +138,7 @@ fn held(series: &Series) -> Vec<f64> {
 }
 
 /// `count` whole numbers from `first` to `last`, evenly spaced and cut to whole.
-fn evenly(first: usize, last: usize, count: usize) -> Vec<usize> {
+pub(super) fn evenly(first: usize, last: usize, count: usize) -> Vec<usize> {
     let step = (last as f64 - first as f64) / (count.max(2) - 1) as f64;
     (0..count)
         .map(|i| (first as f64 + i as f64 * step) as usize)

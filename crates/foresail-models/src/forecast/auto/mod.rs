@@ -60,7 +60,7 @@ impl Fit for Auto {
             }
             steps => vec![steps],
         };
-        let mut fitted = Aggregate::new(seasons, held);
+        let mut fitted = Aggregate::new(&seasons, held);
         let skipped = history.len().saturating_sub(held.len());
         for value in history.iter().skip(skipped) {
             fitted.update(value);
@@ -77,7 +77,7 @@ struct Aggregate {
 }
 
 impl Aggregate {
-    fn new(seasons: Vec<usize>, history: &[f64]) -> Self {
+    fn new(seasons: &[usize], history: &[f64]) -> Self {
         let past = Past::new(seasons);
         let anchor = |ahead: usize| Anchor::new(ahead, &past);
         let anchors = horizons(history.len()).map(anchor).collect();

@@ -69,7 +69,7 @@ pub(super) struct Past {
 }
 
 impl Past {
-    pub(super) fn new(seasons: Vec<usize>) -> Self {
+    pub(super) fn new(seasons: &[usize]) -> Self {
         let longest = seasons.iter().copied().max().unwrap_or(0);
         let profile = |steps: &usize| Profile {
             means: vec![0.0; *steps],
@@ -121,7 +121,7 @@ impl Past {
             && self.kept == kept
             && self.values.len() as u64 == self.steps.min(kept as u64)
             && !self.values.is_empty()
-            && windows.map(filled).all(|f| f)
+            && { windows }.all(filled)
     }
 
     pub(super) fn last(&self) -> f64 {

@@ -122,6 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::float_cmp, reason = "columns are exactly zero or one")]
     fn an_event_marks_its_window_and_nothing_else() {
         let event = Event {
             name: "launch".to_owned(),
