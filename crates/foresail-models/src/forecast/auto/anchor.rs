@@ -149,8 +149,11 @@ impl Anchor {
         if !past.next().is_multiple_of(stride(self.ahead)) {
             return;
         }
-        let (points, features) = self.points(past, self.ahead);
+        let (mut points, features) = past.spoken(self.ahead);
+        points.push(self.regressed(past, &features));
         let told = self.combined(&points, windows);
+        let sized = points.iter().zip(&self.records);
+        let points = sized.map(|(p, r)| [*p, r.scale()]).collect();
         let due = past.next() + self.ahead as u64 - 1;
         let said = Said {
             points,
@@ -162,24 +165,17 @@ impl Anchor {
         self.awaited.say(due, said);
     }
 
-    /// Point and size of the errors of each expert, and what the regression was told.
-    fn points(&self, past: &Past, ahead: usize) -> (Vec<[f64; 2]>, Vec<f64>) {
-        let features = past.features(ahead);
-        let mut points = Vec::with_capacity(self.records.len());
-        past.points(ahead, &mut points);
-        let regressed = self.regression.at(&features) * past.size();
-        points.push(past.within_reach(regressed));
-        let sized = points.iter().zip(&self.records);
-        let sized = sized.map(|(p, record)| [past.told(*p), record.scale()]);
-        (sized.collect(), features)
+    /// What the regression says, told the same as all others.
+    fn regressed(&self, past: &Past, features: &[f64]) -> f64 {
+        past.told(past.within_reach(self.regression.at(features) * past.size()))
     }
 
     /// The weighted mean of the experts' quantiles, level by level.
-    fn combined(&self, points: &[[f64; 2]], windows: &[Quantiles]) -> Quantiles {
+    fn combined(&self, points: &[f64], windows: &[Quantiles]) -> Quantiles {
         // Around one of the points, so that experts who agree give exactly what they agree on.
-        let around = points.first().map_or(0.0, |p| p[0]);
+        let around = points.first().copied().unwrap_or(0.0);
         let mut sum = self.offsets;
-        for (weights, [point, _]) in self.weights.iter().zip(points) {
+        for (weights, point) in self.weights.iter().zip(points) {
             for (sum, weight) in sum.iter_mut().zip(weights) {
                 *sum += weight * (point - around);
             }
@@ -197,15 +193,18 @@ impl Anchor {
         records.chain(&self.windows)
     }
 
-    /// Quantiles of a step ahead with this horizon's errors and weights.
+    /// Quantiles of a step ahead with this horizon's errors and weights; `points` and `features` are
+    /// what [`Past::spoken`] gives of that step.
     pub(super) fn quantiles(
         &self,
         past: &Past,
         windows: &[Quantiles; WINDOWS.len()],
-        ahead: usize,
+        (points, features): (&mut Vec<f64>, &[f64]),
     ) -> Quantiles {
-        let (points, _) = self.points(past, ahead);
-        self.widened(&self.combined(&points, windows))
+        points.push(self.regressed(past, features));
+        let told = self.widened(&self.combined(points, windows));
+        points.pop();
+        told
     }
 
     /// The experts that count most for the median, with their shares.

@@ -86,23 +86,24 @@ impl Aggregate {
 
     /// Quantiles of one step ahead, by the tracked horizons around it.
     fn quantiles(&self, windows: &[Quantiles; WINDOWS.len()], ahead: usize) -> Quantiles {
+        let (mut points, features) = self.past.spoken(ahead);
         let usable = |a: &&Anchor| a.ahead == 1 || a.is_known();
         let mut below = &self.anchors[0];
         for anchor in self.anchors.iter().filter(usable) {
             if anchor.ahead >= ahead {
                 let (low, high) = (below.ahead, anchor.ahead);
-                let upper = anchor.quantiles(&self.past, windows, ahead);
+                let upper = anchor.quantiles(&self.past, windows, (&mut points, &features));
                 if low >= ahead || high == ahead {
                     return upper;
                 }
-                let lower = below.quantiles(&self.past, windows, ahead);
+                let lower = below.quantiles(&self.past, windows, (&mut points, &features));
                 let share = (ahead - low) as f64 / (high - low) as f64;
                 return std::array::from_fn(|i| lower[i] + share * (upper[i] - lower[i]));
             }
             below = anchor;
         }
         // Past the last one: its errors, wider as those of a random walk.
-        let far = below.quantiles(&self.past, windows, ahead);
+        let far = below.quantiles(&self.past, windows, (&mut points, &features));
         let wider = (ahead as f64 / below.ahead as f64).sqrt();
         std::array::from_fn(|i| far[MEDIAN] + wider * (far[i] - far[MEDIAN]))
     }

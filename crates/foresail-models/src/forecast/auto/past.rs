@@ -202,8 +202,16 @@ impl Past {
         2 + WEIGHTS.len() + WAYS * self.profiles.len()
     }
 
-    /// What each of them says of the step `ahead`.
-    pub(super) fn points(&self, ahead: usize, points: &mut Vec<f64>) {
+    /// What each of them says of the step `ahead`, and what the regression is told of it.
+    pub(super) fn spoken(&self, ahead: usize) -> (Vec<f64>, Vec<f64>) {
+        let mut points = self.points(ahead);
+        points.iter_mut().for_each(|p| *p = self.told(*p));
+        (points, self.features(ahead))
+    }
+
+    fn points(&self, ahead: usize) -> Vec<f64> {
+        // With room for the regression's.
+        let mut points = Vec::with_capacity(self.experts() + 1);
         points.push(self.last());
         points.extend(self.means);
         let left = TREND.2;
@@ -214,6 +222,7 @@ impl Past {
             points.push(self.season_ago(ahead, profile));
             points.extend([mean, mean * profile.ratio, mean + profile.offset]);
         }
+        points
     }
 
     /// The names of those experts.
@@ -234,7 +243,7 @@ impl Past {
     }
 
     /// What the regression is told of the step `ahead`, in units of [`Past::size`].
-    pub(super) fn features(&self, ahead: usize) -> Vec<f64> {
+    fn features(&self, ahead: usize) -> Vec<f64> {
         let size = self.size();
         let mut features = vec![1.0, self.last() / size];
         features.extend(self.means.map(|m| m / size));
