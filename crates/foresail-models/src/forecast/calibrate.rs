@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 /// How far one value moves a factor: a miss of the 95 % quantile lengthens it by a tenth.
 const RATE: f64 = 0.1;
 
-/// A distance is made at most this many times longer or shorter.
-const FACTOR_MAX: f64 = 20.0;
+/// A distance is made at most this many times longer or shorter: a band that would need more is not
+/// the forecaster's any more, and its coverage costs it the trust.
+const FACTOR_MAX: f64 = 4.0;
 
 /// Factors of some levels.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -80,8 +80,8 @@ pub(crate) const HISTORY: Knob = number(
 /// How often.
 pub(crate) const REFIT: Knob = number(
     "refitSeconds",
-    [86_400.0, 600.0, 2_592_000.0],
-    "age at which a model is fitted anew; in between it learns from each step",
+    [604_800.0, 600.0, 2_592_000.0],
+    "age at which a model is fitted anew, besides each doubling of its history",
 );
 
 /// How a proposer on a forecast works.
