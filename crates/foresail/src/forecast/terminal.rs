@@ -280,7 +280,10 @@ fn legend(fan: &Fan, look: Look, band: Option<(usize, usize)>, text: &mut String
     if let Some(band) = band {
         parts.push(format!("{shade} {}", fan.band_name(band)));
     }
-    let _ = writeln!(text, "{:>LABEL$}  {}", "", parts.join("   "));
+    // A line each: together they are wider than a narrow terminal.
+    for part in parts {
+        let _ = writeln!(text, "{:>LABEL$}  {part}", "");
+    }
 }
 
 #[cfg(test)]
