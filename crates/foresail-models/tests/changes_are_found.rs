@@ -2,6 +2,7 @@
 //!
 //! What is expected comes from forecasters of the registry, fitted and kept up as a proposer does it.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
