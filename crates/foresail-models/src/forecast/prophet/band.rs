@@ -29,7 +29,8 @@ impl Model {
     /// Quantiles of rows at equal steps that follow the history, row by row, level by level.
     ///
     /// Exact for a linear and a flat trend. A logistic one is taken as straight around what is told
-    /// while its argument moves by less than 0.02, and drawn 1,000 times where it moves further.
+    /// while its argument moves by less than 0.02; steps where it has moved further are drawn 1,000
+    /// times.
     /// Units: those of demand.
     #[must_use]
     pub fn quantiles(&self, rows: &Rows<'_>, levels: &[f64], seed: Seed) -> Vec<f64> {
@@ -53,13 +54,31 @@ impl Model {
         levels: &[f64],
         seed: Seed,
     ) -> Vec<f64> {
-        let (probability, scale) = self.bends_to_come(place.spacing);
-        let ahead = (place.since + rows.times.len()) as f64;
-        let moved = scale * place.spacing * (2.0 * probability * ahead.powi(3) / 3.0).sqrt();
-        if self.growth == Growth::Logistic && moved > STRAIGHT {
-            return self.drawn(rows, levels, seed);
+        let steps = rows.times.len();
+        let straight = match self.growth {
+            Growth::Logistic => self.straight(place).min(steps),
+            Growth::Linear | Growth::Flat => steps,
+        };
+        let mut values = self.exact(rows, place, levels, straight);
+        if straight < steps {
+            let drawn = self.drawn(rows, levels, seed);
+            values.extend(&drawn[straight * levels.len()..]);
         }
-        self.exact(rows, place, levels)
+        values
+    }
+
+    /// Steps up to which a logistic trend counts as straight, whatever the horizon.
+    fn straight(&self, place: Place) -> usize {
+        let (probability, scale) = self.bends_to_come(place.spacing);
+        // Its argument has moved by so much, as a root of the mean square, after one step.
+        let moved = scale * place.spacing * (2.0 * probability / 3.0).sqrt();
+        let ahead = (STRAIGHT / moved).powf(2.0 / 3.0);
+        // A trend without bends to come never moves.
+        if ahead.is_finite() {
+            (ahead as usize).saturating_sub(place.since)
+        } else {
+            usize::MAX
+        }
     }
 
     /// How far each row moves, in units of demand, when the trend's argument moves by one.
@@ -79,17 +98,18 @@ impl Model {
         told.factor.iter().enumerate().map(unit).collect()
     }
 
-    /// Quantiles of a trend that is straight or flat: exact, without a draw.
-    fn exact(&self, rows: &Rows<'_>, place: Place, levels: &[f64]) -> Vec<f64> {
+    /// Quantiles of the first `steps` of a trend that is straight or flat: exact, without a draw.
+    fn exact(&self, rows: &Rows<'_>, place: Place, levels: &[f64], steps: usize) -> Vec<f64> {
         let told = self.predict(rows);
         let mirrored = |l: &f64| if *l < 0.5 { 1.0 - l } else { *l };
         let mut upper: Vec<f64> = levels.iter().map(mirrored).collect();
         upper.sort_by(f64::total_cmp);
         upper.dedup_by(|a, b| (*a - *b).abs() < 1e-12);
-        let widths = self.widths(&self.units(rows, &told), place, &upper);
+        let units = self.units(rows, &told);
+        let widths = self.widths(&units[..steps], place, &upper);
         let of = |level: &f64| upper.partition_point(|u| *u < mirrored(level) - 1e-12);
         let places: Vec<usize> = levels.iter().map(of).collect();
-        let mut values = Vec::with_capacity(told.yhat.len() * levels.len());
+        let mut values = Vec::with_capacity(steps * levels.len());
         for (yhat, widths) in told.yhat.iter().zip(widths.chunks_exact(upper.len())) {
             for (level, place) in levels.iter().zip(&places) {
                 let side = if *level < 0.5 { -1.0 } else { 1.0 };
