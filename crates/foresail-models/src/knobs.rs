@@ -16,6 +16,19 @@ pub struct Knob {
     pub doc: &'static str,
 }
 
+impl Knob {
+    /// A knob that is a number: its default, the least and the most.
+    #[must_use]
+    pub const fn number(name: &'static str, range: [f64; 3], doc: &'static str) -> Self {
+        let [default, min, max] = range;
+        Self {
+            name,
+            kind: Kind::Number { default, min, max },
+            doc,
+        }
+    }
+}
+
 /// What a knob may be.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {

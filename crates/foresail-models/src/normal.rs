@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 
 use rand_chacha::rand_core::Rng;
 
+use crate::rng::uniform;
+
 /// Begin of the tail, for 256 layers.
 const TAIL: f64 = 3.654_152_885_361_009;
 
@@ -51,10 +53,6 @@ fn layers() -> [Layer; 256] {
     layers
 }
 
-fn uniform_53(stream: &mut impl Rng) -> f64 {
-    (stream.next_u64() >> 11) as f64 * 2_f64.powi(-53)
-}
-
 /// The next number of the standard normal distribution.
 pub fn standard_normal(stream: &mut impl Rng) -> f64 {
     let layers = &*LAYERS;
@@ -72,7 +70,7 @@ pub fn standard_normal(stream: &mut impl Rng) -> f64 {
         if i == 0 {
             return tail(place, stream);
         }
-        let height = (layers[i - 1].height - layer.height) * uniform_53(stream) + layer.height;
+        let height = (layers[i - 1].height - layer.height) * uniform(stream) + layer.height;
         if height < (-0.5 * x * x).exp() {
             return x;
         }
@@ -82,8 +80,8 @@ pub fn standard_normal(stream: &mut impl Rng) -> f64 {
 /// A number beyond the last layer.
 fn tail(place: u64, stream: &mut impl Rng) -> f64 {
     loop {
-        let x = -(1.0 / TAIL) * (-uniform_53(stream)).ln_1p();
-        let y = -(-uniform_53(stream)).ln_1p();
+        let x = -(1.0 / TAIL) * (-uniform(stream)).ln_1p();
+        let y = -(-uniform(stream)).ln_1p();
         if y + y > x * x {
             let negative = place >> 8 & 1 == 1;
             return if negative { -(TAIL + x) } else { TAIL + x };

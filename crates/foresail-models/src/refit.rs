@@ -10,6 +10,7 @@ use foresail_core::observe::Metric;
 use foresail_core::propose::refit::RefitRequest;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::spec::SpecProblem;
 
 use crate::forecast::saved::{self, Saved, SavedError};
 use crate::forecast::{FitError, POINTS_MAX};
@@ -102,11 +103,8 @@ pub fn run<'a>(
     points: impl Iterator<Item = &'a Point>,
 ) -> Result<Vec<u8>, RefitError> {
     let history = series(request, points)?;
-    let unfitted =
-        forecaster(&request.forecaster, &request.knobs, "knobs").map_err(|problems| {
-            let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            RefitError::Forecaster(all.join("; "))
-        })?;
+    let unfitted = forecaster(&request.forecaster, &request.knobs, "knobs")
+        .map_err(|problems| RefitError::Forecaster(SpecProblem::joined(&problems)))?;
     let fitted = unfitted.fit(&history, Seed(request.seed))?;
     let mut bytes = serde_json::to_vec(request).unwrap_or_default();
     bytes.push(b'\n');

@@ -47,6 +47,13 @@ impl SpecProblem {
             format!("there is no {kind} `{name}`{hint} (known: {list})"),
         )
     }
+
+    /// Every problem in one line.
+    #[must_use]
+    pub fn joined(problems: &[Self]) -> String {
+        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        all.join("; ")
+    }
 }
 
 impl fmt::Display for SpecProblem {

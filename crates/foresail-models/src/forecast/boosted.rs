@@ -16,7 +16,7 @@ use super::tracked::{LEVELS, Quantiles, at_level};
 use super::{
     Fit, FitError, Forecast, ForecastError, Forecaster, check_request, held_values, season,
 };
-use crate::knobs::{Kind, Knob};
+use crate::knobs::Knob;
 use crate::registry::{ForecasterEntry, Restored};
 use crate::rng::Seed;
 use crate::trees::bins::Bins;
@@ -56,24 +56,8 @@ pub const ENTRY: ForecasterEntry = ForecasterEntry {
     suits: "long histories whose next values depend on several things at once",
     knobs: &[
         SEASON_KNOB,
-        Knob {
-            name: "rounds",
-            kind: Kind::Number {
-                default: 80.0,
-                min: 1.0,
-                max: 1000.0,
-            },
-            doc: "trees of each level at most",
-        },
-        Knob {
-            name: "leaves",
-            kind: Kind::Number {
-                default: 15.0,
-                min: 2.0,
-                max: 255.0,
-            },
-            doc: "leaves of a tree at most",
-        },
+        Knob::number("rounds", [80.0, 1.0, 1000.0], "trees of each level at most"),
+        Knob::number("leaves", [15.0, 2.0, 255.0], "leaves of a tree at most"),
     ],
     build: |knobs| {
         Ok(Box::new(BoostedTrees {

@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 use foresail_core::quantity::units::{larger, smaller};
 use serde::{Deserialize, Serialize};
 
+use super::quantile::of_values;
+
 /// Steps between the forecast and the step whose error is looked at: a change is to be found before
 /// forecasts that were made after it are looked at.
 pub const LEAD: usize = 15;
@@ -99,12 +101,6 @@ fn steadied(count: f64) -> f64 {
     2.0 / SPREAD * (SPREAD * (larger(count, 0.0) + 0.375).sqrt()).asinh()
 }
 
-/// The median; zero for no values.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    super::quantile::of_sorted(&values, 0.5)
-}
-
 impl Detector {
     /// Takes in one step: what was expected [`LEAD`] steps before and what came; a change is told
     /// once, and everything is learnt anew from there on.
@@ -147,7 +143,7 @@ impl Detector {
         let ratios = self.recent.iter().skip(skipped).map(|s| s.ratio);
         Change {
             steps_ago: steps,
-            factor: median(ratios.collect()).exp(),
+            factor: of_values(ratios.collect(), 0.5).exp(),
         }
     }
 
@@ -158,10 +154,10 @@ impl Detector {
             return;
         }
         let first = std::mem::take(&mut self.first);
-        self.bias = median(first.clone());
+        self.bias = of_values(first.clone(), 0.5);
         let off = first.iter().map(|e| (e - self.bias).abs()).collect();
         // A normal distribution's deviation is 1.4826 of its median absolute deviation.
-        self.scale = larger(1.4826 * median(off), SCALE_MIN);
+        self.scale = larger(1.4826 * of_values(off, 0.5), SCALE_MIN);
         for error in first {
             self.measure(error, 1.0 / WARM_UP as f64);
         }

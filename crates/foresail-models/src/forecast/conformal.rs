@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::units::larger;
+use foresail_core::spec::SpecProblem;
 use serde::{Deserialize, Serialize};
 
 use super::saved;
@@ -98,10 +99,7 @@ impl Conformal {
             return Err("base: conformal cannot calibrate itself".to_owned());
         }
         let inner = forecaster(base, &std::collections::BTreeMap::new(), "base");
-        let inner = inner.map_err(|problems| {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            lines.join("; ")
-        })?;
+        let inner = inner.map_err(|problems| SpecProblem::joined(&problems))?;
         Ok(Self::around(base, inner, way))
     }
 

@@ -24,25 +24,17 @@ use crate::rng::{Seed, child, uniform};
 /// Sizes that are kept; those before weigh together less than the last of them at 0.02 and above.
 const SIZES_MAX: usize = 400;
 
-const ALPHA_KNOB: Knob = Knob {
-    name: "alpha",
-    kind: Kind::Number {
-        default: 0.1,
-        min: 0.01,
-        max: 1.0,
-    },
-    doc: "weight of the last demand's size, and in croston of the last interval",
-};
+const ALPHA_KNOB: Knob = Knob::number(
+    "alpha",
+    [0.1, 0.01, 1.0],
+    "weight of the last demand's size, and in croston of the last interval",
+);
 
-const ALPHA_RATE_KNOB: Knob = Knob {
-    name: "alphaRate",
-    kind: Kind::Number {
-        default: 0.1,
-        min: 0.001,
-        max: 1.0,
-    },
-    doc: "weight of the last step in the rate of steps with demand",
-};
+const ALPHA_RATE_KNOB: Knob = Knob::number(
+    "alphaRate",
+    [0.1, 0.001, 1.0],
+    "weight of the last step in the rate of steps with demand",
+);
 
 const VARIANT_KNOB: Knob = Knob {
     name: "variant",

@@ -8,6 +8,7 @@
 
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::units::smaller;
+use foresail_core::spec::SpecProblem;
 use serde::{Deserialize, Serialize};
 
 use super::saved;
@@ -83,10 +84,7 @@ impl Ensemble {
                 return Err("members: an ensemble cannot be its own member".to_owned());
             }
             let fit = forecaster(name, &std::collections::BTreeMap::new(), "members");
-            let fit = fit.map_err(|problems| {
-                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                lines.join("; ")
-            })?;
+            let fit = fit.map_err(|problems| SpecProblem::joined(&problems))?;
             Ok(((*name).to_owned(), fit))
         };
         let members = names.iter().map(member).collect::<Result<_, String>>()?;
@@ -159,12 +157,7 @@ impl Losses {
         };
         let weights: Vec<f64> = self.losses.iter().map(weight).collect();
         let sum: f64 = weights.iter().sum();
-        let alike = 1.0 / weights.len() as f64;
-        // All but a perfect one have no weight beside it.
-        weights
-            .iter()
-            .map(|w| if sum > 0.0 { w / sum } else { alike })
-            .collect()
+        weights.iter().map(|w| w / sum).collect()
     }
 }
 

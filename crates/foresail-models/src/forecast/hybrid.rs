@@ -9,6 +9,7 @@
 //! model, with Prophet as the first part.
 
 use foresail_core::quantity::series::Series;
+use foresail_core::spec::SpecProblem;
 use serde::{Deserialize, Serialize};
 
 use super::lstm::{self, FittedLstm, Lstm, Scaling};
@@ -53,7 +54,7 @@ pub const ENTRY: ForecasterEntry = ForecasterEntry {
 fn build(knobs: &Knobs) -> FitBuilt {
     let name = knobs.word("base");
     let base = forecaster(name, &std::collections::BTreeMap::new(), "base");
-    let base = base.map_err(|p| p.iter().map(ToString::to_string).collect::<String>())?;
+    let base = base.map_err(|problems| SpecProblem::joined(&problems))?;
     let net = Lstm::of(knobs)?;
     Ok(Box::new(Hybrid::new(name, base, net)?))
 }

@@ -12,7 +12,7 @@ use super::quantile::{deviation, normal_quantile, of_sorted};
 use super::{
     Fit, FitError, Forecast, ForecastError, Forecaster, check_request, held_values, season,
 };
-use crate::knobs::{Kind, Knob, Knobs};
+use crate::knobs::{Knob, Knobs};
 use crate::registry::{FitBuilt, ForecasterEntry, Restored};
 use crate::rng::Seed;
 
@@ -26,25 +26,17 @@ const SEASONS: usize = 7;
 const LEVEL_STEPS: usize = 60;
 
 /// Length of the season, for every forecaster that has one.
-pub const SEASON_KNOB: Knob = Knob {
-    name: "seasonSteps",
-    kind: Kind::Number {
-        default: 0.0,
-        min: 0.0,
-        max: 20_160.0,
-    },
-    doc: "length of the season in steps; 0 = found in the history",
-};
+pub const SEASON_KNOB: Knob = Knob::number(
+    "seasonSteps",
+    [0.0, 0.0, 20_160.0],
+    "length of the season in steps; 0 = found in the history",
+);
 
-const WINDOW_KNOB: Knob = Knob {
-    name: "windowSteps",
-    kind: Kind::Number {
-        default: 60.0,
-        min: 2.0,
-        max: 20_160.0,
-    },
-    doc: "steps whose quantiles are the forecast",
-};
+const WINDOW_KNOB: Knob = Knob::number(
+    "windowSteps",
+    [60.0, 2.0, 20_160.0],
+    "steps whose quantiles are the forecast",
+);
 
 /// Which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

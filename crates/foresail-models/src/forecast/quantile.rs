@@ -15,6 +15,13 @@ pub fn of_sorted(sorted: &[f64], level: f64) -> f64 {
     sorted[low] + (place - place.floor()) * (sorted[high.min(last)] - sorted[low])
 }
 
+/// The quantile of values in any order; zero for none. Units: those of the values.
+#[must_use]
+pub fn of_values(mut values: Vec<f64>, level: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    of_sorted(&values, level)
+}
+
 /// The quantile of the standard normal distribution.
 #[must_use]
 pub fn normal_quantile(level: f64) -> f64 {

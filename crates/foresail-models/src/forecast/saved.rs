@@ -106,7 +106,7 @@ pub fn write(model: &str, forecaster: &dyn Forecaster, step: i64, next: i64) -> 
     bytes
 }
 
-/// Reads what [`write`] gave.
+/// Reads what [`write()`] gave.
 ///
 /// # Errors
 /// [`SavedError`] where it is something else, damaged, too large or of another version.

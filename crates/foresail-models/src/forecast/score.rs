@@ -17,17 +17,25 @@ const PINBALL: [usize; 3] = [2, 6, 10];
 /// Draws of a bootstrap.
 const DRAWS: usize = 2000;
 
-/// Twice the pinball loss of one quantile: the absolute error at the median.
+/// The check function: the pinball loss of one quantile.
 ///
-/// Units: those of demand. Source: Koenker & Bassett 1978, the check function.
+/// Units: those of demand. Source: Koenker & Bassett 1978.
 #[must_use]
-pub fn pinball(level: f64, quantile: f64, actual: f64) -> f64 {
+pub fn check(level: f64, quantile: f64, actual: f64) -> f64 {
     let error = actual - quantile;
-    2.0 * if error >= 0.0 {
+    if error >= 0.0 {
         level * error
     } else {
         (level - 1.0) * error
     }
+}
+
+/// Twice the pinball loss of one quantile: the absolute error at the median.
+///
+/// Units: those of demand.
+#[must_use]
+pub fn pinball(level: f64, quantile: f64, actual: f64) -> f64 {
+    2.0 * check(level, quantile, actual)
 }
 
 /// The mean absolute first difference of a history: the unit of its losses.

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use foresail_core::quantity::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::quantile::of_sorted;
+
 /// Errors that are remembered; the band's coverage is told over as many.
 /// Source: specs/reliability.md 1.1 S4 ("over the last 96 points").
 pub const ERRORS_MAX: usize = 96;
@@ -79,13 +81,6 @@ fn remember<T>(ring: &mut VecDeque<T>, value: T, most: usize) {
     ring.push_back(value);
 }
 
-/// The quantile of sorted values at `level`, between neighbours linearly.
-fn quantile(sorted: &[f64], level: f64) -> f64 {
-    let place = level * (sorted.len() - 1) as f64;
-    let (low, high) = (place.floor() as usize, place.ceil() as usize);
-    sorted[low] + (place - place.floor()) * (sorted[high] - sorted[low])
-}
-
 impl Track {
     /// Settles every forecast whose time has come with what was measured then.
     pub fn observe(&mut self, at: Timestamp, value: f64) {
@@ -111,7 +106,7 @@ impl Track {
         }
         let mut sorted: Vec<f64> = self.errors.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
-        let [low, middle, high] = [0.1, 0.5, 0.9].map(|level| quantile(&sorted, level));
+        let [low, middle, high] = [0.1, 0.5, 0.9].map(|level| of_sorted(&sorted, level));
         Some(Offsets { low, middle, high })
     }
 

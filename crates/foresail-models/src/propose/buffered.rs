@@ -4,9 +4,10 @@
 //! `buffered`.
 
 use super::on_forecast::{
-    FORECASTER, FORECASTER_KNOBS, HISTORY, HORIZON, OnForecast, REFIT, Settings, number,
+    FORECASTER, FORECASTER_KNOBS, HISTORY, HORIZON, OnForecast, REFIT, Settings,
 };
 use super::simple_ceiling::Ceiling;
+use crate::knobs::Knob;
 use crate::registry::{Build, Built, Entry};
 
 /// The registry's entry.
@@ -16,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     knobs: &[
         FORECASTER,
         FORECASTER_KNOBS,
-        number("bufferPercent", [15.0, 0.0, 1000.0], "how much more"),
+        Knob::number("bufferPercent", [15.0, 0.0, 1000.0], "how much more"),
         HORIZON,
         HISTORY,
         REFIT,

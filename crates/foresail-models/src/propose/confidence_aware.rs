@@ -5,9 +5,10 @@
 
 use super::on_forecast::{
     Ahead, FORECASTER, FORECASTER_KNOBS, HISTORY, HORIZON, OnForecast, REFIT, Scene, Settings,
-    Sized, Sizing, number,
+    Sized, Sizing,
 };
 use super::predictive::Level;
+use crate::knobs::Knob;
 use crate::registry::{Build, Built, Entry};
 
 /// The registry's entry.
@@ -17,7 +18,7 @@ pub const ENTRY: Entry = Entry {
     knobs: &[
         FORECASTER,
         FORECASTER_KNOBS,
-        number(
+        Knob::number(
             "levelPercent",
             [90.0, 50.0, 99.9],
             "the quantile; 90 is the upper edge of an 80 % band",

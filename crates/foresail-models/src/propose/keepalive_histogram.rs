@@ -21,68 +21,59 @@ use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::Replicas;
 use serde::{Deserialize, Serialize};
 
-use crate::knobs::{Kind, Knob, Knobs};
+use crate::knobs::{Knob, Knobs};
 use crate::registry::{Build, Built, Entry};
 
 pub use idle::{Bounds, IdleTimes, Rule, Windows};
-
-const fn number(
-    name: &'static str,
-    (default, min, max): (f64, f64, f64),
-    doc: &'static str,
-) -> Knob {
-    let kind = Kind::Number { default, min, max };
-    Knob { name, kind, doc }
-}
 
 /// The registry's entry. The defaults are the paper's where it gives them.
 pub const ENTRY: Entry = Entry {
     name: "keepalive-histogram",
     summary: "unloads idle functions and loads them again before they are expected, by their idle times",
     knobs: &[
-        number(
+        Knob::number(
             "rangeMinutes",
-            (240.0, 1.0, 1440.0),
+            [240.0, 1.0, 1440.0],
             "range of the histogram, in bins of one minute",
         ),
-        number(
+        Knob::number(
             "headPercent",
-            (5.0, 0.0, 50.0),
+            [5.0, 0.0, 50.0],
             "percentile of idle times before which a function is loaded again",
         ),
-        number(
+        Knob::number(
             "tailPercent",
-            (99.0, 50.0, 100.0),
+            [99.0, 50.0, 100.0],
             "percentile of idle times until which it stays loaded",
         ),
-        number(
+        Knob::number(
             "marginPercent",
-            (10.0, 0.0, 100.0),
+            [10.0, 0.0, 100.0],
             "share by which the head comes earlier and the tail later",
         ),
-        number(
+        Knob::number(
             "variationMin",
-            (2.0, 0.0, 1000.0),
+            [2.0, 0.0, 1000.0],
             "coefficient of variation of the bins' counts that a histogram must exceed",
         ),
-        number(
+        Knob::number(
             "observationsMin",
-            (5.0, 1.0, 10_000.0),
+            [5.0, 1.0, 10_000.0],
             "idle times without which the standard keep-alive holds",
         ),
-        number(
+        Knob::number(
             "outOfBoundsPercent",
-            (50.0, 1.0, 100.0),
+            [50.0, 1.0, 100.0],
             "share of idle times beyond the range from which on they are forecast",
         ),
-        number(
+        Knob::number(
             "forecastMarginPercent",
-            (15.0, 0.0, 99.0),
+            [15.0, 0.0, 99.0],
             "share of a forecast idle time that the window opens earlier and closes later",
         ),
-        number(
+        Knob::number(
             "standardMinutes",
-            (0.0, 0.0, 10_080.0),
+            [0.0, 0.0, 10_080.0],
             "the standard keep-alive; 0 = the range of the histogram",
         ),
     ],

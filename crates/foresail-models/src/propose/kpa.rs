@@ -19,69 +19,60 @@ use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::Replicas;
 use serde::{Deserialize, Serialize};
 
-use crate::knobs::{Kind, Knob, Knobs};
+use crate::knobs::{Knob, Knobs};
 use crate::registry::Entry;
-
-const fn number(name: &'static str, range: [f64; 3], doc: &'static str) -> Knob {
-    let [default, min, max] = range;
-    Knob {
-        name,
-        kind: Kind::Number { default, min, max },
-        doc,
-    }
-}
 
 /// The registry's entry; every default is Knative's.
 pub const ENTRY: Entry = Entry {
     name: "kpa",
     summary: "Knative's autoscaler: concurrency over a stable and a panic window",
     knobs: &[
-        number(
+        Knob::number(
             "concurrency",
             [100.0, 0.01, 1e6],
             "requests that one replica may have at once",
         ),
-        number(
+        Knob::number(
             "targetPercent",
             [70.0, 1.0, 100.0],
             "share of the concurrency that is aimed at",
         ),
-        number(
+        Knob::number(
             "burstCapacity",
             [211.0, -1.0, 1e6],
             "requests of burst that must fit without a new replica",
         ),
-        number(
+        Knob::number(
             "stableWindowSeconds",
             [60.0, 6.0, 3600.0],
             "the stable window",
         ),
-        number(
+        Knob::number(
             "panicWindowPercent",
             [10.0, 1.0, 100.0],
             "the panic window as a share of the stable one",
         ),
-        number(
+        Knob::number(
             "panicThresholdPercent",
             [200.0, 110.0, 1000.0],
             "wish over ready replicas that begins a panic",
         ),
-        number(
+        Knob::number(
             "scaleUpRateMax",
             [1000.0, 1.0, 1e6],
             "largest factor of one step up",
         ),
-        number(
+        Knob::number(
             "scaleDownRateMax",
             [2.0, 1.0, 1e6],
             "largest divisor of one step down",
         ),
-        number(
+        Knob::number(
             "scaleToZeroGraceSeconds",
             [30.0, 0.0, 3600.0],
             "how long the last replica is kept",
         ),
-        number(
+        Knob::number(
             "scaleDownDelaySeconds",
             [0.0, 0.0, 3600.0],
             "window over which the largest wish holds",

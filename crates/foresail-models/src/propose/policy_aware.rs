@@ -9,8 +9,9 @@ use foresail_core::quantity::units::Replicas;
 
 use super::on_forecast::{
     Ahead, FORECASTER, FORECASTER_KNOBS, HISTORY, HORIZON, OnForecast, REFIT, Scene, Settings,
-    Sized, Sizing, covering, number,
+    Sized, Sizing, covering,
 };
+use crate::knobs::Knob;
 use crate::registry::{Build, Built, Entry};
 
 /// The registry's entry.
@@ -20,12 +21,12 @@ pub const ENTRY: Entry = Entry {
     knobs: &[
         FORECASTER,
         FORECASTER_KNOBS,
-        number(
+        Knob::number(
             "cooldownSeconds",
             [600.0, 0.0, 86_400.0],
             "the least time between two changes",
         ),
-        number(
+        Knob::number(
             "downPercent",
             [60.0, 0.0, 100.0],
             "share of the present replicas below which one goes",

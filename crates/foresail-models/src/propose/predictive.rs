@@ -9,7 +9,7 @@
 
 use super::on_forecast::{
     Ahead, FORECASTER, FORECASTER_KNOBS, HISTORY, HORIZON, OnForecast, REFIT, Scene, Settings,
-    Sized, Sizing, covering, number,
+    Sized, Sizing, covering,
 };
 use crate::forecast::trust::Demands;
 use crate::knobs::Knob;
@@ -21,7 +21,7 @@ use crate::registry::{Build, Built, Entry};
 /// target value, which leaves head-room to what a replica can do: that is not a broken promise yet,
 /// so the price is not the promise's own. 9 makes the level 90 %.
 /// Source of the default: specs/product_interface.md C.1, `quantilePercent`.
-const VIOLATION_PRICE: Knob = number(
+const VIOLATION_PRICE: Knob = Knob::number(
     "violationPrice",
     [9.0, 1.0, 10_000.0],
     "what a missing replica costs against a spare one; the level covered is p / (p + 1)",
@@ -29,7 +29,7 @@ const VIOLATION_PRICE: Knob = number(
 
 /// Coverage below which the forecast is not trusted.
 /// Source of the default: specs/reliability.md 1.1 S4.
-const COVERAGE_MIN: Knob = number(
+const COVERAGE_MIN: Knob = Knob::number(
     "coveragePercentMin",
     [65.0, 0.0, 80.0],
     "coverage of the 80 % band below which there is no wish",
@@ -37,7 +37,7 @@ const COVERAGE_MIN: Knob = number(
 
 /// Error above which the forecast is not trusted: a fifth more than the last value's. Over 96
 /// forecasts the share of two equally good ones strays by about 8 % from one.
-const ERROR_MAX: Knob = number(
+const ERROR_MAX: Knob = Knob::number(
     "errorPercentMax",
     [120.0, 50.0, 10_000.0],
     "error against the last value's above which there is no wish",

@@ -24,36 +24,27 @@ use crate::forecast::{linear_trend, seasonal_naive};
 use crate::knobs::{Kind, Knob, Knobs};
 use crate::registry::{Build, Built, Entry};
 
-const fn number(name: &'static str, range: [f64; 3], doc: &'static str) -> Knob {
-    let [default, min, max] = range;
-    Knob {
-        name,
-        kind: Kind::Number { default, min, max },
-        doc,
-    }
-}
-
 /// The registry's entry.
 pub const ENTRY: Entry = Entry {
     name: "predictive-hpa",
     summary: "the HPA on a forecast of demand, the reactive HPA as its floor",
     knobs: &[
-        number(
+        Knob::number(
             "horizonSeconds",
             [0.0, 0.0, 86_400.0],
             "how far ahead; 0 = start-up, interval and a minute",
         ),
-        number(
+        Knob::number(
             "seasonSeconds",
             [86_400.0, 60.0, 1_209_600.0],
             "length of the season",
         ),
-        number(
+        Knob::number(
             "trendWindowSeconds",
             [1800.0, 180.0, 86_400.0],
             "points that the line is drawn through",
         ),
-        number(
+        Knob::number(
             "levelPercent",
             [90.0, 10.0, 90.0],
             "quantile that is covered: 10, 50 or 90",

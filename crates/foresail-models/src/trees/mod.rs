@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use self::bins::{Binned, Bins};
 use self::grow::{Tree, grow};
-use crate::forecast::quantile::of_sorted;
+use crate::forecast::quantile::of_values;
+use crate::forecast::score::check;
 
 /// How an ensemble is grown.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,21 +63,10 @@ pub struct Rows<'a> {
     pub learnt: usize,
 }
 
-fn quantile(mut values: Vec<f64>, level: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    of_sorted(&values, level)
-}
-
 /// Mean pinball loss of answers.
 fn loss(targets: &[f64], told: &[f64], level: f64) -> f64 {
-    let each = targets.iter().zip(told).map(|(actual, told)| {
-        let error = actual - told;
-        if error >= 0.0 {
-            level * error
-        } else {
-            (level - 1.0) * error
-        }
-    });
+    let pairs = targets.iter().zip(told);
+    let each = pairs.map(|(actual, told)| check(level, *told, *actual));
     each.sum::<f64>() / targets.len().max(1) as f64
 }
 
@@ -88,7 +78,7 @@ impl QuantileTrees {
     #[must_use]
     pub fn fit(rows: &Rows<'_>, level: f64, growth: &Growth) -> Self {
         let (targets, learnt) = (rows.targets, rows.learnt.min(rows.targets.len()));
-        let start = quantile(targets[..learnt].to_vec(), level);
+        let start = of_values(targets[..learnt].to_vec(), level);
         let mut told = vec![start; targets.len()];
         let mut trees: Vec<Tree> = Vec::new();
         let held_out = |told: &[f64]| loss(&targets[learnt..], &told[learnt..], level);
@@ -102,7 +92,7 @@ impl QuantileTrees {
             let left = |row: usize| targets[row] - told[row];
             let value = |rows: &[u32]| {
                 let left: Vec<f64> = rows.iter().map(|r| left(*r as usize)).collect();
-                growth.rate * quantile(left, level)
+                growth.rate * of_values(left, level)
             };
             let Some(tree) = grow(rows.features, &gradients, growth, &value) else {
                 break;

@@ -55,10 +55,9 @@ pub enum ExperimentError {
 }
 
 pub(crate) fn spec_error(policy: &str, problems: &[SpecProblem]) -> ExperimentError {
-    let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
     ExperimentError::Spec {
         policy: policy.to_owned(),
-        problems: all.join("; "),
+        problems: SpecProblem::joined(problems),
     }
 }
 

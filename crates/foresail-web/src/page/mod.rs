@@ -2,6 +2,7 @@
 
 pub mod axis;
 pub mod chart;
+pub mod frame;
 pub mod own;
 pub mod run;
 pub mod study;

@@ -3,31 +3,15 @@
 use std::fmt::Write;
 
 use super::chart::colour;
-use super::own;
 use super::text::{escape, number};
+use super::{frame, own};
 use crate::figure::Figure;
 use crate::read_model::{Better, Measure, RunReport};
-
-const STYLE: &str = include_str!("../assets/style.css");
-const SCRIPT: &str = include_str!("../assets/app.js");
 
 /// The whole page; everything that comes from outside is escaped.
 #[must_use]
 pub fn render(run: &RunReport, figures: &[Figure]) -> String {
-    let title = escape(&run.title);
-    let mut page = String::new();
-    // Writing to a string cannot fail.
-    let _ = write!(
-        page,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header><p class=\"kicker\">Foresail comparison · {title}</p>\
-         <button id=\"theme\" type=\"button\" aria-label=\"Switch between light and dark\">◐</button>\n\
-         <h1>{}</h1>\n{}</header>\n<main>\n",
-        escape(&run.headline),
-        paragraphs(&run.notes),
-    );
+    let mut page = frame::begin("comparison", &run.title, &run.headline, &run.notes);
     page.push_str(&facts(run));
     page.push_str(&run.own.as_ref().map_or_else(String::new, own::section));
     page.push_str(&section(figures, "cost-slo"));
@@ -41,22 +25,8 @@ pub fn render(run: &RunReport, figures: &[Figure]) -> String {
     }
     page.push_str(&assumptions(run));
     page.push_str(&glossary(run));
-    let _ = write!(
-        page,
-        "</main>\n<footer><p>The same report again: <code>{}</code></p></footer>\n\
-         <div id=\"tip\" role=\"status\" hidden></div>\n\
-         <script type=\"application/json\" id=\"run\">{}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-        escape(&run.command),
-        data(run),
-    );
+    page.push_str(&frame::end(&run.command, &data(run)));
     page
-}
-
-fn paragraphs(notes: &[String]) -> String {
-    notes
-        .iter()
-        .map(|n| format!("<p class=\"note\">{}</p>\n", escape(n)))
-        .collect()
 }
 
 fn facts(run: &RunReport) -> String {

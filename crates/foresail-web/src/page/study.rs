@@ -2,11 +2,9 @@
 
 use std::fmt::Write;
 
+use super::frame::{self, paragraphs};
 use super::text::escape;
 use crate::figure::Figure;
-
-const STYLE: &str = include_str!("../assets/style.css");
-const SCRIPT: &str = include_str!("../assets/app.js");
 
 /// A table of texts; the first column names the row.
 #[derive(Clone, Debug, Default)]
@@ -50,34 +48,10 @@ pub struct StudyPage {
 /// The whole page; everything that comes from outside is escaped.
 #[must_use]
 pub fn render(page: &StudyPage) -> String {
-    let title = escape(&page.title);
-    let mut html = String::new();
-    // Writing to a string cannot fail.
-    let _ = write!(
-        html,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header><p class=\"kicker\">Foresail study · {title}</p>\
-         <button id=\"theme\" type=\"button\" aria-label=\"Switch between light and dark\">◐</button>\n\
-         <h1>{}</h1>\n{}</header>\n<main>\n",
-        escape(&page.headline),
-        paragraphs(&page.notes),
-    );
+    let mut html = frame::begin("study", &page.title, &page.headline, &page.notes);
     page.sections.iter().for_each(|s| section(s, &mut html));
-    let _ = write!(
-        html,
-        "</main>\n<footer><p>The same report again: <code>{}</code></p></footer>\n\
-         <div id=\"tip\" role=\"status\" hidden></div>\n\
-         <script type=\"application/json\" id=\"run\">{{}}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-        escape(&page.command),
-    );
+    html.push_str(&frame::end(&page.command, "{}"));
     html
-}
-
-fn paragraphs(notes: &[String]) -> String {
-    let paragraph = |n: &String| format!("<p class=\"note\">{}</p>\n", escape(n));
-    notes.iter().map(paragraph).collect()
 }
 
 fn section(section: &Section, html: &mut String) {

@@ -13,6 +13,7 @@ use foresail_adapters::atomic::WholeFile;
 use foresail_adapters::prometheus::Prometheus;
 use foresail_core::explain::Explanation;
 use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::spec::SpecProblem;
 use foresail_core::value::slo::Slo;
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
@@ -248,10 +249,8 @@ impl<'a> Watch<'a> {
             Some(past) => past.map_err(|e| coded(&e))?,
             None => return Ok(None),
         };
-        let engine = engine_of(plan.orders.spec(), plan.seed).map_err(|problems| {
-            let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            anyhow::anyhow!("{}", all.join("; "))
-        })?;
+        let engine = engine_of(plan.orders.spec(), plan.seed)
+            .map_err(|problems| anyhow::anyhow!("{}", SpecProblem::joined(&problems)))?;
         let mut shadow = Shadow::new(&plan.orders, engine, replicas);
         shadow.remember(&past);
         eprintln!("note: {} minutes of past demand", past.len());

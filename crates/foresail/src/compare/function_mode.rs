@@ -263,8 +263,7 @@ fn run_one<L: KeepListener>(
     let scene = (&plan.platform, plan.functions.as_slice());
     let pilot = KeepPilot::new(policy, scene, plan.warm_memory, options.seed, listener);
     let mut pilot = pilot.map_err(|problems| {
-        let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        anyhow!("policy {}: {}", policy.name, all.join("; "))
+        anyhow!("policy {}: {}", policy.name, SpecProblem::joined(&problems))
     })?;
     let measures = run(&plan.platform, &plan.functions, options.seed, &mut pilot)?;
     Ok((measures, pilot.listener))

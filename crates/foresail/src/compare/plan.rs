@@ -282,8 +282,7 @@ pub(super) fn check(plan: &Plan) -> Result<()> {
                 policy.spec.clone(),
                 foresail_models::rng::Seed::default(),
             ) {
-                let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
-                bail!("policy {}: {}", policy.name, all.join("; "));
+                bail!("policy {}: {}", policy.name, SpecProblem::joined(&problems));
             }
         }
     }

@@ -10,7 +10,7 @@ use foresail_core::observe::{Health, Samples, TargetState};
 use foresail_core::propose::plan::{Resources, Setting, TargetId};
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
-use foresail_core::spec::{Spec, ValidSpec};
+use foresail_core::spec::{Spec, SpecProblem, ValidSpec};
 use foresail_models::registry::build_engine;
 use foresail_models::rng::Seed;
 use serde_json::{Value, json};
@@ -83,10 +83,7 @@ impl<'a> Run<'a> {
         if bug_compatible {
             spec.controller.overflow = Overflow::BugCompatible;
         }
-        let refused = |problems: Vec<foresail_core::spec::SpecProblem>| {
-            let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            form(&vector.id, all.join("; "))
-        };
+        let refused = |problems: Vec<SpecProblem>| form(&vector.id, SpecProblem::joined(&problems));
         let spec = ValidSpec::as_kubernetes(spec).map_err(refused)?;
         let rules = spec.targets()[0].rules.clone();
         let mut engine = build_engine(&spec, Seed::default()).map_err(refused)?;

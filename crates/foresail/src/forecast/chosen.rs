@@ -96,10 +96,8 @@ pub fn built(name: &str, knobs: &[KnobText], season: usize, flag: &str) -> Resul
         given.insert(knob.name.clone(), value(entry, knob));
     }
     let path = format!("--knob {name}");
-    forecaster(name, &given, &path).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow!("{}", lines.join("; "))
-    })
+    forecaster(name, &given, &path)
+        .map_err(|problems| anyhow!("{}", SpecProblem::joined(&problems)))
 }
 
 /// Refuses a knob of a forecaster that is not among those that run.

@@ -3,6 +3,7 @@
 use foresail_core::quantity::units::{larger, smaller};
 use serde::{Deserialize, Serialize};
 
+use crate::forecast::score::check;
 use crate::forecast::tracked::{LEVELS, Quantiles};
 
 /// Errors that are remembered.
@@ -21,12 +22,7 @@ pub(super) struct Losses(pub(super) Quantiles);
 impl Losses {
     pub(super) fn add(&mut self, quantiles: &Quantiles, actual: f64, kept: f64) {
         for ((loss, level), quantile) in self.0.iter_mut().zip(LEVELS).zip(quantiles) {
-            let error = actual - larger(*quantile, 0.0);
-            let pinball = if error >= 0.0 {
-                level * error
-            } else {
-                (level - 1.0) * error
-            };
+            let pinball = check(level, larger(*quantile, 0.0), actual);
             *loss = *loss * kept + pinball;
         }
     }

@@ -31,56 +31,48 @@ const POINTS_MIN: usize = 60;
 /// The most numbers that a net may learn; more is a mistake at one series.
 const PARAMETERS_MAX: usize = 2_000_000;
 
-const fn number(name: &'static str, [default, min, max]: [f64; 3], doc: &'static str) -> Knob {
-    Knob {
-        name,
-        kind: Kind::Number { default, min, max },
-        doc,
-    }
-}
-
 /// The knobs of the net, for every forecaster that has one inside.
 pub const KNOBS: [Knob; 13] = [
-    number(
+    Knob::number(
         "windowSteps",
         [60.0, 2.0, 1440.0],
         "steps that the net reads",
     ),
-    number(
+    Knob::number(
         "horizonSteps",
         [60.0, 1.0, 1440.0],
         "steps that the net tells at once; beyond them it is asked again",
     ),
-    number(
+    Knob::number(
         "targetSteps",
         [0.0, 0.0, 1440.0],
         "0 = each step ahead has its own value; k = one value, the mean of the next k steps",
     ),
-    number("hidden", [64.0, 1.0, 512.0], "units of a layer"),
-    number("layers", [1.0, 1.0, 4.0], "layers on top of each other"),
-    number(
+    Knob::number("hidden", [64.0, 1.0, 512.0], "units of a layer"),
+    Knob::number("layers", [1.0, 1.0, 4.0], "layers on top of each other"),
+    Knob::number(
         "epochs",
         [10.0, 1.0, 1000.0],
         "passes over the history; one of few windows is gone over more often",
     ),
-    number("batch", [128.0, 1.0, 4096.0], "windows of one step of Adam"),
-    number("learningRate", [3e-3, 1e-6, 1.0], "learning rate of Adam"),
-    number(
+    Knob::number("batch", [128.0, 1.0, 4096.0], "windows of one step of Adam"),
+    Knob::number("learningRate", [3e-3, 1e-6, 1.0], "learning rate of Adam"),
+    Knob::number(
         "dropoutPercent",
         [10.0, 0.0, 90.0],
         "share of units left out at random, in training and in the passes",
     ),
-    number(
+    Knob::number(
         "patience",
         [3.0, 0.0, 1000.0],
         "epochs without a better validation after which the best weights are taken; 0 = never",
     ),
-    number(
+    Knob::number(
         "passes",
         [50.0, 0.0, 1024.0],
         "passes with dropout left on, for the spread",
     ),
-    number(
+    Knob::number(
         "pointsMax",
         [20_160.0, 100.0, 86_400.0],
         "newest points that are learnt from",

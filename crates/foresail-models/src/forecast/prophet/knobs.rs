@@ -15,14 +15,6 @@ use crate::registry::{FitBuilt, ForecasterEntry};
 const BENDS_MAX: usize = 200;
 const COLUMNS_MAX: usize = 400;
 
-const fn number(name: &'static str, [default, min, max]: [f64; 3], doc: &'static str) -> Knob {
-    Knob {
-        name,
-        kind: Kind::Number { default, min, max },
-        doc,
-    }
-}
-
 const fn word(name: &'static str, known: &'static [&'static str], doc: &'static str) -> Knob {
     Knob {
         name,
@@ -53,22 +45,22 @@ pub const ENTRY: ForecasterEntry = ForecasterEntry {
             &["linear", "logistic", "flat"],
             "form of the trend",
         ),
-        number(
+        Knob::number(
             "cap",
             [0.0, 0.0, 1e15],
             "what a logistic trend cannot exceed, in units of demand",
         ),
-        number(
+        Knob::number(
             "floor",
             [0.0, 0.0, 1e15],
             "what a logistic trend cannot fall below",
         ),
-        number(
+        Knob::number(
             "changepoints",
             [25.0, 0.0, 200.0],
             "times at which the trend may bend",
         ),
-        number(
+        Knob::number(
             "changepointPriorScale",
             [0.05, 1e-6, 100.0],
             "how readily it bends: scale of the prior of each bend",
@@ -78,7 +70,7 @@ pub const ENTRY: ForecasterEntry = ForecasterEntry {
             &["additive", "multiplicative"],
             "whether seasons are added to the trend or multiply it",
         ),
-        number(
+        Knob::number(
             "seasonalityPriorScale",
             [10.0, 1e-3, 1000.0],
             "how large seasons may become: deviation of the prior of their coefficients",

@@ -8,7 +8,7 @@ use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::Replicas;
 use serde::{Deserialize, Serialize};
 
-use crate::forecast::quantile::of_sorted;
+use crate::forecast::quantile::of_values;
 
 /// Measurements of capacity that are kept: an hour of minutes.
 const CAPACITIES_MAX: usize = 60;
@@ -60,9 +60,7 @@ fn remember<T>(ring: &mut VecDeque<T>, value: T, most: usize) {
 }
 
 fn quantile(values: &VecDeque<f64>, level: f64, least: usize) -> Option<f64> {
-    let mut sorted: Vec<f64> = values.iter().copied().collect();
-    sorted.sort_by(f64::total_cmp);
-    (sorted.len() >= least).then(|| of_sorted(&sorted, level))
+    (values.len() >= least).then(|| of_values(values.iter().copied().collect(), level))
 }
 
 impl Learnt {

@@ -39,16 +39,6 @@ const TICKS_PER_SAVE: u64 = 240;
 /// Steps without which nothing is fitted.
 const POINTS_MIN: i64 = 30;
 
-/// A knob that is a number: its default, the least and the most.
-pub(crate) const fn number(name: &'static str, range: [f64; 3], doc: &'static str) -> Knob {
-    let [default, min, max] = range;
-    Knob {
-        name,
-        kind: Kind::Number { default, min, max },
-        doc,
-    }
-}
-
 /// Which forecaster.
 pub(crate) const FORECASTER: Knob = Knob {
     name: "forecaster",
@@ -64,21 +54,21 @@ pub(crate) const FORECASTER_KNOBS: Knob = Knob {
 };
 
 /// How far ahead.
-pub(crate) const HORIZON: Knob = number(
+pub(crate) const HORIZON: Knob = Knob::number(
     "horizonSeconds",
     [0.0, 0.0, 86_400.0],
     "how far ahead a replica asked for now must serve; 0 = its start-up",
 );
 
 /// How much is fitted to.
-pub(crate) const HISTORY: Knob = number(
+pub(crate) const HISTORY: Knob = Knob::number(
     "historySeconds",
     [1_209_600.0, 3600.0, 5_184_000.0],
     "how much history a model is fitted to",
 );
 
 /// How often.
-pub(crate) const REFIT: Knob = number(
+pub(crate) const REFIT: Knob = Knob::number(
     "refitSeconds",
     [604_800.0, 600.0, 2_592_000.0],
     "age at which a model is fitted anew, besides each doubling of its history",

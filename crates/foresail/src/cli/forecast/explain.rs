@@ -9,17 +9,17 @@ use foresail_core::quantity::trace::TraceItem;
 use foresail_models::forecast::backtest::{Plan, Window};
 use foresail_models::forecast::season::Season;
 use foresail_models::forecast::{Component, Forecaster};
-use foresail_models::registry::{DEFAULT_FORECASTER, SLOW_FORECASTERS, forecaster_names};
+use foresail_models::registry::{SLOW_FORECASTERS, forecaster_names};
 use foresail_models::rng::Seed;
 use foresail_web::page::text::short;
 use serde_json::json;
 
 use super::fit::{seasons, seasons_told};
-use super::{OneSeries, fitted};
+use super::{Chosen, OneSeries, fitted};
 use crate::cli::{Output, print_csv, print_table, progress, whole};
 use crate::exit::Code;
 use crate::forecast::backtest::{COLUMNS, Outcome, Row, method, rows, run as run_all};
-use crate::forecast::chosen::{KnobText, built, knob, quick};
+use crate::forecast::chosen::{KnobText, quick};
 use crate::forecast::duel::{Duel, duels};
 use crate::forecast::fans::step_text;
 use crate::forecast::histories::{Split, case, gaps_told, horizon, plural};
@@ -45,12 +45,8 @@ pub(super) struct ExplainArgs {
     trace: PathBuf,
     #[command(flatten)]
     series: OneSeries,
-    /// The forecaster, see `foresail forecast models`
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_FORECASTER)]
-    forecaster: String,
-    /// A knob of the forecaster; may be repeated
-    #[arg(long, value_name = "KNOB=VALUE", value_parser = knob)]
-    knob: Vec<KnobText>,
+    #[command(flatten)]
+    chosen: Chosen,
     /// How far: steps, or a span such as 6h [default: 6h, at least 24 steps]
     #[arg(long, value_name = "STEPS|SPAN", allow_hyphen_values = true)]
     horizon: Option<String>,
@@ -91,10 +87,15 @@ struct Quick {
 /// Where the trace cannot be read, the fit fails, or the horizon is out of reach.
 pub(super) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Code> {
     let output = Output::here(args.output)?;
-    let fit = built(&args.forecaster, &args.knob, 0, "--forecaster")?;
+    let fit = args.chosen.unfitted()?;
     let item = args.series.read(&args.trace)?;
     let horizon = horizon(args.horizon.as_deref(), item.demand.step())?;
-    let model = fitted(&args.forecaster, fit.as_ref(), &item, Seed(args.seed))?;
+    let model = fitted(
+        &args.chosen.forecaster,
+        fit.as_ref(),
+        &item,
+        Seed(args.seed),
+    )?;
     let story = story(args, item, horizon, model.as_ref())?;
     match output {
         Output::Table => table(&story, out)?,
@@ -116,7 +117,7 @@ fn story(
     let levels = level::of(&item.demand, Seed(args.seed))?;
     let quick = quick_backtest(args, &item)?;
     Ok(Story {
-        forecaster: args.forecaster.clone(),
+        forecaster: args.chosen.forecaster.clone(),
         summary: model.summary(),
         seasons: seasons(&item),
         levels,
@@ -152,13 +153,14 @@ fn quick_backtest(args: &ExplainArgs, item: &TraceItem) -> Result<Quick> {
         seed: Seed(args.seed),
     };
     let mut names = quick();
-    names.retain(|n| *n != args.forecaster);
-    names.push(args.forecaster.clone());
+    names.retain(|n| *n != args.chosen.forecaster);
+    names.push(args.chosen.forecaster.clone());
     let knobs: Vec<KnobText> = args
+        .chosen
         .knob
         .iter()
         .map(|k| KnobText {
-            forecaster: args.forecaster.clone(),
+            forecaster: args.chosen.forecaster.clone(),
             ..k.clone()
         })
         .collect();
@@ -192,7 +194,13 @@ fn judged(item: &TraceItem, outcomes: &[Outcome], plan: &Plan, args: &ExplainArg
         .collect();
     ranks.sort_by(|a, b| a.1.total_cmp(&b.1));
     Quick {
-        duels: duels(&item.id, &args.forecaster, outcomes, &plan.ahead, plan.seed),
+        duels: duels(
+            &item.id,
+            &args.chosen.forecaster,
+            outcomes,
+            &plan.ahead,
+            plan.seed,
+        ),
         rows,
         ranks,
         none: None,

@@ -8,14 +8,12 @@ use clap::Args;
 use foresail_core::quantity::trace::TraceItem;
 use foresail_models::forecast::season::{Season, detect_in};
 use foresail_models::forecast::{Forecaster, held_values};
-use foresail_models::registry::DEFAULT_FORECASTER;
 use foresail_models::rng::Seed;
 use serde_json::json;
 
-use super::{OneSeries, fitted};
+use super::{Chosen, OneSeries, fitted};
 use crate::cli::{Output, print_csv, whole};
 use crate::exit::Code;
-use crate::forecast::chosen::{KnobText, built, knob};
 use crate::forecast::fans::step_text;
 use crate::forecast::histories::{gaps_told, plural};
 use crate::forecast::stored;
@@ -28,12 +26,8 @@ pub(super) struct FitArgs {
     trace: PathBuf,
     #[command(flatten)]
     series: OneSeries,
-    /// The forecaster, see `foresail forecast models`
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_FORECASTER)]
-    forecaster: String,
-    /// A knob of the forecaster; may be repeated
-    #[arg(long, value_name = "KNOB=VALUE", value_parser = knob)]
-    knob: Vec<KnobText>,
+    #[command(flatten)]
+    chosen: Chosen,
     /// The only source of chance
     #[arg(long, default_value_t = 42, value_parser = whole, allow_hyphen_values = true)]
     seed: u64,
@@ -76,10 +70,20 @@ pub(super) fn seasons_told(seasons: &[Season], item: &TraceItem) -> String {
 pub(super) fn run(args: &FitArgs, out: &mut dyn Write) -> Result<Code> {
     let output = Output::here(args.output)?;
     stored::refuse_pickle(&args.out)?;
-    let fit = built(&args.forecaster, &args.knob, 0, "--forecaster")?;
+    let fit = args.chosen.unfitted()?;
     let item = args.series.read(&args.trace)?;
-    let model = fitted(&args.forecaster, fit.as_ref(), &item, Seed(args.seed))?;
-    stored::write(&args.out, &args.forecaster, model.as_ref(), &item.demand)?;
+    let model = fitted(
+        &args.chosen.forecaster,
+        fit.as_ref(),
+        &item,
+        Seed(args.seed),
+    )?;
+    stored::write(
+        &args.out,
+        &args.chosen.forecaster,
+        model.as_ref(),
+        &item.demand,
+    )?;
     tell(args, &item, model.as_ref(), output, out)?;
     Ok(Code::Done)
 }
@@ -102,7 +106,7 @@ fn tell(
             writeln!(out, "{}: {steps} of {step}, {from} to {to}", item.id)?;
             writeln!(out, "gaps: {}", gaps_told(demand))?;
             writeln!(out, "seasons: {}", seasons_told(&found, item))?;
-            writeln!(out, "{}: {}", args.forecaster, model.summary())?;
+            writeln!(out, "{}: {}", args.chosen.forecaster, model.summary())?;
             writeln!(out, "model: {path} ({bytes} bytes)")?;
         }
         Output::Json => {
@@ -110,7 +114,7 @@ fn tell(
                 .iter()
                 .map(|s| json!({"steps": s.steps, "strength": s.strength}));
             let value = json!({
-                "v": 1, "item": item.id, "forecaster": args.forecaster, "steps": demand.len(),
+                "v": 1, "item": item.id, "forecaster": args.chosen.forecaster, "steps": demand.len(),
                 "stepSeconds": demand.step().seconds(), "gaps": demand.gaps(),
                 "seasons": seasons.collect::<Vec<_>>(), "summary": model.summary(),
                 "model": path, "bytes": bytes,
@@ -129,7 +133,7 @@ fn tell(
             ];
             let row = vec![
                 item.id.clone(),
-                args.forecaster.clone(),
+                args.chosen.forecaster.clone(),
                 demand.len().to_string(),
                 demand.gaps().to_string(),
                 model.summary(),

@@ -13,10 +13,12 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use foresail_core::quantity::trace::TraceItem;
 use foresail_models::forecast::{Fit, FitError, Forecaster};
+use foresail_models::registry::DEFAULT_FORECASTER;
 use foresail_models::rng::Seed;
 
 use crate::cli::reading::{Reading, tell};
 use crate::exit::{Code, Coded};
+use crate::forecast::chosen::{KnobText, built, knob};
 use crate::forecast::histories::{busiest_of, named};
 
 /// Backtest, fit, show and explain forecasters
@@ -51,6 +53,24 @@ pub fn run(args: &ForecastArgs, out: &mut dyn Write) -> Result<Code> {
         What::Backtest(args) => backtest::run(args, out),
         What::Explain(args) => explain::run(args, out),
         What::Models(args) => models::run(args, out),
+    }
+}
+
+/// The forecaster that the commands on one series fit.
+#[derive(Args, Debug)]
+struct Chosen {
+    /// The forecaster, see `foresail forecast models`
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_FORECASTER)]
+    forecaster: String,
+    /// A knob of the forecaster; may be repeated
+    #[arg(long, value_name = "KNOB=VALUE", value_parser = knob)]
+    knob: Vec<KnobText>,
+}
+
+impl Chosen {
+    /// It with its knobs, not fitted.
+    fn unfitted(&self) -> Result<Box<dyn Fit>> {
+        built(&self.forecaster, &self.knob, 0, "--forecaster")
     }
 }
 

@@ -9,16 +9,14 @@ use foresail_adapters::results::six_digits;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::forecast::{Forecast, Forecaster, LEVELS};
-use foresail_models::registry::DEFAULT_FORECASTER;
 use foresail_models::rng::Seed;
 use foresail_web::forecast::Fan;
 use foresail_web::page::text::number;
 use serde_json::json;
 
-use super::{OneSeries, fitted};
+use super::{Chosen, OneSeries, fitted};
 use crate::cli::{Output, print_csv, whole};
 use crate::exit::Code;
-use crate::forecast::chosen::{KnobText, built, knob};
 use crate::forecast::fans::{self, step_text};
 use crate::forecast::histories::{horizon, plural};
 use crate::forecast::stored;
@@ -38,12 +36,8 @@ pub(super) struct ShowArgs {
     model: Option<PathBuf>,
     #[command(flatten)]
     series: OneSeries,
-    /// The forecaster, see `foresail forecast models`
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_FORECASTER)]
-    forecaster: String,
-    /// A knob of the forecaster; may be repeated
-    #[arg(long, value_name = "KNOB=VALUE", value_parser = knob)]
-    knob: Vec<KnobText>,
+    #[command(flatten)]
+    chosen: Chosen,
     /// How far: steps, or a span such as 6h [default: 6h, at least 24 steps]
     #[arg(long, value_name = "STEPS|SPAN", allow_hyphen_values = true)]
     horizon: Option<String>,
@@ -105,13 +99,18 @@ fn ready(args: &ShowArgs) -> Result<Ready> {
 }
 
 fn of_trace(args: &ShowArgs, trace: &Path) -> Result<Ready> {
-    let fit = built(&args.forecaster, &args.knob, 0, "--forecaster")?;
+    let fit = args.chosen.unfitted()?;
     let item = args.series.read(trace)?;
     // An impossible horizon is refused before a fit that takes long.
     horizon(args.horizon.as_deref(), item.demand.step())?;
-    let forecaster = fitted(&args.forecaster, fit.as_ref(), &item, Seed(args.seed))?;
+    let forecaster = fitted(
+        &args.chosen.forecaster,
+        fit.as_ref(),
+        &item,
+        Seed(args.seed),
+    )?;
     Ok(Ready {
-        title: format!("{} by {}", item.id, args.forecaster),
+        title: format!("{} by {}", item.id, args.chosen.forecaster),
         forecaster,
         step: item.demand.step(),
         next: item.demand.time_of(item.demand.len()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
+use foresail_core::spec::SpecProblem;
 use foresail_models::forecast::Fit;
 use foresail_models::registry::{forecaster, forecaster_names};
 
@@ -43,10 +44,8 @@ pub(super) fn named(names: &[String], refit: usize) -> Result<Vec<Model>> {
 
 fn plain(name: &str, refit: usize) -> Result<Model> {
     let built = forecaster(name, &BTreeMap::new(), name);
-    let fit = built.map_err(|problems| {
-        let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("--models: {}", text.join("; "))
-    })?;
+    let fit = built
+        .map_err(|problems| anyhow::anyhow!("--models: {}", SpecProblem::joined(&problems)))?;
     Ok(Model {
         name: name.to_owned(),
         fit,
