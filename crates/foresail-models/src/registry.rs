@@ -1,15 +1,17 @@
 //! Every proposer by name, and the one constructor of an engine.
 //!
 //! The simulator, the controller, replay, the command line and the tests all call
-//! [`build_engine`]; help texts, reference pages and contract tests loop over [`PROPOSERS`] and
-//! [`FORECASTERS`].
+//! [`build_engine`]; help texts, reference pages and contract tests loop over [`PROPOSERS`],
+//! [`FORECASTERS`] and [`CLASSIFIERS`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
+use crate::classify::Classifier;
 use crate::forecast::{
     Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, hybrid, lstm,
     mstl, naive, prophet, theta,
@@ -113,6 +115,23 @@ pub static FORECASTERS: &[ForecasterEntry] = &[
     prophet::ENTRY,
     theta::ENTRY,
 ];
+
+/// A classifier ready to be asked, or why it cannot be built.
+pub type ClassifierBuilt = Result<Arc<dyn Classifier>, String>;
+
+/// One classifier of the registry.
+#[derive(Debug)]
+pub struct ClassifierEntry {
+    /// Its name, in kebab case.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// Its constructor.
+    pub build: fn() -> ClassifierBuilt,
+}
+
+/// Every classifier of archetypes.
+pub static CLASSIFIERS: &[ClassifierEntry] = &[];
 
 /// The forecaster where none is named.
 pub const DEFAULT_FORECASTER: &str = auto::ENTRY.name;

@@ -1,6 +1,7 @@
 //! What is wished: proposals, and the trait of what makes them.
 
 pub mod advice;
+pub mod archetype;
 pub mod plan;
 pub mod refit;
 
