@@ -186,6 +186,28 @@ fn what_is_saved_comes_back_bit_for_bit_and_goes_on_alike() {
 }
 
 #[test]
+fn a_file_of_files_within_one_another_is_refused_before_the_stack_ends() {
+    let head = |state: &[u8]| {
+        let hash = blake3::hash(state).to_hex();
+        let line = format!(
+            r#"{{"foresail":"forecaster","v":1,"model":"conformal","step":60,"next":0,"hash":"{hash}"}}"#
+        );
+        [line.as_bytes(), b"\n", state].concat()
+    };
+    let nested = (0..10_000).fold(Vec::new(), |inner, _| {
+        if inner.len() < 100_000 {
+            head(&inner)
+        } else {
+            inner
+        }
+    });
+    assert!(matches!(
+        saved::read(&nested),
+        Err(saved::SavedError::Nested)
+    ));
+}
+
+#[test]
 fn a_damaged_file_is_refused_and_nothing_panics() {
     for entry in FORECASTERS {
         let forecaster = fitted(entry, demand(4, 260));

@@ -32,6 +32,9 @@ pub struct RunReport {
     /// The verdict on the user's own HPA, where one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<OwnReport>,
+    /// Every policy beside the plain HPA; absent where that was not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired: Option<PairedReport>,
     /// What one who knows the future would do; absent in reports of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oracle: Option<OracleReport>,
@@ -74,6 +77,34 @@ pub struct OwnRow {
     pub cost_change_percent: Option<Ranged>,
     /// Broken requests against the user's HPA, in percentage points.
     pub violations_change_points: Option<Ranged>,
+}
+
+/// Every policy beside the plain HPA, on the same bootstrap weeks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PairedReport {
+    /// What the intervals rest on.
+    pub basis: String,
+    /// Settings of the plain HPA that were tried.
+    pub settings: usize,
+    /// One line per policy.
+    pub rows: Vec<PairedRow>,
+}
+
+/// One policy beside the plain HPA.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PairedRow {
+    /// The policy's name.
+    pub name: String,
+    /// Change of cost in percent.
+    pub cost_change_percent: Ranged,
+    /// Change of the share of requests that broke the promise, in percentage points.
+    pub violations_change_points: Ranged,
+    /// Bad minutes as a share of the plain HPA's, in percent; absent with several items.
+    pub bad_minutes_percent: Option<Ranged>,
+    /// Share of the weeks in which no plain setting was as cheap with as few violations, in percent.
+    pub unmatched_weeks_percent: Option<f64>,
 }
 
 /// A number with its 95 % interval.

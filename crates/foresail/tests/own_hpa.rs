@@ -55,7 +55,7 @@ fn the_best_plain_settings_keep_the_promise_and_can_be_applied_and_judged_again(
             "--startup",
             "60s",
             "--policies",
-            "hpa,predictive-hpa",
+            "hpa,predictive",
             "--out",
             out,
             "--output",

@@ -14,6 +14,14 @@ pub const VERSION: u32 = 1;
 /// The most bytes of a model file.
 pub const BYTES_MAX: usize = 64 << 20;
 
+/// The most forecasters within one file: those of an ensemble with what they stand on.
+///
+/// A file made to hold one in another without end would exhaust the stack.
+const NESTED_MAX: usize = 64;
+
+/// How every first line begins.
+const BEGIN: &[u8] = br#"{"foresail":"forecaster","v":"#;
+
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -67,6 +75,11 @@ pub enum SavedError {
         /// Its length.
         bytes: usize,
     },
+    /// Forecasters within forecasters, more than any model has.
+    #[error(
+        "the file holds more than {NESTED_MAX} forecasters in one another; fit the model again"
+    )]
+    Nested,
     /// The state is not what was written.
     #[error("the file is damaged: its content does not match its hash; fit the model again")]
     Damaged,
@@ -131,6 +144,14 @@ pub fn read(bytes: &[u8]) -> Result<Saved, SavedError> {
         _ => return Err(SavedError::Form),
     }
     let head: Head = serde_json::from_value(head).map_err(|_| SavedError::Form)?;
+    // Written by hand in another way it could hide from the count.
+    if serde_json::to_vec(&head).ok().as_deref() != Some(&bytes[..end]) {
+        return Err(SavedError::Form);
+    }
+    let heads = bytes.windows(BEGIN.len()).filter(|w| *w == BEGIN);
+    if heads.count() > NESTED_MAX {
+        return Err(SavedError::Nested);
+    }
     let state = &bytes[end + 1..];
     if blake3::hash(state).to_hex().as_str() != head.hash {
         return Err(SavedError::Damaged);

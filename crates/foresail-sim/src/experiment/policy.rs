@@ -241,8 +241,7 @@ fn schedule(setup: &Setup, initial: u32) -> Policy {
 }
 
 /// The HPA on a forecast, over the plain HPA of the setup as its floor.
-#[must_use]
-pub fn predictive(setup: &Setup, initial: u32) -> Policy {
+fn predictive_hpa(setup: &Setup, initial: u32) -> Policy {
     let hpa = setup.hpa_spec(setup.hpa_target_percent);
     let proposers = vec![
         ProposerSpec::named("predictive-hpa"),
@@ -254,7 +253,8 @@ pub fn predictive(setup: &Setup, initial: u32) -> Policy {
 }
 
 /// Foresail's own policy over the plain HPA of the setup, its floor whole.
-fn own(setup: &Setup, initial: u32) -> Policy {
+#[must_use]
+pub fn predictive(setup: &Setup, initial: u32) -> Policy {
     let hpa = setup.hpa_spec(setup.hpa_target_percent);
     let spec = setup.spec(hpa, vec![ProposerSpec::named("predictive")], Floor::Strict);
     let summary = "what the demand ahead is worth, the reactive HPA as its floor";
@@ -262,7 +262,7 @@ fn own(setup: &Setup, initial: u32) -> Policy {
 }
 
 /// The same where a trusted forecast may go below the floor, down to half of it.
-fn own_relaxed(setup: &Setup, initial: u32) -> Policy {
+fn predictive_relaxed(setup: &Setup, initial: u32) -> Policy {
     let hpa = setup.hpa_spec(setup.hpa_target_percent);
     let floor = Floor::Relaxed {
         min_share_percent: RELAXED_SHARE,
@@ -286,7 +286,7 @@ fn on_forecast(setup: &Setup, name: &str, summary: &str, initial: u32) -> Policy
 #[must_use]
 pub fn further_policies(setup: &Setup, first_rate: f64) -> Vec<Policy> {
     let initial = setup.replicas_for(first_rate);
-    let mut policies = vec![own_relaxed(setup, initial)];
+    let mut policies = vec![predictive_relaxed(setup, initial)];
     for (name, summary) in ON_FORECAST {
         policies.push(on_forecast(setup, name, summary, initial));
     }
@@ -325,8 +325,8 @@ pub fn default_policies(setup: &Setup, mean_rate: f64, first_rate: f64) -> Vec<P
         fixed(setup, setup.replicas_for(mean_rate)),
         hpa(setup, setup.hpa_target_percent, None, initial),
         kpa(setup, initial),
+        predictive_hpa(setup, initial),
         predictive(setup, initial),
-        own(setup, initial),
     ];
     if !setup.schedule.is_empty() {
         policies.push(schedule(setup, initial));

@@ -9,7 +9,8 @@
 use foresail_core::quantity::time::Timestamp;
 use foresail_models::rng::Seed;
 
-use crate::metrics::measure::MinuteRow;
+use crate::fluid::FluidMinute;
+use crate::metrics::measure::{MinuteRow, is_bad};
 use crate::rng::Stream;
 
 /// Minutes of a day.
@@ -24,6 +25,44 @@ const WEEKS: usize = 2000;
 /// The fewest days that give an interval.
 pub const DAYS_MIN: usize = 3;
 
+/// One minute of a run, in whichever mode.
+pub trait Minute {
+    /// Requests that came.
+    fn arrivals(&self) -> f64;
+    /// Those of them that broke the promise.
+    fn violations(&self) -> f64;
+    /// Capacity paid for, in replica·minutes.
+    fn replica_minutes(&self) -> f64;
+}
+
+impl Minute for MinuteRow {
+    fn arrivals(&self) -> f64 {
+        f64::from(self.arrivals)
+    }
+
+    fn violations(&self) -> f64 {
+        f64::from(self.violations)
+    }
+
+    fn replica_minutes(&self) -> f64 {
+        self.replica_minutes
+    }
+}
+
+impl Minute for FluidMinute {
+    fn arrivals(&self) -> f64 {
+        self.arrivals
+    }
+
+    fn violations(&self) -> f64 {
+        self.violations
+    }
+
+    fn replica_minutes(&self) -> f64 {
+        self.replica_minutes
+    }
+}
+
 /// What one policy came to on one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Day {
@@ -31,24 +70,31 @@ pub struct Day {
     pub arrivals: f64,
     /// Those of them that broke the promise.
     pub violations: f64,
+    /// Minutes in which fewer than the promised share were kept.
+    pub bad_minutes: f64,
     /// Capacity paid for, in replica·minutes.
     pub replica_minutes: f64,
 }
 
 impl Day {
-    fn of(rows: &[MinuteRow]) -> Self {
+    /// The sum of some minutes; `share` is the promised one.
+    fn of(minutes: &[impl Minute], share: f64) -> Self {
         let mut day = Self::default();
-        for row in rows {
-            day.arrivals += f64::from(row.arrivals);
-            day.violations += f64::from(row.violations);
-            day.replica_minutes += row.replica_minutes;
+        for minute in minutes {
+            let (arrivals, violations) = (minute.arrivals(), minute.violations());
+            day.arrivals += arrivals;
+            day.violations += violations;
+            day.bad_minutes += f64::from(u8::from(is_bad(arrivals, violations, share)));
+            day.replica_minutes += minute.replica_minutes();
         }
         day
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds what another run came to on this day.
+    pub fn add(&mut self, other: &Self) {
         self.arrivals += other.arrivals;
         self.violations += other.violations;
+        self.bad_minutes += other.bad_minutes;
         self.replica_minutes += other.replica_minutes;
     }
 
@@ -65,13 +111,14 @@ impl Day {
 
 /// The whole days of a run, each 24 hours from its begin on; a rest is left out.
 ///
-/// A run shorter than a day is one.
+/// A run shorter than a day is one. `share` is the promised share of requests.
 #[must_use]
-pub fn days(minutes: &[MinuteRow]) -> Vec<Day> {
+pub fn days(minutes: &[impl Minute], share: f64) -> Vec<Day> {
     if minutes.len() < DAY {
-        return vec![Day::of(minutes)];
+        return vec![Day::of(minutes, share)];
     }
-    minutes.chunks_exact(DAY).map(Day::of).collect()
+    let whole = minutes.chunks_exact(DAY);
+    whole.map(|minutes| Day::of(minutes, share)).collect()
 }
 
 /// The sum of some days.
@@ -168,6 +215,7 @@ mod tests {
         Day {
             arrivals: 100.0,
             violations,
+            bad_minutes: 0.0,
             replica_minutes: 1440.0,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::config::ClusterConfig;
 use crate::metrics::histogram::Histogram;
-use crate::metrics::measure::{Elasticity, Measures, MinuteRow, Requests, elasticity};
+use crate::metrics::measure::{Elasticity, Measures, MinuteRow, Requests, elasticity, is_bad};
 
 /// One minute of a run, or the sum of that minute over many items.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -90,10 +90,9 @@ impl FluidMeasures {
 
     /// Fills in what follows from the minutes and from the capacity paid for.
     pub(crate) fn close(&mut self, config: &ClusterConfig, length: i64) {
-        let kept =
-            |m: &&FluidMinute| m.arrivals - m.violations >= config.slo.share * m.arrivals - 1e-9;
+        let bad = |m: &&FluidMinute| is_bad(m.arrivals, m.violations, config.slo.share);
         self.items = 1;
-        self.violation_minutes = self.minutes.iter().filter(|m| !kept(m)).count() as u64;
+        self.violation_minutes = self.minutes.iter().filter(bad).count() as u64;
         self.active_minutes = self.minutes.iter().filter(|m| m.arrivals > 0.0).count() as u64;
         let cores = f64::from(config.cpu_request_millicores) / 1000.0;
         let memory = config.memory_request_gib;

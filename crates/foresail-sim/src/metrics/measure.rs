@@ -38,6 +38,11 @@ pub struct MinuteRow {
     pub replica_minutes: f64,
 }
 
+/// Whether fewer than the promised share of a minute's requests were kept.
+pub(crate) fn is_bad(arrivals: f64, violations: f64, share: f64) -> bool {
+    arrivals - violations < share * arrivals - 1e-9
+}
+
 /// What happened since the sync before, for the row of a tick.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interval {
@@ -354,10 +359,8 @@ impl Meter {
 
     pub(crate) fn finish(self, config: &ClusterConfig, length: i64) -> Measures {
         let share = self.slo.share;
-        let kept = |row: &&MinuteRow| {
-            f64::from(row.arrivals - row.violations) >= share * f64::from(row.arrivals)
-        };
-        let violation_minutes = self.minutes.iter().filter(|r| !kept(r)).count() as u64;
+        let bad = |m: &&MinuteRow| is_bad(f64::from(m.arrivals), f64::from(m.violations), share);
+        let violation_minutes = self.minutes.iter().filter(bad).count() as u64;
         let replica_minutes = self.alive_area / MINUTE as f64;
         let node_minutes = self.node_area / MINUTE as f64;
         let price = &config.price;

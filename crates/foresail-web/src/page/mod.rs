@@ -4,6 +4,7 @@ pub mod axis;
 pub mod chart;
 pub mod frame;
 pub mod own;
+pub mod paired;
 pub mod run;
 pub mod study;
 pub mod text;

@@ -37,7 +37,7 @@ const COLUMNS: [Column; 5] = [
     ),
 ];
 
-fn ranged(value: Option<&Ranged>, digits: usize) -> String {
+pub(super) fn ranged(value: Option<&Ranged>, digits: usize) -> String {
     let Some(Ranged { value, interval }) = value else {
         return "–".to_owned();
     };

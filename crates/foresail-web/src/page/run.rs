@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::chart::colour;
 use super::text::{escape, number};
-use super::{frame, own};
+use super::{frame, own, paired};
 use crate::figure::Figure;
 use crate::read_model::{Better, Measure, RunReport};
 
@@ -19,6 +19,11 @@ pub fn render(run: &RunReport, figures: &[Figure]) -> String {
         page.push_str(&section(figures, &tradeoff.name));
     }
     page.push_str(&table(run));
+    page.push_str(
+        &run.paired
+            .as_ref()
+            .map_or_else(String::new, paired::section),
+    );
     page.push_str(&section(figures, "waits"));
     if run.tradeoffs.is_empty() {
         page.push_str(&timelines(run, figures));
@@ -274,6 +279,7 @@ mod tests {
             assumptions: vec![],
             policies: (0..policies).map(policy).collect(),
             own: None,
+            paired: None,
             frontier: vec![FrontierPoint {
                 target_percent: 50,
                 down_window_seconds: 0,

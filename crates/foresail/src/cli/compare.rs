@@ -52,6 +52,7 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
     match output {
         Output::Table => {
             files::print_table(report, out)?;
+            files::print_paired(report, out)?;
             writeln!(out, "\n{}", report.headline)?;
             for note in &report.notes {
                 writeln!(out, "{note}")?;
@@ -81,8 +82,8 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
                 })
                 .collect();
             let frontier = &report.frontier;
-            let (own, oracle) = (&report.own, &report.oracle);
-            let value = json!({"v": 1, "headline": report.headline, "policies": policies, "frontier": frontier, "oracle": oracle, "own": own});
+            let (own, oracle, paired) = (&report.own, &report.oracle, &report.paired);
+            let value = json!({"v": 1, "headline": report.headline, "policies": policies, "frontier": frontier, "oracle": oracle, "own": own, "paired": paired});
             writeln!(out, "{value}")?;
         }
     }

@@ -337,7 +337,7 @@ impl<'a> Watch<'a> {
         let known = |value: Option<String>| value.unwrap_or_else(|| "?".to_owned());
         let replicas =
             |told: &foresail_core::explain::Told| told.get("replicas").map(ToString::to_string);
-        let wish = told.proposals.iter().find(|p| p.by == "predictive-hpa");
+        let wish = told.proposals.iter().find(|p| p.by == "predictive");
         let forecast = wish.and_then(|p| replicas(&p.wish));
         let reactive = told.reactive.map(|r| r.to_string());
         let decided = replicas(&told.decided);

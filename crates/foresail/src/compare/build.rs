@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use foresail_adapters::results::Table;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_sim::driver::Deaf;
+use foresail_sim::experiment::weeks::{Day, days};
 use foresail_sim::experiment::{Item, Outcome, Policy, frontier, run_all};
 use foresail_sim::metrics::measure::{Measures, MinuteRow};
 use foresail_web::read_model::{
@@ -16,6 +17,7 @@ use super::headline::headline;
 use super::listen::Rows;
 use super::measures::measures;
 use super::options::{ModeArg, Options};
+use super::paired::ByDay;
 use super::plan::{Plan, policies_of, rates};
 use super::reference::reference;
 use super::regret::{self, Oracle};
@@ -69,16 +71,16 @@ pub fn compare(
         Some(own) => verdict::search(plan, own, options, done)?,
         None => Vec::new(),
     };
-    let frontier = if tried.is_empty() {
+    let (frontier, settings_by_day) = if tried.is_empty() {
         run_frontier(options, plan, done)?
     } else {
-        tried.iter().map(point).collect()
+        tried.iter().map(|t| (point(t), t.days.clone())).unzip()
     };
     let corners = reference(options, plan, done).context("the comparison stopped")?;
     let mut policies = Vec::new();
     let mut rows = Vec::new();
     let mut workload = None;
-    let mut kept = Vec::new();
+    let (mut kept, mut by_day) = (Vec::new(), Vec::new());
     for run in runs {
         let (
             policy,
@@ -90,6 +92,10 @@ pub fn compare(
         let workload = workload.get_or_insert_with(|| workload_report(plan, &measured));
         let told = told(&listeners, workload);
         rows.extend(listeners);
+        by_day.push((
+            policy.name.clone(),
+            days(&measured.minutes, options.slo.share),
+        ));
         if options.own.is_some() {
             kept.push((policy.name.clone(), measured.clone()));
         }
@@ -119,6 +125,11 @@ pub fn compare(
         workload,
         notes: Vec::new(),
         own,
+        by_day: ByDay {
+            policies: by_day,
+            settings: settings_by_day,
+            minutes_of_one: plan.items.len() == 1,
+        },
     };
     Ok(Comparison {
         report: report(options, plan, command, parts),
@@ -135,6 +146,7 @@ pub(super) struct Parts {
     /// Sentences that come before those of the plan.
     pub(super) notes: Vec<String>,
     pub(super) own: Option<OwnReport>,
+    pub(super) by_day: ByDay,
 }
 
 /// The report's model, from what the runs came to.
@@ -146,6 +158,7 @@ pub(super) fn report(options: &Options, plan: &Plan, command: &str, parts: Parts
         workload,
         notes: first,
         own,
+        by_day,
     } = parts;
     let (headline, mut notes) = headline(&policies, &frontier, &options.slo);
     regret::add(&mut policies, &oracle);
@@ -159,6 +172,7 @@ pub(super) fn report(options: &Options, plan: &Plan, command: &str, parts: Parts
     RunReport {
         v: VERSION,
         own,
+        paired: by_day.report(plan.items[0].workload.start(), options.seed),
         title: plan.name.clone(),
         headline,
         notes,
@@ -218,12 +232,12 @@ fn run_frontier(
     options: &Options,
     plan: &Plan,
     done: &(dyn Fn(&str) + Sync),
-) -> Result<Vec<FrontierPoint>> {
+) -> Result<(Vec<FrontierPoint>, Vec<Vec<Day>>)> {
     let count = plan
         .items
         .first()
         .map_or(0, |i| frontier(&i.setup, 0.0).len());
-    let points: Vec<Result<FrontierPoint>> = (0..count)
+    let points: Vec<Result<(FrontierPoint, Vec<Day>)>> = (0..count)
         .into_par_iter()
         .map(|place| {
             let of = |item: &Item| frontier(&item.setup, rates(item).1).swap_remove(place);
@@ -233,12 +247,13 @@ fn run_frontier(
             let measured = outcome.measures;
             let violations_percent =
                 measured.violations as f64 * 100.0 / measured.requests.arrived.max(1) as f64;
-            Ok(FrontierPoint {
+            let point = FrontierPoint {
                 target_percent,
                 down_window_seconds,
                 cost: measured.cost,
                 violations_percent,
-            })
+            };
+            Ok((point, days(&measured.minutes, options.slo.share)))
         })
         .collect();
     points.into_iter().collect()

@@ -9,7 +9,7 @@ use foresail_adapters::results::{Column, Table, parquet_file};
 use foresail_web::figure::figures;
 use foresail_web::page::run::render;
 use foresail_web::png;
-use foresail_web::read_model::RunReport;
+use foresail_web::read_model::{Ranged, RunReport};
 use rayon::prelude::*;
 
 /// Name of the table of ticks.
@@ -151,4 +151,52 @@ pub fn print_table(report: &RunReport, out: &mut dyn Write) -> std::io::Result<(
         }
     }
     writeln!(out, "{table}")
+}
+
+/// Every policy beside the plain HPA, as a table for people; nothing without intervals.
+///
+/// # Errors
+/// What the writer gives.
+pub fn print_paired(report: &RunReport, out: &mut dyn Write) -> std::io::Result<()> {
+    use foresail_web::page::text::number;
+    let Some(paired) = &report.paired else {
+        return Ok(());
+    };
+    let cell = |value: &Ranged, digits| {
+        let n = |x: f64| number(x, digits);
+        value
+            .interval
+            .map(|(low, high)| format!("{} ({} to {})", n(value.value), n(low), n(high)))
+    };
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    let bad = paired.rows.iter().any(|r| r.bad_minutes_percent.is_some());
+    let mut header = vec![
+        "AGAINST HPA",
+        "BROKEN, POINTS",
+        "COST %",
+        "UNMATCHED WEEKS %",
+    ];
+    if bad {
+        header.insert(2, "BAD MINUTES OF ITS %");
+    }
+    table.set_header(header);
+    for row in &paired.rows {
+        let (Some(broken), Some(cost), Some(unmatched)) = (
+            cell(&row.violations_change_points, 2),
+            cell(&row.cost_change_percent, 1),
+            row.unmatched_weeks_percent,
+        ) else {
+            return Ok(());
+        };
+        let mut cells = vec![row.name.clone(), broken, cost, number(unmatched, 0)];
+        if let Some(minutes) = row.bad_minutes_percent.as_ref().filter(|_| bad) {
+            cells.insert(2, cell(minutes, 0).unwrap_or_default());
+        }
+        table.add_row(cells);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+    }
+    writeln!(out, "\n{table}\n{}", paired.basis)
 }

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result};
 use foresail_sim::driver::Deaf;
+use foresail_sim::experiment::weeks::{Day, days};
 use foresail_sim::experiment::{Item, frontier};
 use foresail_sim::fluid::oracle::{Corner, Game, prices, tighten};
 use foresail_sim::fluid::{Fluid, FluidMeasures, Planned, fluid_policy, fly, run};
@@ -13,6 +14,7 @@ use rayon::prelude::*;
 use super::build::{self, Comparison};
 use super::listen::Rows;
 use super::options::Options;
+use super::paired::{ByDay, add_days};
 use super::plan::{Plan, policies_of, rates};
 use super::reference::{game_of, price_of_a_request};
 use super::regret::Oracle;
@@ -34,6 +36,8 @@ const OF_REQUESTS: [&str; 5] = [
 struct Sums {
     policies: Vec<FluidMeasures>,
     settings: Vec<FluidMeasures>,
+    /// Days of each policy, then of each setting.
+    days: Vec<Vec<Day>>,
     corners: Vec<Corner>,
     /// Rows of the first item, one per policy.
     rows: Vec<Rows>,
@@ -45,6 +49,8 @@ impl Sums {
         pairs.for_each(|(all, one)| all.add(one));
         let pairs = self.settings.iter_mut().zip(&other.settings);
         pairs.for_each(|(all, one)| all.add(one));
+        let pairs = self.days.iter_mut().zip(&other.days);
+        pairs.for_each(|(all, one)| add_days(all, one));
         for (all, one) in self.corners.iter_mut().zip(&other.corners) {
             all.cost += one.cost;
             all.violations += one.violations;
@@ -69,9 +75,13 @@ impl Job<'_> {
             || self.corners(item, &game),
         );
         let (policies, rows) = policies.with_context(|| item.id.clone())?;
+        let (settings, of_settings): (Vec<_>, Vec<_>) = settings?.into_iter().unzip();
+        let mut by_day: Vec<_> = policies.iter().map(|m| self.days(m)).collect();
+        by_day.extend(of_settings);
         Ok(Sums {
             policies,
-            settings: settings?,
+            settings,
+            days: by_day,
             corners: corners?,
             rows,
         })
@@ -98,12 +108,18 @@ impl Job<'_> {
         Ok((measures, rows))
     }
 
-    fn settings(&self, item: &Item) -> Result<Vec<FluidMeasures>> {
+    fn days(&self, measured: &FluidMeasures) -> Vec<Day> {
+        days(&measured.minutes, self.options.slo.share)
+    }
+
+    /// What each setting came to; its minutes are summed up to days at once.
+    fn settings(&self, item: &Item) -> Result<Vec<(FluidMeasures, Vec<Day>)>> {
         let settings = frontier(&item.setup, rates(item).1);
         let runs = settings.into_par_iter().map(|(_, _, policy)| {
             let (mut measured, _) = fly(item, policy, self.fluid, self.options.seed, Deaf)?;
+            let days = self.days(&measured);
             measured.minutes = Vec::new();
-            Ok(measured)
+            Ok((measured, days))
         });
         runs.collect()
     }
@@ -240,7 +256,17 @@ fn comparison(options: &Options, plan: &Plan, command: &str, sums: Sums) -> Comp
         exact: !options.args.backlog,
     };
     let frontier = points(plan, &sums.settings);
+    let mut of_policies = sums.days;
+    let of_settings = of_policies.split_off(plan.policies.len());
+    let by_day = ByDay {
+        policies: plan.policies.iter().cloned().zip(of_policies).collect(),
+        settings: of_settings,
+        minutes_of_one: true,
+    };
     let mut notes = vec![note(options)];
+    if options.own.is_some() {
+        notes.push("Your HPA is run as policy hpa; the search for better settings and its verdict are made in event mode alone (leave --mode out).".to_owned());
+    }
     if workload.items > 1 {
         notes.push("The table of ticks holds the first item alone.".to_owned());
     }
@@ -250,6 +276,7 @@ fn comparison(options: &Options, plan: &Plan, command: &str, sums: Sums) -> Comp
         command,
         build::Parts {
             own: None,
+            by_day,
             policies,
             frontier,
             oracle,

@@ -315,6 +315,7 @@ pub fn compare(
     notes.extend(by_function(&policies, &line));
     let report = RunReport {
         own: None,
+        paired: None,
         oracle: None,
         v: VERSION,
         title: plan.name.clone(),

@@ -8,6 +8,7 @@ mod listen;
 mod measures;
 mod options;
 mod own_hpa;
+mod paired;
 mod plan;
 pub mod prometheus;
 mod reference;

@@ -2,10 +2,9 @@
 
 use anyhow::Result;
 use foresail_core::quantity::time::Timestamp;
-use foresail_models::rng::Seed;
 use foresail_sim::driver::Deaf;
 use foresail_sim::experiment::policy::{hpa, predictive};
-use foresail_sim::experiment::weeks::{DAYS_MIN, Day, Interval95, Weeks, days, total, week};
+use foresail_sim::experiment::weeks::{DAYS_MIN, Day, Weeks, days, total, week};
 use foresail_sim::experiment::{Item, Outcome, Policy, Setup, run_all};
 use foresail_sim::metrics::measure::Measures;
 use foresail_web::page::text::number;
@@ -14,6 +13,7 @@ use rayon::prelude::*;
 
 use super::options::Options;
 use super::own_hpa::{Choice, OwnHpa};
+use super::paired::{Change, Paired, basis};
 use super::plan::{Plan, rates};
 
 /// CPU targets that are tried, in percent.
@@ -40,16 +40,16 @@ pub(super) struct Tried {
     pub(super) choice: Choice,
     pub(super) cost: f64,
     pub(super) violations_percent: f64,
-    days: Vec<Day>,
+    pub(super) days: Vec<Day>,
 }
 
 impl Tried {
-    fn of(choice: Choice, measured: &Measures) -> Self {
+    fn of(choice: Choice, measured: &Measures, share: f64) -> Self {
         Self {
             choice,
             cost: measured.cost,
             violations_percent: percent(measured.violations, measured.requests.arrived),
-            days: days(&measured.minutes),
+            days: days(&measured.minutes, share),
         }
     }
 }
@@ -86,15 +86,20 @@ fn plain(item: &Item, choice: &Choice) -> Policy {
 fn try_all(
     plan: &Plan,
     choices: &[Choice],
-    seed: Seed,
+    options: &Options,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Tried>> {
     let tried: Vec<Result<Tried>> = choices
         .par_iter()
         .map(|choice| {
-            let ran = run_all(&plan.items, |item| plain(item, choice), seed, |_| Deaf)?;
+            let ran = run_all(
+                &plan.items,
+                |item| plain(item, choice),
+                options.seed,
+                |_| Deaf,
+            )?;
             done("plain HPA");
-            Ok(Tried::of(*choice, &ran.measures))
+            Ok(Tried::of(*choice, &ran.measures, options.slo.share))
         })
         .collect();
     tried.into_iter().collect()
@@ -127,7 +132,7 @@ pub(super) fn search(
     options: &Options,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Tried>> {
-    let mut tried = try_all(plan, &grid(own), options.seed, done)?;
+    let mut tried = try_all(plan, &grid(own), options, done)?;
     let allowed = allowed_percent(options);
     let mut order: Vec<&Tried> = tried.iter().collect();
     order.sort_by(|a, b| rank(a, allowed).total_cmp(&rank(b, allowed)));
@@ -142,7 +147,7 @@ pub(super) fn search(
             })
         })
         .collect();
-    tried.extend(try_all(plan, &again, options.seed, done)?);
+    tried.extend(try_all(plan, &again, options, done)?);
     Ok(tried)
 }
 
@@ -206,9 +211,14 @@ impl Case<'_> {
             anyhow::bail!("no setting was tried");
         };
         let above_best = self.predict(&best.choice)?;
-        let table = Paired::new(self, weeks.as_ref());
+        let table = Rows::new(self, weeks.as_ref());
         let settings = settings_text(&best.choice);
-        let mut rows = vec![table.row("your HPA", &own_text(self.own), self.yours)];
+        let row = |name: &str, settings: &str, measured: &Measures| {
+            let broken = percent(measured.violations, measured.requests.arrived);
+            let figures = (measured.cost, broken);
+            table.row_of_days(name, settings, figures, &self.days(measured))
+        };
+        let mut rows = vec![row("your HPA", &own_text(self.own), self.yours)];
         rows.push(table.row_of_days(
             "the best plain HPA",
             &settings,
@@ -216,11 +226,15 @@ impl Case<'_> {
             &best.days,
         ));
         if let Some(measured) = self.predictive {
-            rows.push(table.row("predicting, yours as its floor", "predictive-hpa", measured));
+            rows.push(row(
+                "predicting, yours as its floor",
+                "predictive",
+                measured,
+            ));
         }
-        rows.push(table.row(
+        rows.push(row(
             "predicting, the best as its floor",
-            "predictive-hpa",
+            "predictive",
             &above_best,
         ));
         let verdict = self.sentences(&rows, best, &table, &above_best);
@@ -267,8 +281,12 @@ impl Case<'_> {
         self.plan.items[0].workload.start()
     }
 
+    fn days(&self, measured: &Measures) -> Vec<Day> {
+        days(&measured.minutes, self.options.slo.share)
+    }
+
     fn day_count(&self) -> usize {
-        days(&self.yours.minutes).len()
+        self.days(self.yours).len()
     }
 
     fn weeks(&self) -> Option<Weeks> {
@@ -279,7 +297,7 @@ impl Case<'_> {
         &self,
         rows: &[OwnRow],
         best: &Tried,
-        table: &Paired<'_>,
+        table: &Rows<'_>,
         above_best: &Measures,
     ) -> Vec<String> {
         let allowed = allowed_percent(self.options);
@@ -321,7 +339,7 @@ impl Case<'_> {
                 ranged(&plain.violations_percent, 2)
             ),
         };
-        let third = predicting(&table.against(&best.days, &days(&above_best.minutes)));
+        let third = predicting(&table.paired.against(&best.days, &self.days(above_best)));
         let mut sentences = vec![first, second, third];
         sentences.extend(self.held_out(allowed));
         sentences
@@ -370,22 +388,6 @@ impl Case<'_> {
     }
 }
 
-fn basis(weeks: Option<&Weeks>, days: usize) -> String {
-    match weeks {
-        None => format!(
-            "{days} whole days: too few for intervals, which need {DAYS_MIN}; every figure holds for this trace alone."
-        ),
-        Some(weeks) => format!(
-            "Intervals hold 95 of 100 bootstrap weeks, each made of seven of the {days} simulated days{}; what lasts longer than a day is not varied.",
-            if weeks.by_weekday() {
-                " of the same weekdays"
-            } else {
-                ""
-            }
-        ),
-    }
-}
-
 fn own_text(own: &OwnHpa) -> String {
     format!(
         "{} % CPU, {} to {} replicas, as given",
@@ -424,7 +426,8 @@ fn absolute(change: &Ranged) -> Ranged {
 }
 
 /// What predicting adds to a plain HPA: change of cost in percent, of broken requests in points.
-fn predicting((cost, broken): &(Ranged, Ranged)) -> String {
+fn predicting(added: &Change) -> String {
+    let (cost, broken) = (&added.cost_percent, &added.violations_points);
     let told = |change: &Ranged| {
         change
             .interval
@@ -449,9 +452,9 @@ fn predicting((cost, broken): &(Ranged, Ranged)) -> String {
     )
 }
 
-/// Figures of policies on the same bootstrap weeks.
-struct Paired<'a> {
-    weeks: Option<&'a Weeks>,
+/// Rows of the table, all on the same bootstrap weeks.
+struct Rows<'a> {
+    paired: Paired<'a>,
     allowed: f64,
     /// Cost of a replica·minute.
     price: f64,
@@ -460,11 +463,11 @@ struct Paired<'a> {
     yours: Vec<Day>,
 }
 
-impl<'a> Paired<'a> {
+impl<'a> Rows<'a> {
     fn new(case: &Case<'_>, weeks: Option<&'a Weeks>) -> Self {
         let minutes = case.yours.replica_minutes;
         Self {
-            weeks,
+            paired: Paired(weeks),
             allowed: allowed_percent(case.options),
             price: if minutes > 0.0 {
                 case.yours.cost / minutes
@@ -472,14 +475,8 @@ impl<'a> Paired<'a> {
                 0.0
             },
             length: case.plan.items[0].workload.length().seconds() / 604_800.0,
-            yours: days(&case.yours.minutes),
+            yours: case.days(case.yours),
         }
-    }
-
-    fn row(&self, name: &str, settings: &str, measured: &Measures) -> OwnRow {
-        let broken = percent(measured.violations, measured.requests.arrived);
-        let days = days(&measured.minutes);
-        self.row_of_days(name, settings, (measured.cost, broken), &days)
     }
 
     fn row_of_days(
@@ -489,49 +486,21 @@ impl<'a> Paired<'a> {
         (cost, violations_percent): (f64, f64),
         days: &[Day],
     ) -> OwnRow {
-        let changes = (days != self.yours).then(|| self.against(&self.yours, days));
+        let paired = &self.paired;
+        let changes = (days != self.yours).then(|| paired.against(&self.yours, days));
         OwnRow {
             name: name.to_owned(),
             settings: settings.to_owned(),
-            cost_a_week: self.ranged(cost / self.length, |w| {
+            cost_a_week: paired.ranged(cost / self.length, |w| {
                 week(days, w).replica_minutes * self.price
             }),
-            violations_percent: self
+            violations_percent: paired
                 .ranged(violations_percent, |w| week(days, w).violations_percent()),
-            kept_weeks_percent: self.weeks.map(|weeks| {
+            kept_weeks_percent: paired.0.map(|weeks| {
                 weeks.share_percent(|w| week(days, w).violations_percent() <= self.allowed + 1e-9)
             }),
-            cost_change_percent: changes.map(|c| c.0),
-            violations_change_points: changes.map(|c| c.1),
+            cost_change_percent: changes.map(|c| c.cost_percent),
+            violations_change_points: changes.map(|c| c.violations_points),
         }
-    }
-
-    fn ranged(&self, value: f64, of: impl Fn(&[usize; 7]) -> f64) -> Ranged {
-        let interval = self.weeks.map(|weeks| weeks.interval(of));
-        Ranged {
-            value,
-            interval: interval.map(|Interval95 { low, high }| (low, high)),
-        }
-    }
-
-    /// Change of cost in percent and of broken requests in points, from one policy to another.
-    fn against(&self, from: &[Day], to: &[Day]) -> (Ranged, Ranged) {
-        let cost = |a: &Day, b: &Day| {
-            if a.replica_minutes > 0.0 {
-                (b.replica_minutes / a.replica_minutes - 1.0) * 100.0
-            } else {
-                0.0
-            }
-        };
-        let broken = |a: &Day, b: &Day| b.violations_percent() - a.violations_percent();
-        let (all_from, all_to) = (total(from), total(to));
-        (
-            self.ranged(cost(&all_from, &all_to), |w| {
-                cost(&week(from, w), &week(to, w))
-            }),
-            self.ranged(broken(&all_from, &all_to), |w| {
-                broken(&week(from, w), &week(to, w))
-            }),
-        )
     }
 }

@@ -35,7 +35,7 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// The spec: the HPA on demand per replica, and the same on a forecast of it.
+    /// The spec: what the demand ahead is worth, the HPA on demand per replica as its floor.
     #[must_use]
     pub fn spec(&self) -> Spec {
         let per_replica = Quantity::from_f64(self.target_value, Unit::Count);
@@ -66,7 +66,7 @@ impl Orders {
         let mut spec = Spec::of_hpa(self.target(), hpa);
         spec.mode = Mode::Shadow;
         spec.interval = self.interval;
-        spec.proposers = ["predictive-hpa", "hpa"].map(ProposerSpec::named).to_vec();
+        spec.proposers = vec![ProposerSpec::named("predictive")];
         let capacity = Quantity::from_f64(self.target_value, Unit::PerSecond);
         spec.targets = vec![TargetSpec {
             capacity: Some(capacity),
