@@ -2,4 +2,5 @@
 
 pub mod capacity;
 pub mod cost;
+pub mod rei;
 pub mod slo;

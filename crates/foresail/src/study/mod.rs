@@ -4,6 +4,7 @@
 //! figures beside both, and says of each what came of it.
 
 pub mod prophet_lstm;
+mod stats;
 
 use std::io::Write;
 
