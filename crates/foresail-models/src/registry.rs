@@ -18,8 +18,8 @@ use crate::forecast::{
 };
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
-    advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa,
-    oracle, persistence, policy_aware, predictive, predictive_hpa, schedule, simple_ceiling,
+    aapa, advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed, keepalive_histogram,
+    kpa, oracle, persistence, policy_aware, predictive, predictive_hpa, schedule, simple_ceiling,
 };
 use crate::rng::Seed;
 
@@ -53,7 +53,8 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 15] = [
+pub static PROPOSERS: [Entry; 16] = [
+    aapa::ENTRY,
     advised::ENTRY,
     buffered::ENTRY,
     confidence_aware::ENTRY,
@@ -132,6 +133,22 @@ pub struct ClassifierEntry {
 
 /// Every classifier of archetypes.
 pub static CLASSIFIERS: &[ClassifierEntry] = &[];
+
+/// The classifier where none is named.
+pub const DEFAULT_CLASSIFIER: &str = "rules";
+
+/// A classifier by its name.
+///
+/// # Errors
+/// An unknown name, and a classifier that cannot be built, with `path`.
+pub fn classifier(name: &str, path: &str) -> Result<Arc<dyn Classifier>, Vec<SpecProblem>> {
+    let Some(entry) = CLASSIFIERS.iter().find(|e| e.name == name) else {
+        let names: Vec<&str> = CLASSIFIERS.iter().map(|e| e.name).collect();
+        let problem = SpecProblem::unknown(path.to_owned(), "classifier", name, &names);
+        return Err(vec![problem]);
+    };
+    (entry.build)().map_err(|why| vec![SpecProblem::new(path.to_owned(), why)])
+}
 
 /// The forecaster where none is named.
 pub const DEFAULT_FORECASTER: &str = auto::ENTRY.name;

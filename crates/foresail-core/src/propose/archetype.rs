@@ -47,23 +47,15 @@ impl Archetype {
     }
 
     /// What it is scaled by unless the user says otherwise; `None` for Idle.
-    ///
-    /// Source: GuilinDev/aapa-simulator:src/core/strategies.py and its config/default.yaml.
     #[must_use]
     pub const fn strategy(self) -> Option<Strategy> {
-        let (target, cooldown, min) = match self {
-            Self::Spike => (0.30, 1200, 2),
-            Self::Periodic => (0.75, 180, 1),
-            Self::Ramp => (0.60, 420, 1),
-            Self::Stationary => (0.55, 720, 1),
-            Self::Idle => return None,
-        };
-        Some(Strategy {
-            target,
-            cooldown: Span::from_seconds(cooldown),
-            min: Replicas::new(min),
-            max: Replicas::new(100),
-        })
+        match self {
+            Self::Spike => Some(Strategy::SPIKE),
+            Self::Periodic => Some(Strategy::PERIODIC),
+            Self::Ramp => Some(Strategy::RAMP),
+            Self::Stationary => Some(Strategy::STATIONARY),
+            Self::Idle => None,
+        }
     }
 }
 
@@ -84,6 +76,29 @@ pub struct Strategy {
     pub min: Replicas,
     /// The most replicas.
     pub max: Replicas,
+}
+
+impl Strategy {
+    /// That of Spike.
+    pub const SPIKE: Self = Self::of(0.30, 1200, 2);
+    /// That of Periodic.
+    pub const PERIODIC: Self = Self::of(0.75, 180, 1);
+    /// That of Ramp.
+    pub const RAMP: Self = Self::of(0.60, 420, 1);
+    /// That of Stationary.
+    pub const STATIONARY: Self = Self::of(0.55, 720, 1);
+
+    /// A row of the table: CPU target, cooldown in seconds, fewest replicas; at most 100.
+    ///
+    /// Source: GuilinDev/aapa-simulator:src/core/strategies.py and its config/default.yaml.
+    const fn of(target: f64, cooldown: i64, min: u32) -> Self {
+        Self {
+            target,
+            cooldown: Span::from_seconds(cooldown),
+            min: Replicas::new(min),
+            max: Replicas::new(100),
+        }
+    }
 }
 
 /// A strategy with doubt counted in: what [`adjust`] gives.
@@ -131,6 +146,8 @@ pub enum Turn {
     Burst,
     /// The fewest replicas of the archetype are kept.
     Pool,
+    /// The reactive floor, under the safe default.
+    Floor,
     /// Demand is within the dead band around what is there.
     DeadBand,
     /// What is needed before a new replica could serve is kept.
@@ -145,7 +162,8 @@ impl Turn {
     pub const fn clause(self) -> &'static str {
         match self {
             Self::Burst => "more in a burst",
-            Self::Pool => "warm pool",
+            Self::Pool => "the fewest kept",
+            Self::Floor => "reactive floor",
             Self::DeadBand => "within the dead band",
             Self::Soon => "kept until then",
             Self::Most => "at most",
