@@ -18,8 +18,9 @@ use crate::forecast::{
 };
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
-    aapa, advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed, keepalive_histogram,
-    kpa, oracle, persistence, policy_aware, predictive, predictive_hpa, schedule, simple_ceiling,
+    aapa, aapa_published, advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed,
+    keepalive_histogram, kpa, oracle, persistence, policy_aware, predictive, predictive_hpa,
+    schedule, simple_ceiling,
 };
 use crate::rng::Seed;
 
@@ -53,8 +54,9 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 16] = [
+pub static PROPOSERS: [Entry; 17] = [
     aapa::ENTRY,
+    aapa_published::ENTRY,
     advised::ENTRY,
     buffered::ENTRY,
     confidence_aware::ENTRY,

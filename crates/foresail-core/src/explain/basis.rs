@@ -70,8 +70,8 @@ pub enum BasisTold {
     },
     /// An archetype, and what doubt about it did to its strategy.
     Archetype {
-        /// The archetype in force.
-        archetype: Archetype,
+        /// The archetype in force; `null` while none is known.
+        archetype: Option<Archetype>,
         /// Its probability in whole percent.
         confidence_percent: u8,
         /// How the target was scaled; absent without a strategy.
@@ -127,11 +127,10 @@ pub struct ScaledTold {
 }
 
 impl ScaledTold {
-    fn clause(&self, archetype: Archetype) -> String {
-        let by = if self.by == archetype {
-            String::new()
-        } else {
-            format!(" as {}", self.by)
+    fn clause(&self, archetype: Option<Archetype>) -> String {
+        let by = match archetype {
+            Some(archetype) if archetype != self.by => format!(" as {}", self.by),
+            _ => String::new(),
         };
         let (from, to) = (self.target_percent, self.adjusted_target_percent);
         let target = if from == to {
@@ -306,7 +305,11 @@ impl BasisTold {
                     || ": no strategy".to_owned(),
                     |scaled| scaled.clause(*archetype),
                 );
-                format!("{archetype} {confidence_percent} %{scaled}")
+                let known = archetype.map_or_else(
+                    || "no archetype yet".to_owned(),
+                    |known| format!("{known} {confidence_percent} %"),
+                );
+                format!("{known}{scaled}")
             }
             Self::Trial { trial, .. } => format!("trial {trial}"),
             Self::Advice { .. } => "advice".to_owned(),

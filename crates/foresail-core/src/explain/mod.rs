@@ -160,7 +160,7 @@ impl Explanation {
             limits,
             decided: told(decision.map_or(&decided.decided, |d| &d.setting)),
             outcome: None,
-            archetype: classed(tick, target).map(|c| c.archetype),
+            archetype: classed(tick, target).and_then(|c| c.archetype),
             fitted_ago_seconds: fitted_ago(tick, target),
         })
     }

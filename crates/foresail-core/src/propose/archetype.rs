@@ -193,8 +193,8 @@ pub struct Scaled {
 /// A target's archetype, and what was made of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classed {
-    /// The archetype in force.
-    pub archetype: Archetype,
+    /// The archetype in force; `None` while none is known and the rule without one decides.
+    pub archetype: Option<Archetype>,
     /// Its probability, from 0 to 1.
     pub confidence: f64,
     /// How it was scaled; `None` where there is no strategy.

@@ -324,11 +324,14 @@ fn basis(basis: &BasisTold) -> String {
             confidence_percent,
             scaled,
         } => {
-            let known = format!("{archetype} with {confidence_percent} %");
-            scaled.as_ref().map_or_else(
-                || format!("{known}: no strategy"),
-                |s| format!("{known}; {}", archetype_scaled(s)),
-            )
+            let known = archetype.map_or_else(
+                || "no archetype yet".to_owned(),
+                |known| format!("{known} with {confidence_percent} %"),
+            );
+            let scaled = scaled
+                .as_ref()
+                .map_or_else(|| "no strategy".to_owned(), archetype_scaled);
+            format!("{known}; {scaled}")
         }
         BasisTold::Trial { trial, spend } => format!("trial {trial}, costs {spend}"),
         BasisTold::Advice { text } => format!("advice: {text}"),

@@ -212,7 +212,7 @@ impl Aapa {
         };
         let (scaled, replicas) = found.unzip();
         let classed = Classed {
-            archetype,
+            archetype: Some(archetype),
             confidence,
             scaled,
         };
@@ -273,7 +273,7 @@ impl Proposer for Aapa {
                 reactive,
                 known,
             };
-            told.add(target, self.classed(place, &seen, context.now));
+            told.add(target, self.classed(place, &seen, context.now), true);
         }
         told.proposal()
     }
@@ -319,16 +319,19 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// Adds a target; `cools` where its wish is to be held by the strategy's cooldown.
     pub(crate) fn add(
         &mut self,
         target: &ValidTarget,
         found: Result<(Classed, Option<Replicas>), Absence>,
+        cools: bool,
     ) {
         let id = &target.id;
         if let Ok((classed, Some(replicas))) = &found {
             self.plan.push((id.clone(), Setting::replicas(*replicas)));
-            let cooldown = classed.scaled.as_ref().map(|s| s.adjusted.cooldown);
-            self.cooldowns.extend(cooldown.map(|c| (id.clone(), c)));
+            let scaled = classed.scaled.as_ref().filter(|_| cools);
+            let cooldown = scaled.map(|s| (id.clone(), s.adjusted.cooldown));
+            self.cooldowns.extend(cooldown);
         }
         self.all
             .push((id.clone(), found.map(|(classed, _)| classed)));

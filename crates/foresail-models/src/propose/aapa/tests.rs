@@ -278,7 +278,7 @@ fn without_demand_there_is_no_strategy_and_no_wish() {
     let classed = all[0].1.as_ref().unwrap();
     assert_eq!(
         (classed.archetype, &classed.scaled),
-        (Archetype::Idle, &None)
+        (Some(Archetype::Idle), &None)
     );
 }
 
