@@ -4,6 +4,10 @@
 //! [`crate::registry::CLASSIFIERS`].
 
 pub mod features;
+pub mod label_model;
+pub mod labeling;
+pub mod split;
+pub mod window;
 
 use std::fmt::Debug;
 
