@@ -376,6 +376,7 @@ fn policy_report(
         violations: Vec::new(),
         wait_tail: thinned(&measured.wait.tail()),
         told: Vec::new(),
+        archetypes: Vec::new(),
     }
 }
 

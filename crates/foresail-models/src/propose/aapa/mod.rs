@@ -51,7 +51,7 @@ use strategies::{Scene, Strategies};
 const REFERENCE_SHARE: f64 = 0.75;
 
 /// Which classifier.
-pub(crate) const CLASSIFIER: Knob = Knob {
+const CLASSIFIER: Knob = Knob {
     name: "classifier",
     kind: Kind::Name {
         default: DEFAULT_CLASSIFIER,

@@ -27,7 +27,7 @@ use foresail_core::spec::{ValidSpec, ValidTarget};
 use serde::{Deserialize, Serialize};
 
 use super::aapa::force::{Force, Memory, Rule};
-use super::aapa::{CLASSIFIER, RECLASSIFY, Told, fit_memories, hpa_share};
+use super::aapa::{RECLASSIFY, Told, fit_memories, hpa_share};
 use crate::classify::Classifier;
 use crate::knobs::{Kind, Knob};
 use crate::registry::{Entry, classifier};
@@ -35,7 +35,7 @@ use crate::registry::{Entry, classifier};
 /// Confidence below which the published code takes everything for Stationary.
 const FORCED: f64 = 0.5;
 
-/// Seconds between two wishes that count as one hour of them at the default interval.
+/// Ticks that are remembered: an hour of them at the default interval.
 const TICKS_MAX: usize = 240;
 
 /// The registry's entry.
@@ -43,7 +43,13 @@ pub const ENTRY: Entry = Entry {
     name: "aapa-published",
     summary: "AAPA's published numbers with their defects, for comparison",
     knobs: &[
-        CLASSIFIER,
+        Knob {
+            name: "classifier",
+            kind: Kind::Name {
+                default: "rules-published",
+            },
+            doc: "what tells the archetype, by its name",
+        },
         RECLASSIFY,
         Knob {
             name: "uncertainty",
