@@ -470,6 +470,7 @@ impl Engine {
                 history,
                 episode,
                 ratio_milli,
+                cooldown: proposal.cooldown(target),
                 now,
             };
             let shaped = shape::run(target, wished, wish);

@@ -11,15 +11,16 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::classify::Classifier;
+use crate::classify::{Classifier, labeling};
 use crate::forecast::{
     Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, hybrid, lstm,
     mstl, naive, prophet, theta,
 };
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
-    advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed, keepalive_histogram, kpa,
-    oracle, persistence, policy_aware, predictive, predictive_hpa, schedule, simple_ceiling,
+    aapa, aapa_published, advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed,
+    keepalive_histogram, kpa, oracle, persistence, policy_aware, predictive, predictive_hpa,
+    schedule, simple_ceiling,
 };
 use crate::rng::Seed;
 
@@ -53,7 +54,9 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 15] = [
+pub static PROPOSERS: [Entry; 17] = [
+    aapa::ENTRY,
+    aapa_published::ENTRY,
     advised::ENTRY,
     buffered::ENTRY,
     confidence_aware::ENTRY,
@@ -131,7 +134,23 @@ pub struct ClassifierEntry {
 }
 
 /// Every classifier of archetypes.
-pub static CLASSIFIERS: &[ClassifierEntry] = &[];
+pub static CLASSIFIERS: &[ClassifierEntry] = &[labeling::RULES, labeling::RULES_PUBLISHED];
+
+/// The classifier where none is named.
+pub const DEFAULT_CLASSIFIER: &str = "rules";
+
+/// A classifier by its name.
+///
+/// # Errors
+/// An unknown name, and a classifier that cannot be built, with `path`.
+pub fn classifier(name: &str, path: &str) -> Result<Arc<dyn Classifier>, Vec<SpecProblem>> {
+    let Some(entry) = CLASSIFIERS.iter().find(|e| e.name == name) else {
+        let names: Vec<&str> = CLASSIFIERS.iter().map(|e| e.name).collect();
+        let problem = SpecProblem::unknown(path.to_owned(), "classifier", name, &names);
+        return Err(vec![problem]);
+    };
+    (entry.build)().map_err(|why| vec![SpecProblem::new(path.to_owned(), why)])
+}
 
 /// The forecaster where none is named.
 pub const DEFAULT_FORECASTER: &str = auto::ENTRY.name;

@@ -10,6 +10,8 @@
     reason = "a benchmark measures time and prints what it measured"
 )]
 
+use std::collections::BTreeMap;
+
 use std::time::Instant;
 
 use foresail_core::propose::plan::TargetId;
@@ -64,6 +66,7 @@ fn items(sync: i64) -> Vec<Item> {
                 within: Within::Poisson,
             },
             setup: Setup {
+                aapa: BTreeMap::new(),
                 own: None,
                 cluster: ClusterConfig::default(),
                 pipeline: pipeline.clone(),

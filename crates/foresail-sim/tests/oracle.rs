@@ -7,6 +7,8 @@
     reason = "tests may fail loudly"
 )]
 
+use std::collections::BTreeMap;
+
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::rng::Seed;
@@ -144,6 +146,7 @@ fn the_oracle_equals_brute_force_on_two_hundred_games() {
 
 fn setup(config: ClusterConfig, max: u32) -> Setup {
     Setup {
+        aapa: BTreeMap::new(),
         own: None,
         cluster: config,
         pipeline: pipeline(),

@@ -5,7 +5,7 @@ use crate::page::chart::{Anchor, Drawing, Rectangle, colour, stepped};
 use crate::page::text::number;
 use crate::page::time;
 use crate::read_model::{OraclePoint, PolicyReport, RunReport, non_dominated};
-use crate::tradeoff;
+use crate::{strip, tradeoff};
 
 /// One figure.
 #[derive(Clone, Debug)]
@@ -331,7 +331,12 @@ fn timeline(run: &RunReport, policy: &PolicyReport, index: usize, part: Part) ->
         Part::Whole => 0..run.workload.demand.len(),
         Part::BusiestDay => busiest_day(run),
     };
-    let mut drawing = Drawing::new(860.0, 400.0);
+    let strip = if policy.archetypes.is_empty() {
+        0.0
+    } else {
+        strip::HEIGHT
+    };
+    let mut drawing = Drawing::new(860.0, 400.0 + strip);
     let upper = Rectangle {
         x: 60.0,
         y: 34.0,
@@ -382,6 +387,14 @@ fn timeline(run: &RunReport, policy: &PolicyReport, index: usize, part: Part) ->
     drawing.path(&stepped(&line(&ready, &y)), colour(index), 1.5, "");
     draw_violations(&mut drawing, &violations, &x, upper.y + upper.height + 8.0);
     draw_legend(&mut drawing, colour(index));
+    if strip > 0.0 {
+        strip::draw(
+            &mut drawing,
+            &policy.archetypes,
+            &range,
+            (&x, upper.x, 406.0),
+        );
+    }
     let (suffix, title) = match part {
         Part::Whole => ("", policy.name.clone()),
         Part::BusiestDay => ("-day", format!("{}, busiest day", policy.name)),

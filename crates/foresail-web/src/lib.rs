@@ -8,6 +8,7 @@ pub mod forecast;
 pub mod page;
 pub mod png;
 pub mod read_model;
+mod strip;
 pub mod study;
 pub mod sweep;
 mod tradeoff;

@@ -217,6 +217,21 @@ pub struct PolicyReport {
     pub wait_tail: Vec<(f64, f64)>,
     /// Explanations to show on hover: bucket and text; the largest change of each bucket.
     pub told: Vec<(usize, String)>,
+    /// The archetypes of the first item's demand over time, for policies that tell them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub archetypes: Vec<ArchetypeRun>,
+}
+
+/// An archetype that is in force from a bucket on, until the next one is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArchetypeRun {
+    /// The first bucket.
+    pub from: usize,
+    /// Its name; empty while none is known.
+    pub archetype: String,
+    /// Its probability in whole percent.
+    pub confidence_percent: u8,
 }
 
 impl PolicyReport {

@@ -229,6 +229,7 @@ impl Proposer for Pools {
             interval,
             confidence: Confidence::FULL,
             ratio_milli,
+            cooldowns: Vec::new(),
             basis: Basis::Fixed,
         }
     }
@@ -345,6 +346,7 @@ impl Proposer for Trials {
                 interval: None,
                 confidence: Confidence::FULL,
                 ratio_milli: None,
+                cooldowns: Vec::new(),
                 basis: Basis::Trial {
                     number: trial.number,
                     spend_milli: trial.spend_milli,

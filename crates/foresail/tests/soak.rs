@@ -10,6 +10,8 @@
     reason = "tests may fail loudly"
 )]
 
+use std::collections::BTreeMap;
+
 use foresail_core::explain::Identity;
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::Span;
@@ -157,6 +159,7 @@ fn setup(stream: &mut Stream) -> Setup {
     let rule = serde_json::json!({"cron": "*/20 * * * *", "durationSeconds": 300, "replicas": 7});
     let max = min + pick(stream, &[0, 3, 40]);
     Setup {
+        aapa: BTreeMap::new(),
         own: None,
         cluster,
         pipeline,

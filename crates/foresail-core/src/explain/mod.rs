@@ -1,5 +1,6 @@
 //! What is told: the whole story of one tick for one target, made only when it is read.
 
+mod basis;
 pub mod row;
 pub mod why;
 
@@ -15,11 +16,14 @@ use crate::combine::{Chosen, Judged};
 use crate::engine::{Hash, TargetTick, Tick};
 use crate::guard::{GuardName, Limit};
 use crate::observe::Health;
+use crate::propose::archetype::{Archetype, Classed};
 use crate::propose::plan::{Axis, Setting, TargetId};
-use crate::propose::{Absence, Basis, Held, demand_quantity};
+use crate::propose::{Absence, Basis};
 use crate::quantity::time::Timestamp;
-use crate::quantity::units::{Quantity, Replicas, Unit};
+use crate::quantity::units::{Quantity, Replicas};
 use crate::spec::{Mode, ValidSpec, ValidTarget};
+
+pub use basis::{BasisTold, ScaledTold};
 
 /// A setting as it is told: each axis with its quantity.
 pub type Told = BTreeMap<String, Quantity>;
@@ -84,6 +88,9 @@ pub struct Explanation {
     pub decided: Told,
     /// What came of it; `null` where nothing was to be written or it is not known yet.
     pub outcome: Option<Outcome>,
+    /// The archetype of the target's demand, where a proposer tells one.
+    #[serde(default)]
+    pub archetype: Option<Archetype>,
     /// Age of the model behind the first forecast, in whole seconds.
     #[serde(default)]
     pub fitted_ago_seconds: Option<i64>,
@@ -107,235 +114,6 @@ pub struct ProposalTold {
     pub gate: Option<Gate>,
     /// Where the number comes from.
     pub basis: BasisTold,
-}
-
-/// Where a number comes from, as it is told.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, rename_all_fields = "camelCase")]
-pub enum BasisTold {
-    /// A forecast over the capacity of a replica.
-    Forecast {
-        /// Which forecaster.
-        forecaster: String,
-        /// Demand at the horizon at the level.
-        demand: Quantity,
-        /// The quantile, in percent.
-        level_percent: u8,
-        /// How far ahead.
-        horizon_seconds: i64,
-        /// Demand that one replica serves.
-        capacity: Quantity,
-        /// Coverage of the 80 % band, in percent.
-        coverage_percent: Option<u8>,
-        /// How long it has been trusted again, where it was tripped not long ago.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        relearnt_ago_seconds: Option<i64>,
-    },
-    /// The Kubernetes formula.
-    Hpa {
-        /// The metric that won.
-        metric: String,
-        /// Usage over target value.
-        ratio: Quantity,
-    },
-    /// Knative's windows.
-    Concurrency {
-        /// Mean of the stable window.
-        stable: Quantity,
-        /// Mean of the panic window.
-        panic: Quantity,
-        /// Target value per replica.
-        target_value: Quantity,
-        /// In panic or not.
-        panicking: bool,
-        /// Excess burst capacity in requests.
-        burst: i64,
-        /// The quotient of mean and target value, rounded up.
-        quotient: u32,
-        /// What made another number of it.
-        held: Option<Held>,
-    },
-    /// A rule of the schedule.
-    Schedule {
-        /// Its place in the list.
-        rule: usize,
-    },
-    /// Idle times: how many targets of the scope are under each rule.
-    IdleTimes {
-        /// Windows from the histogram.
-        histogram: u32,
-        /// The standard keep-alive.
-        standard: u32,
-        /// Windows around a forecast.
-        forecast: u32,
-    },
-    /// A tuner's trial.
-    Trial {
-        /// Its number.
-        trial: u64,
-        /// What it costs.
-        spend: Quantity,
-    },
-    /// Advice.
-    Advice {
-        /// The adviser's words.
-        text: String,
-    },
-    /// No wish.
-    Absent {
-        /// Why.
-        absent: Absence,
-    },
-    /// A number that was given.
-    Fixed {
-        /// Always `true`.
-        fixed: bool,
-    },
-}
-
-impl BasisTold {
-    fn of(basis: &Basis, target: &ValidTarget, now: Timestamp) -> Self {
-        let count = |value: f64| Quantity::from_f64(value, Unit::Count);
-        match basis {
-            Basis::Fixed => Self::Fixed { fixed: true },
-            Basis::Hpa {
-                metric,
-                ratio_milli,
-            } => Self::Hpa {
-                metric: target
-                    .metric_names
-                    .get(*metric)
-                    .cloned()
-                    .unwrap_or_default(),
-                ratio: Quantity::from_milli(*ratio_milli, Unit::Count),
-            },
-            Basis::Forecast(outlook) => Self::Forecast {
-                forecaster: outlook.forecaster.to_owned(),
-                demand: demand_quantity(outlook.demand),
-                level_percent: outlook.level_percent,
-                horizon_seconds: outlook.horizon.whole_seconds(),
-                capacity: demand_quantity(outlook.capacity),
-                coverage_percent: outlook.coverage_percent,
-                relearnt_ago_seconds: outlook.relearnt_at.map(|at| (now - at).whole_seconds()),
-            },
-            Basis::Concurrency {
-                stable,
-                panic,
-                target_value,
-                panicking,
-                burst,
-                quotient,
-                held,
-            } => Self::Concurrency {
-                stable: count(*stable),
-                panic: count(*panic),
-                target_value: count(*target_value),
-                panicking: *panicking,
-                burst: *burst,
-                quotient: *quotient,
-                held: *held,
-            },
-            Basis::Schedule { rule } => Self::Schedule { rule: *rule },
-            Basis::IdleTimes {
-                histogram,
-                standard,
-                forecast,
-            } => Self::IdleTimes {
-                histogram: *histogram,
-                standard: *standard,
-                forecast: *forecast,
-            },
-            Basis::Advice { text } => Self::Advice { text: text.clone() },
-            Basis::Trial {
-                number,
-                spend_milli,
-                ..
-            } => {
-                let milli = i64::try_from(*spend_milli).unwrap_or(i64::MAX);
-                Self::Trial {
-                    trial: *number,
-                    spend: Quantity::from_milli(milli, Unit::Count),
-                }
-            }
-            Basis::Absent(why) => Self::Absent { absent: *why },
-        }
-    }
-
-    /// One clause: the number's derivation without the number.
-    fn clause(&self) -> String {
-        match self {
-            Self::Forecast {
-                demand,
-                level_percent,
-                capacity,
-                relearnt_ago_seconds,
-                ..
-            } => {
-                let per = capacity.to_string();
-                let per = per.trim_end_matches(" req/s");
-                let again = relearnt_ago_seconds.map_or_else(String::new, |ago| {
-                    format!(", trusted again for {} min", ago / 60)
-                });
-                format!("p{level_percent} = {demand} ÷ {per}{again}")
-            }
-            Self::Hpa { metric, ratio } => format!("{metric} at {} of target", percent(*ratio)),
-            Self::Concurrency {
-                stable,
-                panic,
-                target_value,
-                panicking,
-                quotient,
-                held,
-                ..
-            } => {
-                let held =
-                    held.map_or_else(String::new, |h| format!(" = {quotient}, {}", h.clause()));
-                let (name, mean) = if *panicking {
-                    ("panic", panic)
-                } else {
-                    ("stable", stable)
-                };
-                format!(
-                    "{name} {} in flight ÷ {}{held}",
-                    decimal(*mean),
-                    decimal(*target_value)
-                )
-            }
-            Self::Schedule { rule } => format!("rule {rule}"),
-            Self::IdleTimes { .. } => "idle times".to_owned(),
-            Self::Trial { trial, .. } => format!("trial {trial}"),
-            Self::Advice { .. } => "advice".to_owned(),
-            Self::Absent { absent } => format!("no wish ({absent})"),
-            Self::Fixed { .. } => "fixed".to_owned(),
-        }
-    }
-}
-
-impl Held {
-    /// What it did, as it stands before the number that came of it.
-    #[must_use]
-    pub fn clause(self) -> &'static str {
-        match self {
-            Self::RateUp => "one step up at most",
-            Self::RateDown => "one step down at most",
-            Self::Panic => "kept in panic",
-            Self::Delay => "kept by the delay",
-            Self::Grace => "kept for the grace period",
-        }
-    }
-}
-
-fn percent(ratio: Quantity) -> String {
-    format!("{} %", ratio.milli().saturating_add(5) / 10)
-}
-
-fn decimal(quantity: Quantity) -> String {
-    let tenths = (quantity.milli() + 50) / 100;
-    if tenths % 10 == 0 {
-        format!("{}", tenths / 10)
-    } else {
-        format!("{}.{}", tenths / 10, tenths % 10)
-    }
 }
 
 impl Explanation {
@@ -382,7 +160,8 @@ impl Explanation {
             limits,
             decided: told(decision.map_or(&decided.decided, |d| &d.setting)),
             outcome: None,
-            fitted_ago_seconds: fitted_ago(tick),
+            archetype: classed(tick, target).and_then(|c| c.archetype),
+            fitted_ago_seconds: fitted_ago(tick, target),
         })
     }
 
@@ -452,13 +231,27 @@ impl Explanation {
     }
 }
 
+/// What the first proposer that tells archetypes makes of a target.
+fn classed<'a>(tick: &'a Tick, target: &ValidTarget) -> Option<&'a Classed> {
+    tick.judged.iter().find_map(|j| match &j.proposal.basis {
+        Basis::Archetypes(all) => {
+            let (_, found) = all.iter().find(|(id, _)| *id == target.id)?;
+            found.as_ref().ok()
+        }
+        _ => None,
+    })
+}
+
 /// Age of the model behind the first forecast that has one, in whole seconds.
-fn fitted_ago(tick: &Tick) -> Option<i64> {
+fn fitted_ago(tick: &Tick, target: &ValidTarget) -> Option<i64> {
     let fitted_at = tick.judged.iter().find_map(|j| match &j.proposal.basis {
         Basis::Forecast(outlook) => outlook.fitted_at,
         _ => None,
     });
-    fitted_at.map(|at| (tick.at - at).whole_seconds())
+    let scaled = || classed(tick, target)?.scaled.as_ref()?.forecast?.1;
+    fitted_at
+        .or_else(scaled)
+        .map(|at| (tick.at - at).whole_seconds())
 }
 
 fn proposal_told(

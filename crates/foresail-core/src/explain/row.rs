@@ -39,7 +39,7 @@ pub enum Kind {
 }
 
 /// The columns of a row: name, kind, meaning.
-pub const COLUMNS: [(&str, Kind, &str); 29] = [
+pub const COLUMNS: [(&str, Kind, &str); 30] = [
     ("id", Kind::Text, "uid/generation/epoch/seq of the decision"),
     ("at", Kind::Text, "time of the tick, RFC 3339"),
     ("target", Kind::Text, "the target"),
@@ -84,6 +84,7 @@ pub const COLUMNS: [(&str, Kind, &str); 29] = [
         "memory request decided",
     ),
     ("outcome", Kind::Text, "what came of the write"),
+    ("archetype", Kind::Text, "the archetype of the demand"),
     ("explanation", Kind::Text, "the whole story in one line"),
     (
         "latency_p95_ms",
@@ -133,6 +134,10 @@ impl Explanation {
             BasisTold::Forecast { demand, .. } if demand.unit() == Unit::PerSecond => {
                 Some(demand.value())
             }
+            BasisTold::Archetype {
+                scaled: Some(scaled),
+                ..
+            } => Some(scaled.demand.value()),
             _ => None,
         });
         vec![
@@ -160,6 +165,7 @@ impl Explanation {
             Cell::Int(of(&self.decided, "perPod.cpu").map(Quantity::milli)),
             mebi(of(&self.decided, "perPod.memory")),
             text(self.outcome.map(|o| format!("{o:?}"))),
+            text(self.archetype.map(|a| a.to_string())),
             text(Some(self.to_string())),
             Cell::Real(measured.latency_p95_ms),
             Cell::Int(measured.violations),

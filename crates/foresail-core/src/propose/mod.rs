@@ -13,6 +13,7 @@ use crate::act::Settled;
 use crate::history::View;
 use crate::quantity::time::{Span, Timestamp};
 use crate::quantity::units::{Quantity, Replicas};
+use archetype::Classed;
 use plan::{Plan, Setting, TargetId};
 use refit::RefitRequest;
 
@@ -138,6 +139,8 @@ pub enum Basis {
         /// When it was asked for.
         since: Timestamp,
     },
+    /// Archetypes of demand: each target's own, or why it has no wish.
+    Archetypes(Vec<(TargetId, Result<Classed, Absence>)>),
     /// No wish, and why.
     Absent(Absence),
 }
@@ -256,6 +259,8 @@ pub struct Proposal {
     pub confidence: Confidence,
     /// Usage over target value in thousandths, where the wish has such a ratio.
     pub ratio_milli: Option<i64>,
+    /// The least time between a target's last change and its next way down, where the wish brings one.
+    pub cooldowns: Vec<(TargetId, Span)>,
     /// Where the number comes from.
     pub basis: Basis,
 }
@@ -270,6 +275,7 @@ impl Proposal {
             interval,
             confidence: Confidence::FULL,
             ratio_milli,
+            cooldowns: Vec::new(),
             basis: Basis::Absent(why),
         }
     }
@@ -283,6 +289,7 @@ impl Proposal {
             interval: None,
             confidence: Confidence::FULL,
             ratio_milli: None,
+            cooldowns: Vec::new(),
             basis,
         }
     }
@@ -294,6 +301,13 @@ impl Proposal {
             Some((id, setting)) if id == target => Some(setting),
             _ => self.wish(target),
         }
+    }
+
+    /// The cooldown that the wish brings for one target.
+    #[must_use]
+    pub fn cooldown(&self, target: &TargetId) -> Option<Span> {
+        let found = self.cooldowns.iter().find(|(id, _)| id == target);
+        found.map(|(_, cooldown)| *cooldown)
     }
 
     /// What is wished for one target.

@@ -13,7 +13,7 @@ use crate::guard::{GuardName, Limit};
 use crate::history::{PanicEpisode, TargetHistory};
 use crate::observe::TargetState;
 use crate::propose::plan::{Axis, TargetId};
-use crate::quantity::time::Timestamp;
+use crate::quantity::time::{Span, Timestamp};
 use crate::quantity::units::Replicas;
 use crate::spec::ShapeSpec;
 
@@ -25,6 +25,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) history: &'a TargetHistory,
     pub(crate) episode: Option<PanicEpisode>,
     pub(crate) ratio_milli: Option<i64>,
+    /// The cooldown that the wish itself brings.
+    pub(crate) cooldown: Option<Span>,
     pub(crate) now: Timestamp,
 }
 
@@ -80,7 +82,6 @@ mod tests {
     use super::*;
     use crate::history::Change;
     use crate::propose::plan::Setting;
-    use crate::quantity::time::Span;
 
     const NOW: Timestamp = Timestamp::from_seconds(1000);
 
@@ -111,6 +112,7 @@ mod tests {
             history: &history,
             episode: None,
             ratio_milli: Some(ratio),
+            cooldown: None,
             now: NOW,
         };
         let shaped = run(&TargetId::new("web"), Replicas::new(wished), wish);
@@ -166,6 +168,40 @@ mod tests {
     }
 
     #[test]
+    fn a_wish_may_bring_a_longer_cooldown_than_its_proposer_has() {
+        let spec = ShapeSpec {
+            cooldown: Span::from_seconds(50),
+            ..ShapeSpec::default()
+        };
+        let brought = |seconds, wished| {
+            let mut history = TargetHistory::default();
+            let (from, to) = (Replicas::new(2), Replicas::new(6));
+            let at = NOW - Span::from_seconds(100);
+            history.remember_change(Change { at, from, to });
+            let state = TargetState {
+                current: Setting::replicas(to),
+                ready: to,
+                ..TargetState::default()
+            };
+            let wish = Wish {
+                spec: &spec,
+                state: &state,
+                history: &history,
+                episode: None,
+                ratio_milli: None,
+                cooldown: Some(Span::from_seconds(seconds)),
+                now: NOW,
+            };
+            run(&TargetId::new("web"), Replicas::new(wished), wish)
+                .replicas
+                .get()
+        };
+        assert_eq!(brought(180, 5), 6, "180 s have not passed");
+        assert_eq!(brought(180, 9), 9, "the way up is free");
+        assert_eq!(brought(99, 5), 5);
+    }
+
+    #[test]
     fn in_a_panic_nothing_goes_below_its_largest_wish() {
         let spec = ShapeSpec {
             panic_percent: Some(200),
@@ -185,6 +221,7 @@ mod tests {
                 history: &history,
                 episode,
                 ratio_milli,
+                cooldown: None,
                 now,
             };
             run(&TargetId::new("web"), Replicas::new(wished), wish)

@@ -3,6 +3,12 @@
 //! A window is an hour of counts, one a minute. A classifier is one file here and one line in
 //! [`crate::registry::CLASSIFIERS`].
 
+pub mod features;
+pub mod label_model;
+pub mod labeling;
+pub mod split;
+pub mod window;
+
 use std::fmt::Debug;
 
 use foresail_core::propose::archetype::Archetype;

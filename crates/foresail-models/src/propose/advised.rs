@@ -33,6 +33,7 @@ impl Proposer for Advised {
                 .confidence_percent
                 .map_or(Confidence::percent(0), Confidence::percent),
             ratio_milli: None,
+            cooldowns: Vec::new(),
             basis: Basis::Advice {
                 text: advice.text.clone(),
             },

@@ -47,6 +47,7 @@ impl Proposer for Static {
             interval: None,
             confidence: Confidence::FULL,
             ratio_milli: None,
+            cooldowns: Vec::new(),
             basis: Basis::Fixed,
         }
     }

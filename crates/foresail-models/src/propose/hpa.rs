@@ -33,6 +33,7 @@ impl Proposer for Hpa {
             interval: None,
             confidence: Confidence::FULL,
             ratio_milli: Some(told.ratio_milli),
+            cooldowns: Vec::new(),
             basis: Basis::Hpa {
                 metric: told.metric,
                 ratio_milli: told.ratio_milli,

@@ -50,6 +50,7 @@ impl Proposer for Fixed {
             interval: None,
             confidence: Confidence::FULL,
             ratio_milli: None,
+            cooldowns: Vec::new(),
             basis: Basis::Fixed,
         }
     }

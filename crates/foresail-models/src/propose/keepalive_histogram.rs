@@ -192,6 +192,7 @@ impl Proposer for Histogram {
             interval: None,
             confidence: Confidence::FULL,
             ratio_milli: None,
+            cooldowns: Vec::new(),
             basis: Basis::IdleTimes {
                 histogram,
                 standard,

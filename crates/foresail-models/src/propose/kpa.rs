@@ -344,6 +344,7 @@ impl Proposer for Kpa {
             interval: None,
             confidence: Confidence::FULL,
             ratio_milli: None,
+            cooldowns: Vec::new(),
             basis,
         }
     }

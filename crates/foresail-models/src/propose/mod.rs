@@ -1,5 +1,7 @@
 //! The proposers, one file each; those on a forecast share `on_forecast`.
 
+pub mod aapa;
+pub mod aapa_published;
 pub mod advised;
 pub mod buffered;
 pub mod confidence_aware;

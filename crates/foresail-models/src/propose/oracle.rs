@@ -40,6 +40,7 @@ impl Proposer for Oracle {
             interval: None,
             confidence: Confidence::FULL,
             ratio_milli: None,
+            cooldowns: Vec::new(),
             basis: Basis::Advice {
                 text: advice.text.clone(),
             },

@@ -21,7 +21,7 @@ use crate::registry::{Build, Built, Entry};
 /// target value, which leaves head-room to what a replica can do: that is not a broken promise yet,
 /// so the price is not the promise's own. 9 makes the level 90 %.
 /// Source of the default: specs/product_interface.md C.1, `quantilePercent`.
-const VIOLATION_PRICE: Knob = Knob::number(
+pub(super) const VIOLATION_PRICE: Knob = Knob::number(
     "violationPrice",
     [9.0, 1.0, 10_000.0],
     "what a missing replica costs against a spare one; the level covered is p / (p + 1)",
@@ -29,7 +29,7 @@ const VIOLATION_PRICE: Knob = Knob::number(
 
 /// Coverage below which the forecast is not trusted.
 /// Source of the default: specs/reliability.md 1.1 S4.
-const COVERAGE_MIN: Knob = Knob::number(
+pub(super) const COVERAGE_MIN: Knob = Knob::number(
     "coveragePercentMin",
     [65.0, 0.0, 80.0],
     "coverage of the 80 % band below which there is no wish",
@@ -37,7 +37,7 @@ const COVERAGE_MIN: Knob = Knob::number(
 
 /// Error above which the forecast is not trusted: a fifth more than the last value's. Over 96
 /// forecasts the share of two equally good ones strays by about 8 % from one.
-const ERROR_MAX: Knob = Knob::number(
+pub(super) const ERROR_MAX: Knob = Knob::number(
     "errorPercentMax",
     [120.0, 50.0, 10_000.0],
     "error against the last value's above which there is no wish",
@@ -63,17 +63,21 @@ pub const ENTRY: Entry = Entry {
 /// The level at which one replica more costs what it spares: the newsvendor's critical ratio.
 ///
 /// Source: Arrow, Harris & Marschak, Optimal Inventory Policy, Econometrica 1951.
-fn critical_level(violation_price: f64) -> f64 {
+pub(super) fn critical_level(violation_price: f64) -> f64 {
     violation_price / (violation_price + 1.0)
+}
+
+/// What the forecast must hold to be trusted.
+pub(super) fn demands(build: &Build<'_>) -> Demands {
+    Demands {
+        coverage_percent_min: build.knobs.number("coveragePercentMin"),
+        error_percent_max: build.knobs.number("errorPercentMax"),
+    }
 }
 
 fn build(build: &Build<'_>) -> Built {
     let level = critical_level(build.knobs.number("violationPrice"));
-    let demands = Demands {
-        coverage_percent_min: build.knobs.number("coveragePercentMin"),
-        error_percent_max: build.knobs.number("errorPercentMax"),
-    };
-    let settings = Settings::new(build, level)?.watched(demands);
+    let settings = Settings::new(build, level)?.watched(demands(build));
     Ok(Box::new(OnForecast::new(
         "predictive",
         settings,

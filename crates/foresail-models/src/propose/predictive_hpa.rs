@@ -293,6 +293,7 @@ impl Proposer for PredictiveHpa {
             interval: Some(interval),
             confidence: Confidence::percent(outlook.coverage_percent.unwrap_or(80)),
             ratio_milli: None,
+            cooldowns: Vec::new(),
             basis: Basis::Forecast(Box::new(outlook)),
         }
     }

@@ -163,6 +163,7 @@ impl Proposer for Schedule {
             interval: None,
             confidence: Confidence::FULL,
             ratio_milli: None,
+            cooldowns: Vec::new(),
             basis: Basis::Schedule { rule },
         }
     }

@@ -1,5 +1,7 @@
 //! Policies as specs: proposers, floor, guards and their own metrics pipeline.
 
+use std::collections::BTreeMap;
+
 use foresail_core::hpa::{
     Behavior, HpaSpec, MetricSpec, Policy as RatePolicy, PolicyType, ScalingRules,
 };
@@ -28,6 +30,8 @@ pub struct Setup {
     pub schedule: Vec<Value>,
     /// Name of the target in explanations.
     pub target: TargetId,
+    /// Knobs of policy `aapa`.
+    pub aapa: BTreeMap<String, Value>,
     /// The user's own HPA, whose metric is the pods' CPU; absent = Kubernetes' defaults.
     pub own: Option<HpaSpec>,
 }
@@ -131,8 +135,12 @@ fn unlimited() -> Behavior {
     }
 }
 
-/// The policies on a forecast alone.
-const ON_FORECAST: [(&str, &str); 5] = [
+/// The policies without a floor.
+const ALONE: [(&str, &str); 6] = [
+    (
+        "aapa-published",
+        "AAPA as it was published, defects included, without a floor",
+    ),
     (
         "simple-ceiling",
         "the median of a forecast, without a floor",
@@ -272,8 +280,29 @@ fn predictive_relaxed(setup: &Setup, initial: u32) -> Policy {
     setup.policy("predictive-relaxed", summary, spec, initial)
 }
 
-/// A policy on a forecast that answers for itself, as the study has it: no floor, no rates.
-fn on_forecast(setup: &Setup, name: &str, summary: &str, initial: u32) -> Policy {
+/// Archetypes over the plain HPA of the setup. The cooldown of each archetype takes the place of
+/// Kubernetes' down window; where the user's own HPA has rules of its own, those hold as well.
+fn aapa(setup: &Setup, initial: u32) -> Policy {
+    let mut hpa = setup.hpa_spec(setup.hpa_target_percent);
+    if hpa.behavior.is_none() {
+        let down = ScalingRules {
+            stabilization_window_seconds: Some(0),
+            ..ScalingRules::default()
+        };
+        hpa.behavior = Some(Behavior {
+            scale_up: None,
+            scale_down: Some(down),
+        });
+    }
+    let mut aapa = ProposerSpec::named("aapa");
+    aapa.knobs.clone_from(&setup.aapa);
+    let spec = setup.spec(hpa, vec![aapa], Floor::Strict);
+    let summary = "a strategy for each archetype of demand, the reactive HPA as its floor";
+    setup.policy("aapa", summary, spec, initial)
+}
+
+/// A policy that answers for itself, as it was published: no floor, no rates.
+fn alone(setup: &Setup, name: &str, summary: &str, initial: u32) -> Policy {
     let mut hpa = setup.hpa_spec(setup.hpa_target_percent);
     hpa.behavior = Some(unlimited());
     let spec = setup.spec(hpa, vec![ProposerSpec::named(name)], NO_FLOOR);
@@ -282,13 +311,30 @@ fn on_forecast(setup: &Setup, name: &str, summary: &str, initial: u32) -> Policy
     policy
 }
 
+/// The Predictive Horizontal Pod Autoscaler: the larger of the HPA and a Holt-Winters forecast of a
+/// quarter of an hour ahead.
+///
+/// Source: jthomperoo/predictive-horizontal-pod-autoscaler (decision type `maximum`); the horizon is
+/// that of AAPA's baseline.
+fn holt_winters(setup: &Setup, initial: u32) -> Policy {
+    let hpa = setup.hpa_spec(setup.hpa_target_percent);
+    let knobs = json!({"forecaster": "holt-winters", "horizonSeconds": 900});
+    let spec = setup.spec(hpa, vec![proposer("simple-ceiling", &knobs)], Floor::Strict);
+    let summary = "a Holt-Winters forecast of 15 minutes ahead, the reactive HPA as its floor";
+    setup.policy("holt-winters", summary, spec, initial)
+}
+
 /// Policies that are run where they are asked for by name.
 #[must_use]
 pub fn further_policies(setup: &Setup, first_rate: f64) -> Vec<Policy> {
     let initial = setup.replicas_for(first_rate);
-    let mut policies = vec![predictive_relaxed(setup, initial)];
-    for (name, summary) in ON_FORECAST {
-        policies.push(on_forecast(setup, name, summary, initial));
+    let mut policies = vec![
+        predictive_relaxed(setup, initial),
+        holt_winters(setup, initial),
+        aapa(setup, initial),
+    ];
+    for (name, summary) in ALONE {
+        policies.push(alone(setup, name, summary, initial));
     }
     policies
 }

@@ -2,6 +2,8 @@
 //!
 //! Files are read elsewhere: this crate does no I/O.
 
+use std::collections::BTreeMap;
+
 use std::path::PathBuf;
 
 use foresail_core::hpa::{Behavior, HpaSpec};
@@ -225,6 +227,7 @@ impl Scenario {
             hpa_target_percent: self.hpa_target_percent,
             schedule: self.schedule.clone(),
             target,
+            aapa: BTreeMap::new(),
             own: self.behavior.clone().map(|behavior| HpaSpec {
                 behavior: Some(behavior),
                 ..HpaSpec::default()

@@ -1,5 +1,7 @@
 //! Knobs by the size of what they do: forms of times, samples, and what a policy makes of its own.
 
+use std::collections::BTreeMap;
+
 use foresail_core::propose::plan::TargetId;
 use foresail_sim::driver::Deaf;
 use foresail_sim::experiment::run::run_one;
@@ -128,6 +130,7 @@ pub(super) fn setup(cluster: ClusterConfig) -> Setup {
         hpa_target_percent: 80,
         schedule: Vec::new(),
         target: TargetId::new("test/Deployment/web"),
+        aapa: BTreeMap::new(),
         own: None,
     }
 }

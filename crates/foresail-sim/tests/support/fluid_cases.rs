@@ -6,6 +6,8 @@
     reason = "a test and an example share this; each uses a part of it"
 )]
 
+use std::collections::BTreeMap;
+
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::rng::Seed;
@@ -46,6 +48,7 @@ pub struct Row {
 
 fn setup(cluster: ClusterConfig) -> Setup {
     Setup {
+        aapa: BTreeMap::new(),
         own: None,
         cluster,
         pipeline: Pipeline::default(),

@@ -153,6 +153,20 @@ impl Drawing {
         }
     }
 
+    /// Fills a rectangle, with a hover text.
+    pub fn band(&mut self, place: Rectangle, fill: &str, opacity: f64, title: &str) {
+        let Rectangle {
+            x,
+            y,
+            width,
+            height,
+        } = place;
+        let title = escape(title);
+        self.add(format_args!(
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{fill}\" fill-opacity=\"{opacity:.2}\"><title>{title}</title></rect>"
+        ));
+    }
+
     /// Fills what lies between two lines of as many points each.
     pub fn between(&mut self, upper: &[(f64, f64)], lower: &[(f64, f64)], fill: &str) {
         let back = lower.iter().rev().copied();

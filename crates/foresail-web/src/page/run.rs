@@ -257,6 +257,7 @@ mod tests {
             violations: vec![0.0; 100],
             wait_tail: vec![(1.0, 0.5), (2.0, 0.0)],
             told: vec![(3, "</script>".to_owned())],
+            archetypes: Vec::new(),
         };
         RunReport {
             v: 1,

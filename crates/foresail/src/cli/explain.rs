@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use foresail_core::engine::{Engine, Input, Snapshot};
-use foresail_core::explain::{BasisTold, Explanation, Told};
+use foresail_core::explain::{BasisTold, Explanation, ScaledTold, Told};
 use foresail_core::guard::{GUARDS, GuardName};
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::spec::{Spec, SpecProblem};
@@ -319,11 +319,45 @@ fn basis(basis: &BasisTold) -> String {
         } => format!(
             "idle times: {histogram} functions by histogram, {standard} by standard keep-alive, {forecast} by forecast"
         ),
+        BasisTold::Archetype {
+            archetype,
+            confidence_percent,
+            scaled,
+        } => {
+            let known = archetype.map_or_else(
+                || "no archetype yet".to_owned(),
+                |known| format!("{known} with {confidence_percent} %"),
+            );
+            let scaled = scaled
+                .as_ref()
+                .map_or_else(|| "no strategy".to_owned(), archetype_scaled);
+            format!("{known}; {scaled}")
+        }
         BasisTold::Trial { trial, spend } => format!("trial {trial}, costs {spend}"),
         BasisTold::Advice { text } => format!("advice: {text}"),
         BasisTold::Absent { absent } => format!("no wish: {absent}"),
         BasisTold::Fixed { .. } => "a given number".to_owned(),
     }
+}
+
+fn archetype_scaled(s: &ScaledTold) -> String {
+    let forecaster = s
+        .forecaster
+        .as_ref()
+        .map_or_else(String::new, |f| format!(" by {f}"));
+    let turn = s
+        .turn
+        .map_or_else(String::new, |t| format!("; {}", t.clause()));
+    format!(
+        "as {}: {}{forecaster}, {} per replica at a CPU target of {} % (doubt made {} % of it), cooldown {} s, times {}{turn}",
+        s.by,
+        s.demand,
+        s.capacity,
+        s.target_percent,
+        s.adjusted_target_percent,
+        s.cooldown_seconds,
+        s.multiplier
+    )
 }
 
 fn waterfall(e: &Explanation, others: &[(&str, &Explanation)], out: &mut dyn Write) -> Result<()> {

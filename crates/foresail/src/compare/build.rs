@@ -8,7 +8,8 @@ use foresail_sim::experiment::weeks::{Day, days};
 use foresail_sim::experiment::{Item, Outcome, Policy, frontier, run_all};
 use foresail_sim::metrics::measure::{Measures, MinuteRow};
 use foresail_web::read_model::{
-    Assumption, FrontierPoint, OwnReport, PolicyReport, RunReport, VERSION, WorkloadReport,
+    ArchetypeRun, Assumption, FrontierPoint, OwnReport, PolicyReport, RunReport, VERSION,
+    WorkloadReport,
 };
 use rayon::prelude::*;
 
@@ -91,6 +92,7 @@ pub fn compare(
         ) = run.context("the comparison stopped")?;
         let workload = workload.get_or_insert_with(|| workload_report(plan, &measured));
         let told = told(&listeners, workload);
+        let archetypes = archetypes(&listeners, workload);
         rows.extend(listeners);
         by_day.push((
             policy.name.clone(),
@@ -101,7 +103,7 @@ pub fn compare(
         }
         let pipeline = pipeline_text(&policy);
         let summary = policy.summary;
-        policies.push(policy_report(
+        let report = policy_report(
             policy.name,
             summary,
             pipeline,
@@ -109,7 +111,11 @@ pub fn compare(
             told,
             options,
             workload,
-        ));
+        );
+        policies.push(PolicyReport {
+            archetypes,
+            ..report
+        });
     }
     let workload = workload.context("no policy was run")?;
     let oracle = Oracle {
@@ -328,6 +334,7 @@ pub(super) fn policy_report(
         }),
         wait_tail: thinned(&measured.wait.tail()),
         told,
+        archetypes: Vec::new(),
     }
 }
 
@@ -342,15 +349,37 @@ pub(super) fn thinned(tail: &[(f64, f64)]) -> Vec<(f64, f64)> {
     kept.map(|(_, point)| *point).collect()
 }
 
-/// The largest change of each bucket, and of those the largest ones where there are too many.
-pub(super) fn told(listeners: &[Rows], workload: &WorkloadReport) -> Vec<(usize, String)> {
+/// The archetypes of the first run, each from its first bucket on.
+pub(super) fn archetypes(listeners: &[Rows], workload: &WorkloadReport) -> Vec<ArchetypeRun> {
+    let mut runs: Vec<ArchetypeRun> = Vec::new();
+    for (at, archetype, confidence_percent) in listeners.iter().take(1).flat_map(|l| &l.archetypes)
+    {
+        let run = ArchetypeRun {
+            from: bucket_of(*at, workload),
+            archetype: archetype.map_or_else(String::new, |a| a.to_string()),
+            confidence_percent: *confidence_percent,
+        };
+        // Of what changes within a bucket the last is shown.
+        match runs.last_mut() {
+            Some(last) if last.from == run.from => *last = run,
+            _ => runs.push(run),
+        }
+    }
+    runs
+}
+
+/// The bucket that a time lies in.
+fn bucket_of(at: Timestamp, workload: &WorkloadReport) -> usize {
     let start = Timestamp::from_seconds(workload.start_seconds);
     let bucket = Span::from_seconds(workload.bucket_seconds);
-    let place =
-        |at: Timestamp| usize::try_from((at - start).nanos() / bucket.nanos().max(1)).unwrap_or(0);
+    usize::try_from((at - start).nanos() / bucket.nanos().max(1)).unwrap_or(0)
+}
+
+/// The largest change of each bucket, and of those the largest ones where there are too many.
+pub(super) fn told(listeners: &[Rows], workload: &WorkloadReport) -> Vec<(usize, String)> {
     let mut largest: Vec<Option<(u32, &str)>> = vec![None; workload.demand.len()];
     for (at, size, text) in listeners.iter().flat_map(|l| &l.told) {
-        let index = place(*at).min(largest.len().saturating_sub(1));
+        let index = bucket_of(*at, workload).min(largest.len().saturating_sub(1));
         if largest[index].is_none_or(|(most, _)| *size >= most) {
             largest[index] = Some((*size, text));
         }

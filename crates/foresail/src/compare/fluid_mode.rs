@@ -247,6 +247,7 @@ fn comparison(options: &Options, plan: &Plan, command: &str, sums: Sums) -> Comp
             options,
             &workload,
         );
+        report.archetypes = build::archetypes(&sums.rows[place..=place], &workload);
         only_what_is_known(&mut report.measures, &sums.policies[place]);
         policies.push(report);
     }

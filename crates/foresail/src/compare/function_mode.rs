@@ -377,6 +377,7 @@ fn policy_report(
         violations: Vec::new(),
         wait_tail: thinned(&measured.wait.tail()),
         told: Vec::new(),
+        archetypes: Vec::new(),
     }
 }
 

@@ -189,6 +189,7 @@ mod tests {
             violations: vec![],
             wait_tail: vec![],
             told: vec![],
+            archetypes: Vec::new(),
         }
     }
 

@@ -5,7 +5,8 @@ use foresail_core::act::Outcome;
 use foresail_core::admit::Decision;
 use foresail_core::engine::{Engine, Tick};
 use foresail_core::explain::row::{COLUMNS, Cell, Kind, Measured, Usage};
-use foresail_core::explain::{Explanation, Identity};
+use foresail_core::explain::{BasisTold, Explanation, Identity};
+use foresail_core::propose::archetype::Archetype;
 use foresail_core::quantity::time::Timestamp;
 use foresail_sim::driver::{Listener, Story};
 use foresail_sim::function::driver::KeepListener;
@@ -21,6 +22,8 @@ pub(super) struct Rows {
     columns: Vec<Column>,
     /// Texts of changes: time, size of the change, explanation.
     pub(super) told: Vec<(Timestamp, u32, String)>,
+    /// Archetype and its probability in percent, from each time on; empty where none is ever told.
+    pub(super) archetypes: Vec<(Timestamp, Option<Archetype>, u8)>,
 }
 
 impl Rows {
@@ -46,6 +49,7 @@ impl Rows {
             },
             columns: COLUMNS.iter().map(|(_, kind, _)| column(*kind)).collect(),
             told: Vec::new(),
+            archetypes: Vec::new(),
         }
     }
 
@@ -57,6 +61,22 @@ impl Rows {
                 (Column::Real(column), Cell::Real(value)) => column.push(value),
                 (column, cell) => debug_assert!(false, "{cell:?} is not of the kind of {column:?}"),
             }
+        }
+    }
+
+    fn remember_archetype(&mut self, explanation: &Explanation) {
+        let confidence = explanation.proposals.iter().find_map(|p| match p.basis {
+            BasisTold::Archetype {
+                confidence_percent, ..
+            } => Some(confidence_percent),
+            _ => None,
+        });
+        let (archetype, confidence) = (explanation.archetype, confidence.unwrap_or(0));
+        let last = self.archetypes.last().map(|(_, a, c)| (*a, *c));
+        let same = last.map_or(archetype.is_none(), |l| l == (archetype, confidence));
+        if !same {
+            self.archetypes
+                .push((explanation.at, archetype, confidence));
         }
     }
 
@@ -96,6 +116,7 @@ impl Listener for Rows {
             return;
         };
         let row = explanation.row(story.usage(), story.measured());
+        self.remember_archetype(&explanation);
         if story.outcome.is_some() {
             let replicas = |axis: &foresail_core::explain::Told| {
                 axis.get("replicas").map_or(0, |q| q.replicas().get())

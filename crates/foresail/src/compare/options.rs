@@ -13,9 +13,11 @@ use foresail_models::rng::Seed;
 use foresail_sim::config::{Queueing, Shape};
 use foresail_sim::workload::{Mmpp, Within, Workload};
 
+use super::aapa_file;
 use super::own_hpa::OwnHpa;
 use super::prometheus::RangeArgs;
 use crate::cli::whole;
+use crate::config::aapa::AapaConfig;
 use crate::config::{Environment, Settings};
 
 /// How the requests of a trace come: within each step, or by a process that jumps between states.
@@ -202,6 +204,9 @@ pub struct RunArgs {
     /// YAML file with the rules of policy schedule
     #[arg(long, value_name = "FILE")]
     pub schedule: Option<PathBuf>,
+    /// AAPA's YAML configuration: values of policy aapa, and the start-up
+    #[arg(long, value_name = "FILE")]
+    pub aapa_config: Option<PathBuf>,
     /// The only source of chance [default: 42]
     #[arg(long, value_parser = whole, allow_hyphen_values = true)]
     pub seed: Option<u64>,
@@ -321,6 +326,8 @@ pub struct Options {
     pub jobs: usize,
     /// The user's own HPA.
     pub own: Option<OwnHpa>,
+    /// AAPA's configuration.
+    pub aapa: AapaConfig,
 }
 
 /// A file of prices.
@@ -342,10 +349,12 @@ impl Options {
         let text = |value: Option<String>| value;
         settings.flag("simulate.seed", text(args.seed.map(|s| s.to_string())));
         settings.flag("slo.promise", text(args.slo.map(|s| s.to_string())));
-        settings.flag(
-            "simulate.startup",
-            text(args.startup.map(|s| s.to_string())),
-        );
+        let aapa = match &args.aapa_config {
+            Some(path) => aapa_file::read(path)?,
+            None => AapaConfig::default(),
+        };
+        let startup = args.startup.or(aapa.startup);
+        settings.flag("simulate.startup", text(startup.map(|s| s.to_string())));
         settings.flag("simulate.sync", text(args.sync.map(|s| s.to_string())));
         settings.flag(
             "simulate.metric_delay",
@@ -417,6 +426,7 @@ impl Options {
             queueing,
             jobs: settings.parse("simulate.jobs")?,
             own,
+            aapa,
             args,
             settings,
         };

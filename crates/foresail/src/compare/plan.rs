@@ -83,6 +83,7 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
         hpa_target_percent: options.hpa_target,
         schedule,
         target,
+        aapa: options.aapa.knobs.clone(),
         own: options.own.as_ref().map(|own| own.spec.clone()),
     }
 }
@@ -212,6 +213,8 @@ pub fn plan(options: &Options) -> Result<Plan> {
         }
         plan.notes.extend(own.notes.iter().cloned());
     }
+    let name = |warning: &String| format!("--aapa-config: {warning}.");
+    plan.notes.extend(options.aapa.warnings.iter().map(name));
     check(&plan)?;
     Ok(plan)
 }

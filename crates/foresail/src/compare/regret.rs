@@ -126,6 +126,7 @@ mod tests {
             violations: vec![],
             wait_tail: vec![],
             told: vec![],
+            archetypes: Vec::new(),
         }
     }
 

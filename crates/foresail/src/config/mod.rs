@@ -3,6 +3,8 @@
 //! A new setting is one line in [`KEYS`]; the file's check, the environment's names and
 //! `config view` follow it.
 
+pub mod aapa;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;

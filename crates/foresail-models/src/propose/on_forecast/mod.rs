@@ -5,6 +5,7 @@
 //! stretched until they hold what they promise.
 
 mod ahead;
+mod forecasts;
 mod kept;
 mod learnt;
 
@@ -25,16 +26,16 @@ use crate::forecast::trust::Demands;
 use crate::knobs::{Kind, Knob};
 use crate::registry::{Build, FORECASTERS, forecaster};
 
-pub(crate) use ahead::Ahead;
-use ahead::{Memory, MemoryState, Reach};
+pub(crate) use ahead::{Ahead, MemoryState};
+pub(crate) use forecasts::{Forecasts, Known};
 use kept::Choice;
 
 /// Step of the demand series.
-const STEP: Span = Span::from_seconds(60);
+pub(crate) const STEP: Span = Span::from_seconds(60);
 
 /// Ticks between two saves: an hour at the default interval. A state may have some 100 kB, and the
 /// points since stand in the view.
-const TICKS_PER_SAVE: u64 = 240;
+pub(crate) const TICKS_PER_SAVE: u64 = 240;
 
 /// Steps without which nothing is fitted.
 const POINTS_MIN: i64 = 30;
@@ -248,41 +249,16 @@ pub(crate) fn covering(soon: f64, later: f64, scene: &Scene<'_>) -> Option<Sized
 #[derive(Debug)]
 pub(crate) struct OnForecast {
     name: &'static str,
-    settings: Settings,
+    forecasts: Forecasts,
     sizing: Box<dyn Sizing>,
-    memories: Vec<Memory>,
-    refits: Vec<RefitRequest>,
 }
 
 impl OnForecast {
     pub(crate) fn new(name: &'static str, settings: Settings, sizing: Box<dyn Sizing>) -> Self {
         Self {
             name,
-            settings,
+            forecasts: Forecasts::new(settings),
             sizing,
-            memories: Vec::new(),
-            refits: Vec::new(),
-        }
-    }
-
-    /// One memory per target, in the order of the spec; those of other targets are forgotten.
-    fn fit_to(&mut self, spec: &ValidSpec) {
-        let targets = spec.targets();
-        let same = self.memories.len() == targets.len()
-            && self
-                .memories
-                .iter()
-                .zip(targets)
-                .all(|(m, t)| m.target == t.id);
-        if same {
-            return;
-        }
-        let mut old = std::mem::take(&mut self.memories);
-        for target in targets {
-            let found = old.iter().position(|m| m.target == target.id);
-            let kept = found.map(|place| old.swap_remove(place));
-            let memory = kept.unwrap_or_else(|| Memory::new(target.id.clone(), &self.settings));
-            self.memories.push(memory);
         }
     }
 
@@ -295,22 +271,11 @@ impl OnForecast {
         reactive: Reactive,
         (now, interval): (Timestamp, Span),
     ) -> Result<(Outlook, Sized, [Replicas; 2]), Absence> {
-        let memory = &mut self.memories[place];
-        if let Some(state) = &history.state {
-            memory.learnt.look(state, now);
-        }
-        let startup = target.startup.unwrap_or_else(|| memory.learnt.startup());
-        let startup = self.settings.horizon.unwrap_or(startup);
-        let reach = Reach { startup, interval };
-        let demand = memory.absorb(&self.settings, history, now, reach);
-        if let (Some(state), Some(demand)) = (&history.state, demand) {
-            memory.learnt.serve(state, reactive, demand);
-        }
-        self.refits
-            .extend(memory.refit(&self.settings, history, now));
-        let ahead = memory.ahead(&self.settings, now, reach)?;
-        let capacity = target.capacity.or_else(|| memory.learnt.capacity());
-        let capacity = capacity.ok_or(Absence::NoCapacity)?;
+        let known = self
+            .forecasts
+            .look(place, target, history, reactive, (now, interval));
+        let ahead = known.ahead?;
+        let capacity = known.capacity.ok_or(Absence::NoCapacity)?;
         let state = history.state.as_ref().ok_or(Absence::NoMetric)?;
         let current = state.current_replicas();
         let scene = Scene {
@@ -322,33 +287,14 @@ impl OnForecast {
         let sized = self.sizing.size(&ahead, &scene).ok_or(Absence::NoMetric)?;
         let edge = |demand| Replicas::covering(demand, capacity).ok_or(Absence::NoMetric);
         let interval = [edge(ahead.later.q10)?, edge(ahead.later.q90)?];
-        Ok((self.outlook(&ahead, sized, capacity, now), sized, interval))
-    }
-
-    fn outlook(&self, ahead: &Ahead, sized: Sized, capacity: f64, now: Timestamp) -> Outlook {
-        let level = self.settings.levels[self.settings.sizing];
-        Outlook {
-            forecaster: ahead.forecaster,
-            q10: ahead.later.q10,
-            q50: ahead.later.q50,
-            q90: ahead.later.q90,
-            q50_now: ahead.said_of_now.unwrap_or(ahead.later.q50),
-            observed: ahead.said_of_now.map(|_| ahead.last),
-            made_at: now,
-            horizon: ahead.horizon,
-            coverage_percent: ahead.coverage_percent,
-            level_percent: (level * 100.0).round() as u8,
-            demand: sized.demand,
-            capacity,
-            fitted_at: ahead.fitted_at,
-            relearnt_at: ahead.relearnt_at,
-        }
+        let outlook = self.forecasts.outlook(&ahead, sized, capacity, now);
+        Ok((outlook, sized, interval))
     }
 }
 
 impl Proposer for OnForecast {
     fn propose(&mut self, view: &View<'_>, context: &Context<'_>) -> Proposal {
-        self.fit_to(view.spec);
+        self.forecasts.fit_to(view.spec);
         let interval = view.spec.written().interval;
         let mut plan = Vec::new();
         let mut told = None;
@@ -376,20 +322,17 @@ impl Proposer for OnForecast {
             interval: Some(interval),
             confidence: Confidence::percent(outlook.coverage_percent.unwrap_or(80)),
             ratio_milli: None,
+            cooldowns: Vec::new(),
             basis: Basis::Forecast(Box::new(outlook)),
         }
     }
 
     fn install(&mut self, artifact: &[u8]) -> bool {
-        let mut taken = false;
-        for memory in &mut self.memories {
-            taken |= memory.install(artifact);
-        }
-        taken
+        self.forecasts.install(artifact)
     }
 
     fn refits(&mut self) -> Vec<RefitRequest> {
-        std::mem::take(&mut self.refits)
+        self.forecasts.refits()
     }
 
     fn ticks_per_save(&self) -> u64 {
@@ -397,27 +340,17 @@ impl Proposer for OnForecast {
     }
 
     fn save(&self) -> Vec<u8> {
-        let states: Vec<_> = self
-            .memories
-            .iter()
-            .map(|m| m.save(&self.settings))
-            .collect();
-        serde_json::to_vec(&states).unwrap_or_default()
+        serde_json::to_vec(&self.forecasts.save()).unwrap_or_default()
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
-        let failed = |why: String| RestoreError {
+        let read: Result<Vec<MemoryState>, _> = serde_json::from_slice(state);
+        let restored = read
+            .map_err(|e| e.to_string())
+            .and_then(|states| self.forecasts.restore(states));
+        restored.map_err(|why| RestoreError {
             proposer: self.name.to_owned(),
             why,
-        };
-        let states: Vec<MemoryState> =
-            serde_json::from_slice(state).map_err(|e| failed(e.to_string()))?;
-        let mut memories = Vec::with_capacity(states.len());
-        for state in states {
-            memories.push(Memory::restore(state, &self.settings).map_err(failed)?);
-        }
-        self.memories = memories;
-        self.refits.clear();
-        Ok(())
+        })
     }
 }
