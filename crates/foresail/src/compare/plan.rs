@@ -134,7 +134,7 @@ impl Served {
 
 /// Mean rate of an item and the rate of its first minutes, in requests per second.
 #[must_use]
-pub(super) fn rates(item: &Item) -> (f64, f64) {
+pub(crate) fn rates(item: &Item) -> (f64, f64) {
     let mean = item.workload.expected() / item.workload.length().seconds();
     let first = item.workload.first_rate();
     (mean, first)

@@ -19,7 +19,7 @@ const FLOWN: [f64; 2] = [0.02, 20.0];
 const EVERY: usize = 4;
 
 /// What serving one request on a busy replica costs.
-pub(super) fn price_of_a_request(item: &Item) -> f64 {
+pub(crate) fn price_of_a_request(item: &Item) -> f64 {
     let cluster = &item.setup.cluster;
     let minutes = 1.0 / Promise::new(cluster).capacity() / 60.0;
     let cores = f64::from(cluster.cpu_request_millicores) / 1000.0;
@@ -29,7 +29,7 @@ pub(super) fn price_of_a_request(item: &Item) -> f64 {
 }
 
 /// The game of one item.
-pub(super) fn game_of(item: &Item) -> Result<Game> {
+pub(crate) fn game_of(item: &Item) -> Result<Game> {
     let setup = &item.setup;
     let bounds = (setup.min, setup.max);
     Ok(Game::new(
