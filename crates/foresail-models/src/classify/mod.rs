@@ -7,6 +7,7 @@ pub mod features;
 pub mod label_model;
 pub mod labeling;
 pub mod split;
+pub mod vote_report;
 pub mod window;
 
 use std::fmt::Debug;
