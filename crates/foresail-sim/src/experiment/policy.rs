@@ -404,3 +404,41 @@ pub fn frontier(setup: &Setup, first_rate: f64) -> Vec<(u32, i32, Policy)> {
     }
     settings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_has_the_same_pods_and_begins_alike() {
+        let setup = Setup {
+            cluster: ClusterConfig::default(),
+            pipeline: Pipeline::default(),
+            min: 1,
+            max: 100,
+            hpa_target_percent: 70,
+            schedule: Vec::new(),
+            target: TargetId::new("web"),
+            aapa: BTreeMap::new(),
+            own: None,
+        };
+        // Two busy pods are three at 70 %: 2.0 / 0.7.
+        let busy = 2.0 * setup.cluster.request_capacity();
+        assert_eq!(setup.replicas_for(busy), 3);
+        let mut all = default_policies(&setup, busy, busy);
+        all.extend(further_policies(&setup, busy));
+        assert!(all.iter().any(|p| p.name == "aapa-published"));
+        for policy in all {
+            let target = &policy.spec.targets[0];
+            let capacity = Quantity::from_f64(setup.capacity(), Unit::PerSecond);
+            assert_eq!(target.capacity, Some(capacity), "{}", policy.name);
+            assert_eq!(
+                target.startup,
+                Some(setup.cluster.startup.mean),
+                "{}",
+                policy.name
+            );
+            assert_eq!(policy.initial, 3, "{}", policy.name);
+        }
+    }
+}

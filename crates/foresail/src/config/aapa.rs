@@ -351,7 +351,7 @@ scaling:
     target_cpu: 0.75
     cooldown: 3
     min_replicas: 1
-    
+\x20\x20\x20\x20
 # Simulation parameters
 simulation:
   pod_startup_time: 30  # seconds

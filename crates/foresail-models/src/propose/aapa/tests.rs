@@ -356,3 +356,62 @@ fn bad_values_are_told_with_their_place() {
         "{text}"
     );
 }
+
+/// The demand of some minutes as an engine remembers it, the last one now.
+fn remembered(demand: &[f64]) -> Engine {
+    let mut engine = Engine::new(spec(json!({})), Vec::new());
+    for (minute, value) in demand.iter().enumerate() {
+        let now = START + Span::from_seconds(60 * minute as i64);
+        engine.feed(Input::Samples(Samples {
+            at: now,
+            health: Health::default(),
+            leading: true,
+            targets: vec![TargetState {
+                target: TargetId::new("web"),
+                ..TargetState::default()
+            }],
+            values: vec![Sample {
+                target: TargetId::new("web"),
+                metric: Metric::Demand,
+                at: now,
+                value: Some(*value),
+            }],
+        }));
+    }
+    engine
+}
+
+proptest::proptest! {
+    #[test]
+    fn more_demand_and_less_confidence_never_ask_for_less(
+        demand in proptest::collection::vec(0.0..500.0_f64, 12..20), current in 0_u32..40,
+        factor in 1.0..3.0_f64, sure in 0.0..=1.0_f64, doubt in 0.0..=1.0_f64) {
+        let strategies = Strategies::read(|_| Default::default(), "knobs").unwrap();
+        let known = Known {
+            ahead: Err(Absence::NoHistory),
+            capacity: Some(CAPACITY),
+            lead: Span::from_seconds(STARTUP + INTERVAL),
+        };
+        let more: Vec<f64> = demand.iter().map(|d| d * factor).collect();
+        let ask = |by, demand: &[f64], confidence| {
+            let engine = remembered(demand);
+            let history = engine.target_history(0)?;
+            let scene = Scene {
+                history,
+                full_capacity: CAPACITY / 0.8,
+                usage: None,
+                current: Replicas::new(current),
+                known: &known,
+                now: START + Span::from_seconds(60 * demand.len() as i64),
+            };
+            strategies.scale(by, confidence, &scene).map(|(_, replicas)| replicas)
+        };
+        for by in [Archetype::Spike, Archetype::Ramp, Archetype::Stationary] {
+            let plain = ask(by, &demand, sure);
+            proptest::prop_assert!(plain.is_some() && ask(by, &more, sure) >= plain, "{}", by);
+            proptest::prop_assert!(ask(by, &demand, sure * doubt) >= plain, "{}", by);
+        }
+        // Without a forecast what recurs cannot be met, and the safe default must.
+        proptest::prop_assert!(ask(Archetype::Periodic, &demand, sure).is_none());
+    }
+}

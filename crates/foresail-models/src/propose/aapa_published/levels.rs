@@ -72,7 +72,7 @@ pub(super) fn answer(by: Archetype, confidence: f64, now: &Now) -> Answer {
 mod tests {
     use super::*;
 
-    /// Source: specs/aapa_aquatope.md 3.4, `compute_target_replicas` as executed.
+    /// Source: specs/aapa_aquatope.md 3.4, its function as executed.
     #[test]
     fn it_answers_as_the_published_code_did_when_it_was_run() {
         use Archetype::{Periodic, Ramp, Spike};
