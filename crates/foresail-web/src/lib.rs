@@ -11,4 +11,4 @@ pub mod read_model;
 mod strip;
 pub mod study;
 pub mod sweep;
-mod tradeoff;
+pub mod tradeoff;

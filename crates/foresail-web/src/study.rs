@@ -5,8 +5,16 @@ use crate::page::axis::Axis;
 use crate::page::chart::{Anchor, Drawing, Rectangle, colour};
 use crate::page::text::number;
 
-/// A panel's title, and what its bars show.
-type Panel = (&'static str, fn(&Bar) -> f64);
+/// Bars of one figure of several things.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// What they show.
+    pub title: String,
+    /// Digits after the point.
+    pub digits: usize,
+    /// Names and values, in the order of the picture.
+    pub bars: Vec<(String, f64)>,
+}
 
 /// Demand of the test and what a model told about it.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +27,10 @@ pub struct ForecastLines<'a> {
     pub upper: &'a [f64],
     /// The minute at which the closer look begins.
     pub closer: usize,
+    /// What the three are, as the legend has it.
+    pub names: [&'a str; 3],
+    /// What the days and hours are of.
+    pub time: &'a str,
 }
 
 /// Minutes of the closer look.
@@ -43,7 +55,7 @@ pub fn forecast(name: &str, title: &str, caption: &str, lines: ForecastLines<'_>
         lines,
         0..lines.demand.len(),
         1440.0,
-        "day of the test",
+        &format!("day of {}", lines.time),
     );
     draw_lines(
         &mut drawing,
@@ -51,14 +63,14 @@ pub fn forecast(name: &str, title: &str, caption: &str, lines: ForecastLines<'_>
         lines,
         lines.closer..end,
         60.0,
-        "hour of the test",
+        &format!("hour of {}", lines.time),
     );
     legend(
         &mut drawing,
         &[
-            (GREY, "demand"),
-            (colour(1), "forecast"),
-            (colour(4), "90 % quantile"),
+            (GREY, lines.names[0]),
+            (colour(1), lines.names[1]),
+            (colour(4), lines.names[2]),
         ],
     );
     Figure {
@@ -164,21 +176,36 @@ pub struct Bar {
 /// Cost, violations and changes of each policy, side by side.
 #[must_use]
 pub fn policies(name: &str, title: &str, caption: &str, bars: &[Bar]) -> Figure {
-    let mut drawing = Drawing::new(980.0, 400.0);
-    let panels: [Panel; 3] = [
+    let panel = |(title, value): (&str, fn(&Bar) -> f64)| Panel {
+        title: title.to_owned(),
+        digits: 0,
+        bars: bars.iter().map(|b| (b.name.clone(), value(b))).collect(),
+    };
+    let measures: [(&str, fn(&Bar) -> f64); 3] = [
         ("container-minutes", |b| b.cost),
         ("violating minutes", |b| b.violations),
         ("changes", |b| b.changes),
     ];
-    for (i, (what, value)) in panels.into_iter().enumerate() {
+    panels((name, title, caption), &measures.map(panel))
+}
+
+/// The same things by several figures, side by side; names stand at the first.
+///
+/// `texts` are the figure's name, title and caption.
+#[must_use]
+pub fn panels(texts: (&str, &str, &str), panels: &[Panel]) -> Figure {
+    let mut drawing = Drawing::new(980.0, 400.0);
+    let slot = 850.0 / panels.len().max(1) as f64;
+    for (i, panel) in panels.iter().enumerate() {
         let area = Rectangle {
-            x: 130.0 + 290.0 * i as f64,
+            x: 130.0 + slot * i as f64,
             y: 50.0,
-            width: 230.0,
+            width: 0.8 * slot,
             height: 300.0,
         };
-        draw_bars(&mut drawing, area, what, bars, value, i == 0);
+        draw_bars(&mut drawing, area, panel, i == 0);
     }
+    let (name, title, caption) = texts;
     Figure {
         name: name.to_owned(),
         title: title.to_owned(),
@@ -187,30 +214,28 @@ pub fn policies(name: &str, title: &str, caption: &str, bars: &[Bar]) -> Figure 
     }
 }
 
-fn draw_bars(
-    drawing: &mut Drawing,
-    area: Rectangle,
-    what: &str,
-    bars: &[Bar],
-    value: fn(&Bar) -> f64,
-    named: bool,
-) {
-    let most = bars
-        .iter()
-        .map(value)
-        .fold(1.0, |a: f64, b| if b > a { b } else { a });
-    let slot = area.height / bars.len().max(1) as f64;
-    drawing.text(area.x, area.y - 14.0, 14.0, Anchor::Start, "strong", what);
+fn draw_bars(drawing: &mut Drawing, area: Rectangle, panel: &Panel, named: bool) {
+    let values = panel.bars.iter().map(|(_, value)| *value);
+    let most = values.fold(f64::MIN_POSITIVE, |a, b| if b > a { b } else { a });
+    let slot = area.height / panel.bars.len().max(1) as f64;
+    drawing.text(
+        area.x,
+        area.y - 14.0,
+        14.0,
+        Anchor::Start,
+        "strong",
+        &panel.title,
+    );
     drawing.line((area.x, area.y), (area.x, area.y + area.height), "axis");
-    for (i, bar) in bars.iter().enumerate() {
+    for (i, (name, value)) in panel.bars.iter().enumerate() {
         let top = area.y + slot * i as f64 + 0.2 * slot;
         let height = 0.6 * slot;
         // The longest bar leaves room for its number.
-        let length = 0.75 * area.width * value(bar) / most;
+        let length = 0.75 * area.width * value / most;
         let edge = [(area.x, top), (area.x + length, top)];
         drawing.area(&edge, top + height, colour(i), 0.85);
         let middle = top + 0.5 * height + 5.0;
-        let shown = number(value(bar), 0);
+        let shown = number(*value, panel.digits);
         drawing.text(
             area.x + length + 6.0,
             middle,
@@ -220,7 +245,7 @@ fn draw_bars(
             &shown,
         );
         if named {
-            drawing.text(area.x - 8.0, middle, 13.0, Anchor::End, "name", &bar.name);
+            drawing.text(area.x - 8.0, middle, 13.0, Anchor::End, "name", name);
         }
     }
 }

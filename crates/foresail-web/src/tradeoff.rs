@@ -13,6 +13,20 @@ const LABELS_APART: f64 = 50.0;
 
 /// Every policy a point, the swept setting a line with its names.
 pub(crate) fn draw(run: &RunReport, tradeoff: &Tradeoff) -> Figure {
+    let point = |p: &PolicyReport| {
+        let name = p.name.clone();
+        Some((name, p.measure(&tradeoff.x.0)?, p.measure(&tradeoff.y.0)?))
+    };
+    let points: Vec<Point> = run.policies.iter().filter_map(point).collect();
+    scatter(&points, tradeoff)
+}
+
+/// A name with its place: right, up.
+pub type Point = (String, f64, f64);
+
+/// Points with their names, and the line that belongs to them.
+#[must_use]
+pub fn scatter(points: &[Point], tradeoff: &Tradeoff) -> Figure {
     let mut drawing = Drawing::new(860.0, 480.0);
     let area = Rectangle {
         x: 80.0,
@@ -20,14 +34,8 @@ pub(crate) fn draw(run: &RunReport, tradeoff: &Tradeoff) -> Figure {
         width: 750.0,
         height: 380.0,
     };
-    let point = |p: &PolicyReport| Some((p.measure(&tradeoff.x.0)?, p.measure(&tradeoff.y.0)?));
-    let is_drawn = |(_, x, y): &(&PolicyReport, f64, f64)| x.is_finite() && y.is_finite();
-    let points: Vec<(&PolicyReport, f64, f64)> = run
-        .policies
-        .iter()
-        .filter_map(|p| point(p).map(|(x, y)| (p, x, y)))
-        .filter(is_drawn)
-        .collect();
+    let is_drawn = |(_, x, y): &&Point| x.is_finite() && y.is_finite();
+    let points: Vec<&Point> = points.iter().filter(is_drawn).collect();
     let xs = points.iter().map(|p| p.1);
     let xs = xs.chain(tradeoff.line.iter().map(|l| l.1)).chain([0.0]);
     let ys = points.iter().map(|p| p.2);
@@ -40,12 +48,12 @@ pub(crate) fn draw(run: &RunReport, tradeoff: &Tradeoff) -> Figure {
     let places: Vec<_> = points.iter().map(|p| place(p.1, p.2)).collect();
     places.iter().for_each(|at| drawing.reserve(*at, 9.0));
     draw_line(&mut drawing, tradeoff, &place);
-    for (index, ((policy, right, up), at)) in points.iter().zip(&places).enumerate() {
-        let title = format!("{}: {}, {}", policy.name, number(*right, 2), number(*up, 2));
+    for (index, ((name, right, up), at)) in points.iter().zip(&places).enumerate() {
+        let title = format!("{name}: {}, {}", number(*right, 2), number(*up, 2));
         drawing.dot(*at, 7.0, colour(index), 1.0, &title);
     }
-    for (index, ((policy, ..), at)) in points.iter().zip(&places).enumerate() {
-        drawing.coloured_label(*at, 13.0, colour(index), &policy.name);
+    for (index, ((name, ..), at)) in points.iter().zip(&places).enumerate() {
+        drawing.coloured_label(*at, 13.0, colour(index), name);
     }
     let corner = (area.x + area.width - 6.0, area.y + 14.0);
     let best = "lower left is better";

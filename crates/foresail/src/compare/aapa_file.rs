@@ -11,7 +11,7 @@ use crate::config::aapa::{AapaConfig, aapa_config};
 ///
 /// # Errors
 /// Where the file cannot be read, and every problem in it.
-pub(super) fn read(path: &Path) -> Result<AapaConfig> {
+pub(crate) fn read(path: &Path) -> Result<AapaConfig> {
     let name = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
     let mut config = aapa_config(&text)

@@ -1,6 +1,6 @@
 //! The main job: every policy on one workload, and what to make of it.
 
-mod aapa_file;
+pub(crate) mod aapa_file;
 mod build;
 mod fluid_mode;
 pub mod function_mode;

@@ -3,8 +3,10 @@
 //! A study runs the published method as it was published and in a corrected form, puts the published
 //! figures beside both, and says of each what came of it.
 
+pub mod aapa;
 pub mod prophet_lstm;
 mod stats;
+mod verdict;
 
 use std::io::Write;
 
@@ -27,4 +29,4 @@ pub struct Study {
 }
 
 /// Every study.
-pub static STUDIES: [Study; 1] = [prophet_lstm::STUDY];
+pub static STUDIES: [Study; 2] = [aapa::STUDY, prophet_lstm::STUDY];

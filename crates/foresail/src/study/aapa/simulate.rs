@@ -150,7 +150,9 @@ fn fly(subject: &Subject) -> Result<Flown> {
 /// # Errors
 /// Where there is no such policy or it cannot be run.
 pub(super) fn flown_by(subject: &Subject, name: &str) -> Result<Figures> {
-    let policy = policies_of(&subject.item).into_iter().find(|p| p.name == name);
+    let policy = policies_of(&subject.item)
+        .into_iter()
+        .find(|p| p.name == name);
     let policy = policy.with_context(|| format!("there is no policy {name}"))?;
     let (measured, _) = run_one(&subject.item, &policy, subject.seed, Deaf)?;
     Ok(Figures::of(&measured, subject))
@@ -166,17 +168,14 @@ fn kept_alive(subject: &Subject) -> Result<Figures> {
     let policy = histogram();
     let scene = (&platform, functions);
     let pilot = KeepPilot::new(&policy, scene, None, subject.seed, Deaf);
-    let mut pilot = pilot.map_err(|p| {
-        anyhow!("{KEEP}: {}", SpecProblem::joined(&p))
-    })?;
+    let mut pilot = pilot.map_err(|p| anyhow!("{KEEP}: {}", SpecProblem::joined(&p)))?;
     let measured = run(&platform, functions, subject.seed, &mut pilot)?;
     let ms = |seconds: Option<f64>| seconds.unwrap_or(0.0) * 1000.0;
     let requests = measured.requests.arrived as f64;
     let late = share_above(&measured.wait, SLO.below.seconds() * 1000.0);
     let unserved = requests - measured.requests.served as f64;
     let violations = late * measured.requests.served as f64 + unserved;
-    let container_minutes =
-        measured.memory_time() * 1e9 / subject.function.memory as f64 / 60.0;
+    let container_minutes = measured.memory_time() * 1e9 / subject.function.memory as f64 / 60.0;
     let busy_minutes = measured.requests.served as f64 * subject.run_time.seconds() / 60.0;
     Ok(Figures {
         requests,
@@ -202,7 +201,10 @@ fn kept_alive(subject: &Subject) -> Result<Figures> {
 
 /// Share of the times above a number of milliseconds, to the width of a bucket.
 fn share_above(times: &Histogram, ms: f64) -> f64 {
-    let below = times.tail().into_iter().take_while(|(upper, _)| *upper <= ms);
+    let below = times
+        .tail()
+        .into_iter()
+        .take_while(|(upper, _)| *upper <= ms);
     below.last().map_or(1.0, |(_, above)| above)
 }
 

@@ -115,21 +115,14 @@ impl Subject {
     }
 
     /// The same on pods with `aapa`'s knobs changed.
-    pub(super) fn with_knobs(
-        mut self,
-        knobs: BTreeMap<String, Value>,
-    ) -> Self {
+    pub(super) fn with_knobs(mut self, knobs: BTreeMap<String, Value>) -> Self {
         self.item.setup.aapa = knobs;
         self
     }
 }
 
 /// Generated functions: under each seed others, `per_class` of each archetype.
-pub(super) fn generated(
-    seeds: &[Seed],
-    functions: Functions,
-    served: &Served,
-) -> Vec<Subject> {
+pub(super) fn generated(seeds: &[Seed], functions: Functions, served: &Served) -> Vec<Subject> {
     let of = |seed: &Seed| {
         let made = functions.functions(*seed);
         made.into_iter()

@@ -59,6 +59,8 @@ fn forecast_of(results: &Results, model: &ModelResult) -> Figure {
         middle: &middle,
         upper: &upper,
         closer: liveliest(results),
+        names: ["demand", "forecast", "90 % quantile"],
+        time: "the test",
     };
     let caption = format!(
         "{name}, {}. Above the whole test, of each pixel the highest demand and the mean forecast; below the six \

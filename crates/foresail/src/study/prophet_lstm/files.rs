@@ -14,13 +14,13 @@ use foresail_web::png;
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::published::Verdict;
 use super::replay::{Minute, POLICIES, Policy, Scores};
 use super::results::{ModelResult, Results, Run, mean_interval};
 use super::trace::{Trace, stamp};
 use super::{figures, verdicts};
 use crate::cli::Output;
 use crate::cli::progress::bar;
+use crate::study::verdict::Verdict;
 
 /// The scores as columns: names, digits, values. The first seven are the published ones; two of
 /// them stand again under the names of the study's description.

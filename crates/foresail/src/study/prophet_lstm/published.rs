@@ -4,6 +4,7 @@
 //! (test week of the scenario `mixed`), and its description of the policies.
 
 use super::replay::Policy;
+use crate::study::verdict::Verdict;
 
 /// One row of the published logs.
 #[derive(Clone, Copy, Debug)]
@@ -95,32 +96,6 @@ pub(super) const ROWS: [Row; 8] = [
 /// Published errors of the forecasts: model, mean absolute error, root of the mean square.
 pub(super) const ERRORS: [(&str, f64, f64); 2] =
     [("prophet", 3.575, 5.477), ("lstm", 1.949, 5.065)];
-
-/// What became of a figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Our re-run of the published method gives it.
-    Reproduced,
-    /// It does not.
-    NotReproduced,
-    /// The study's own figures say otherwise.
-    Contradicted,
-    /// The trace is another one, so that nothing can be said.
-    OtherTrace,
-}
-
-impl Verdict {
-    /// As a reader sees it.
-    #[must_use]
-    pub(super) const fn text(self) -> &'static str {
-        match self {
-            Self::Reproduced => "reproduced",
-            Self::NotReproduced => "not reproduced",
-            Self::Contradicted => "contradicted by its own data",
-            Self::OtherTrace => "another trace: no verdict",
-        }
-    }
-}
 
 /// Share of a figure that our value may be off: its optimiser stops early, and its net has no seed.
 const SLACK: f64 = 0.05;

@@ -3,8 +3,9 @@
 use foresail_web::page::study::TextTable;
 use foresail_web::page::text::number;
 
-use super::published::{self, ERRORS, ROWS, Verdict, judge, judge_figure};
+use super::published::{self, ERRORS, ROWS, judge, judge_figure};
 use super::results::{FIGURES, ModelResult, Results, mean_interval};
+use crate::study::verdict::Verdict;
 
 /// One published figure beside ours.
 #[derive(Clone, Debug)]

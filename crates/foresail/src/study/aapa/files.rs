@@ -1,0 +1,127 @@
+//! What the study leaves behind: a file per table and figure, one page; and its table on stdout.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use foresail_adapters::atomic::write_file;
+use foresail_adapters::results::{Column, Table};
+use foresail_web::figure::Figure;
+use foresail_web::page::study::{Section, StudyPage, TextTable, render};
+use foresail_web::png;
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::tables::Named;
+use crate::cli::{Output, print_csv, print_table};
+
+/// Everything that is written.
+pub(super) struct Report {
+    pub(super) headline: String,
+    pub(super) notes: Vec<String>,
+    pub(super) tables: Vec<Named>,
+    pub(super) figures: Vec<Figure>,
+    pub(super) command: String,
+}
+
+fn csv(table: &TextTable) -> Table {
+    let column = |i: usize| table.rows.iter().map(|row| row.get(i).cloned()).collect();
+    let named = table.columns.iter().enumerate();
+    Table {
+        columns: named
+            .map(|(i, name)| (name.clone(), Column::Text(column(i))))
+            .collect(),
+    }
+}
+
+/// Writes every file; the place of the page.
+///
+/// # Errors
+/// Where a file cannot be written or a figure not be drawn.
+pub(super) fn write(folder: &Path, report: Report) -> Result<PathBuf> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for named in &report.tables {
+        let path = folder.join(format!("{}.csv", named.file));
+        write_file(&path, |w| csv(&named.table).write_csv(w))?;
+    }
+    let fonts = png::fonts();
+    let pictures: Vec<_> = report
+        .figures
+        .par_iter()
+        .map(|f| {
+            let svg = f.drawing.standalone(&f.title);
+            (f, png::render(&svg, &fonts), svg)
+        })
+        .collect();
+    for (figure, picture, svg) in pictures {
+        let bytes = picture.context("a figure could not be drawn")?;
+        let path = |ending: &str| folder.join(format!("{}.{ending}", figure.name));
+        write_file(&path("png"), |w| w.write_all(&bytes))?;
+        write_file(&path("svg"), |w| w.write_all(svg.as_bytes()))?;
+    }
+    let page = page(report);
+    let path = folder.join("index.html");
+    write_file(&path, |w| w.write_all(render(&page).as_bytes()))?;
+    Ok(path)
+}
+
+fn page(report: Report) -> StudyPage {
+    let section = |named: Named| Section {
+        title: named.title.to_owned(),
+        notes: named.notes,
+        table: Some(named.table),
+        figures: Vec::new(),
+    };
+    let mut sections: Vec<Section> = report.tables.into_iter().map(section).collect();
+    // Pictures stand after the two tables that everything is about.
+    let pictures = Section {
+        title: "Pictures".to_owned(),
+        notes: Vec::new(),
+        table: None,
+        figures: report.figures,
+    };
+    sections.insert(sections.len().min(2), pictures);
+    StudyPage {
+        title: "AAPA".to_owned(),
+        headline: report.headline,
+        notes: report.notes,
+        sections,
+        command: report.command,
+    }
+}
+
+/// The first tables on stdout.
+///
+/// # Errors
+/// What the writer gives.
+pub(super) fn print(report: &Report, output: Output, out: &mut dyn Write) -> Result<()> {
+    match output {
+        Output::Table => {
+            for named in report.tables.iter().take(2) {
+                writeln!(out, "{}", named.title)?;
+                let columns: Vec<&str> = named.table.columns.iter().map(String::as_str).collect();
+                print_table(&columns, named.table.rows.clone(), out)?;
+                writeln!(out)?;
+            }
+            Ok(writeln!(out, "{}", report.headline)?)
+        }
+        Output::Csv => {
+            let first = &report.tables[0].table;
+            let columns: Vec<&str> = first.columns.iter().map(String::as_str).collect();
+            print_csv(&columns, &first.rows, out)
+        }
+        Output::Json => {
+            let tables: serde_json::Map<String, serde_json::Value> = report
+                .tables
+                .iter()
+                .map(|n| {
+                    let value = json!({"columns": n.table.columns, "rows": n.table.rows});
+                    (n.file.to_owned(), value)
+                })
+                .collect();
+            let all = json!({"v": 1, "headline": report.headline, "tables": tables});
+            Ok(writeln!(out, "{all}")?)
+        }
+    }
+}
