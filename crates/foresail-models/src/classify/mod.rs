@@ -3,6 +3,8 @@
 //! A window is an hour of counts, one a minute. A classifier is one file here and one line in
 //! [`crate::registry::CLASSIFIERS`].
 
+pub mod features;
+
 use std::fmt::Debug;
 
 use foresail_core::propose::archetype::Archetype;

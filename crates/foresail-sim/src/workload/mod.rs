@@ -1,5 +1,6 @@
 //! When requests come.
 
+pub mod archetype;
 mod arrival;
 mod mmpp;
 pub mod numpy;

@@ -1,0 +1,116 @@
+//! Features and labels against windows whose values were computed elsewhere.
+//!
+//! `tests/golden/classify/aapa_fixture.json` holds ten windows with both sets of features, votes and
+//! labels, by an implementation in pure Python that was laid beside the published extractor on numpy
+//! 2.4.6 and scipy 1.17.1.
+
+use foresail_models::classify::Window;
+use foresail_models::classify::features::{Features, NAMES, corrected, published};
+use serde_json::Value;
+
+fn fixture() -> Value {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/golden/classify/aapa_fixture.json"
+    );
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn windows(fixture: &Value) -> Vec<(Value, Window)> {
+    let of = |w: &Value| {
+        let values = w["x"].as_array().unwrap();
+        let x = values.iter().map(|v| v.as_f64().unwrap());
+        let x: Vec<f64> = x.collect();
+        (w.clone(), x.try_into().unwrap())
+    };
+    fixture["windows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(of)
+        .collect()
+}
+
+/// `None` is a null of the fixture.
+fn check(id: &Value, name: &str, ours: f64, want: Option<f64>) {
+    match want {
+        None => assert!(ours.is_nan(), "{id} {name}: {ours}, must have no value"),
+        Some(want) => {
+            let off = (ours - want).abs();
+            let room = 1e-6 * want.abs().max(1.0);
+            assert!(off <= room, "{id} {name}: {ours} instead of {want}");
+        }
+    }
+}
+
+#[test]
+fn the_published_features_are_the_fixture_s_by_name_and_order() {
+    let fixture = fixture();
+    for (window, x) in windows(&fixture) {
+        let want = window["source_profile"]["features"].as_object().unwrap();
+        let names: Vec<&str> = want.keys().map(String::as_str).collect();
+        let mut own = published::NAMES.to_vec();
+        // The reader of JSON sorts keys; the order is that of the specs.
+        own.sort_unstable();
+        assert_eq!(names, own);
+        for (name, ours) in published::NAMES.iter().zip(published(&x)) {
+            check(&window["id"], name, ours, want[*name].as_f64());
+        }
+    }
+}
+
+#[test]
+fn the_corrected_features_are_the_fixture_s() {
+    let fixture = fixture();
+    for (window, x) in windows(&fixture) {
+        let want = &window["corrected_profile"]["features"];
+        for (name, ours) in corrected::NAMES.iter().zip(corrected(&x).row()) {
+            check(&window["id"], name, ours, want[*name].as_f64());
+        }
+    }
+}
+
+#[test]
+fn one_row_holds_both_sets_without_doubles() {
+    let mut names = NAMES.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), NAMES.len());
+    for (_, x) in windows(&fixture()) {
+        let (row, both) = (Features::of(&x).row(), Features::of(&x));
+        let own = both.published.map(f64::to_bits);
+        assert_eq!(own, published(&x).map(f64::to_bits));
+        assert_eq!(
+            row[..37].iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
+            own
+        );
+        assert_eq!(both.corrected, corrected(&x));
+    }
+}
+
+#[test]
+fn a_window_of_another_length_has_the_features_of_its_own_length() {
+    // Twice the same hour: means and quantiles stay, the period has twice the hour to show.
+    let (_, x) = windows(&fixture()).swap_remove(1);
+    let twice: Vec<f64> = [x, x].concat();
+    let (one, two) = (published(&x), published(&twice));
+    for name in ["mean", "median", "std", "min", "max", "gini_coefficient"] {
+        let place = published::NAMES.iter().position(|n| *n == name).unwrap();
+        assert!((one[place] - two[place]).abs() < 1e-9, "{name}");
+    }
+    assert!((corrected(&twice).acf_lag - 10.0).abs() < 1e-12);
+    for short in 0..8 {
+        let of = Features::of(&vec![3.0; short]);
+        assert_eq!(of.corrected.idle, short == 0);
+    }
+}
+
+#[test]
+fn a_window_without_requests_is_idle_and_a_constant_one_flat() {
+    assert!(corrected(&[0.0; 60]).idle);
+    assert!(published(&[0.0; 60]).iter().all(|v| *v == 0.0));
+    let flat = corrected(&[0.1; 60]);
+    assert!(flat.flat && !flat.idle);
+    let row = published(&[0.1; 60]);
+    assert!(row[4].is_nan() && row[5].is_nan() && row[21].is_nan());
+}
