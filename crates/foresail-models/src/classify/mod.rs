@@ -3,7 +3,9 @@
 //! A window is an hour of counts, one a minute. A classifier is one file here and one line in
 //! [`crate::registry::CLASSIFIERS`].
 
+pub mod calibrate;
 pub mod features;
+pub mod reliability;
 
 use std::fmt::Debug;
 

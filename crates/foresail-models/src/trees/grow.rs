@@ -25,8 +25,8 @@ pub(super) trait Rule {
     /// What a row adds.
     fn cell(&self, row: u32) -> Self::Cell;
 
-    /// What splitting `whole` gains; `None` where a side has too little.
-    fn gain(&self, left: Self::Cell, whole: Self::Cell) -> Option<f64>;
+    /// What splitting `whole` gains; minus infinity where a side has too little.
+    fn gain(&self, left: Self::Cell, whole: Self::Cell) -> f64;
 }
 
 /// Limits of a tree.
@@ -58,30 +58,28 @@ pub(super) struct Parent {
     pub split: Split,
 }
 
-/// A leaf with its rows and their sum.
+/// A leaf with its rows.
 #[derive(Debug)]
-pub(super) struct Leaf<C> {
+pub(super) struct Leaf {
     pub node: usize,
     pub rows: Vec<u32>,
-    pub sum: C,
 }
 
 /// A tree that has grown; its root is node 0.
 #[derive(Debug)]
-pub(super) struct Grown<C> {
+pub(super) struct Grown {
     pub parents: Vec<Parent>,
-    pub leaves: Vec<Leaf<C>>,
+    pub leaves: Vec<Leaf>,
 }
 
-/// Sums for each bin of each live feature.
-type Histogram<C> = Vec<[C; CELLS]>;
+/// Sums for each bin of each live feature, group by group.
+type Histogram<C> = Vec<[C; GROUP * CELLS]>;
 
 /// A leaf that may still be split.
 struct Open<C> {
     node: usize,
     depth: usize,
     rows: Vec<u32>,
-    sum: C,
     histogram: Histogram<C>,
     best: Option<Split>,
 }
@@ -91,6 +89,7 @@ struct Open<C> {
 pub(super) struct Scratch<C> {
     spare: Vec<Histogram<C>>,
     ordered: Vec<C>,
+    right: Vec<u32>,
 }
 
 /// Grows a tree.
@@ -124,20 +123,18 @@ impl<'a, R: Rule> Grower<'a, R> {
 
     fn histogram(&mut self, rows: &[u32]) -> Histogram<R::Cell> {
         let groups = self.binned.groups();
-        let size = groups.len() * GROUP;
         let mut histogram = self.scratch.spare.pop().unwrap_or_default();
-        histogram.resize(size, [R::Cell::default(); CELLS]);
+        histogram.resize(groups.len(), [R::Cell::default(); GROUP * CELLS]);
         // In the order of the leaf's rows: read once, summed into every feature.
         self.scratch.ordered.clear();
         let cells = rows.iter().map(|row| self.rule.cell(*row));
         self.scratch.ordered.extend(cells);
-        let (blocks, _) = histogram.as_chunks_mut::<GROUP>();
-        for (group, block) in groups.iter().zip(blocks) {
-            block.iter_mut().for_each(|b| b.fill(R::Cell::default()));
+        for (group, sums) in groups.iter().zip(&mut histogram) {
+            sums.fill(R::Cell::default());
             for (row, cell) in rows.iter().zip(&self.scratch.ordered) {
-                let bins = group[*row as usize];
-                for (sums, bin) in block.iter_mut().zip(bins) {
-                    sums[usize::from(bin)].plus(*cell);
+                let (cell, bins) = (*cell, group[*row as usize]);
+                for (place, bin) in bins.into_iter().enumerate() {
+                    sums[place * CELLS + usize::from(bin)].plus(cell);
                 }
             }
         }
@@ -146,17 +143,16 @@ impl<'a, R: Rule> Grower<'a, R> {
 
     /// Leaves in `parent` what is left of it once a child is taken away.
     fn subtract(&self, parent: &mut Histogram<R::Cell>, child: &Histogram<R::Cell>) {
-        let sizes = self.binned.live().map(|live| live.bins);
-        for ((parent, child), bins) in parent.iter_mut().zip(child).zip(sizes) {
-            for (p, c) in parent.iter_mut().zip(child).take(bins) {
-                *p = p.minus(*c);
-            }
+        let cells = parent.as_flattened_mut().iter_mut();
+        for (parent, child) in cells.zip(child.as_flattened()) {
+            *parent = parent.minus(*child);
         }
     }
 
     fn best(&self, histogram: &Histogram<R::Cell>) -> Option<Split> {
         let mut best: Option<Split> = None;
-        for (cells, live) in histogram.iter().zip(self.binned.live()) {
+        let (features, _) = histogram.as_flattened().as_chunks::<CELLS>();
+        for (cells, live) in features.iter().zip(self.binned.live()) {
             if self.features[live.feature] {
                 let found = best_of(self.rule, &cells[..live.bins], live.missing);
                 if let Some((gain, bin, missing_left)) = found
@@ -178,19 +174,12 @@ impl<'a, R: Rule> Grower<'a, R> {
         rows >= 2 * self.limits.rows_min && rows >= 2 && depth < self.limits.depth
     }
 
-    fn sum(&self, rows: &[u32]) -> R::Cell {
-        let mut sum = R::Cell::default();
-        rows.iter().for_each(|r| sum.plus(self.rule.cell(*r)));
-        sum
-    }
-
     fn root(&mut self, rows: Vec<u32>) -> Open<R::Cell> {
         let histogram = self.histogram(&rows);
         let best = self.may_split(rows.len(), 0).then(|| self.best(&histogram));
         Open {
             node: 0,
             depth: 0,
-            sum: self.sum(&rows),
             best: best.flatten(),
             rows,
             histogram,
@@ -205,7 +194,7 @@ impl<'a, R: Rule> Grower<'a, R> {
         node: usize,
         last: bool,
     ) -> [Open<R::Cell>; 2] {
-        let (left, right) = self.parted(&leaf.rows, split);
+        let (left, right) = self.parted(leaf.rows, split);
         let depth = leaf.depth + 1;
         let smaller_left = left.len() <= right.len();
         let (small, large) = if smaller_left {
@@ -213,9 +202,6 @@ impl<'a, R: Rule> Grower<'a, R> {
         } else {
             (right, left)
         };
-        let mut sum_large = leaf.sum;
-        let sum_small = self.sum(&small);
-        sum_large = sum_large.minus(sum_small);
         let (splits_small, splits_large) = (
             !last && self.may_split(small.len(), depth),
             !last && self.may_split(large.len(), depth),
@@ -231,16 +217,15 @@ impl<'a, R: Rule> Grower<'a, R> {
         } else {
             (node + 1, node)
         };
-        let open = |node, rows, sum, histogram, splits: bool| Open {
+        let open = |node, rows, histogram, splits: bool| Open {
             node,
             depth,
             rows,
-            sum,
             best: splits.then(|| self.best(&histogram)).flatten(),
             histogram,
         };
-        let small = open(at_small, small, sum_small, of_small, splits_small);
-        let large = open(at_large, large, sum_large, of_large, splits_large);
+        let small = open(at_small, small, of_small, splits_small);
+        let large = open(at_large, large, of_large, splits_large);
         if smaller_left {
             [small, large]
         } else {
@@ -249,33 +234,36 @@ impl<'a, R: Rule> Grower<'a, R> {
     }
 
     /// The rows that go left and those that go right, in their order.
-    fn parted(&self, rows: &[u32], split: Split) -> (Vec<u32>, Vec<u32>) {
+    fn parted(&mut self, mut rows: Vec<u32>, split: Split) -> (Vec<u32>, Vec<u32>) {
         let bins = self.binned.column(split.feature);
         let missing = self.binned.missing(split.feature);
         let missing = missing.filter(|_| split.missing_left == Some(true));
-        let (mut left, mut right) = (vec![0; rows.len()], vec![0; rows.len()]);
+        let right = &mut self.scratch.right;
+        if right.len() < rows.len() {
+            right.resize(rows.len(), 0);
+        }
         let (mut to_left, mut to_right) = (0, 0);
-        for row in rows {
-            let bin = bins[*row as usize];
+        for place in 0..rows.len() {
+            let row = rows[place];
+            let bin = bins[row as usize];
             let goes_left = bin <= split.bin || Some(bin) == missing;
             // Written to both sides and kept on one: there is no branch to guess wrong.
-            left[to_left] = *row;
-            right[to_right] = *row;
+            rows[to_left] = row;
+            right[to_right] = row;
             to_left += usize::from(goes_left);
             to_right += usize::from(!goes_left);
         }
-        left.truncate(to_left);
-        right.truncate(to_right);
-        (left, right)
+        rows.truncate(to_left);
+        (rows, right[..to_right].to_vec())
     }
 
     /// The rows of each leaf of a grown tree, of rows that it did not learn from.
-    pub(super) fn follow(&self, grown: &Grown<R::Cell>, rows: Vec<u32>) -> Vec<Vec<u32>> {
+    pub(super) fn follow(&mut self, grown: &Grown, rows: Vec<u32>) -> Vec<Vec<u32>> {
         let mut at = vec![rows];
         at.resize(2 * grown.parents.len() + 1, Vec::new());
         for (k, parent) in grown.parents.iter().enumerate() {
             let rows = std::mem::take(&mut at[parent.node]);
-            (at[2 * k + 1], at[2 * k + 2]) = self.parted(&rows, parent.split);
+            (at[2 * k + 1], at[2 * k + 2]) = self.parted(rows, parent.split);
         }
         let leaves = grown.leaves.iter();
         leaves
@@ -284,7 +272,7 @@ impl<'a, R: Rule> Grower<'a, R> {
     }
 
     /// Grows a tree on `rows`; `None` where nothing is gained by any split.
-    pub(super) fn grow(&mut self, rows: Vec<u32>) -> Option<Grown<R::Cell>> {
+    pub(super) fn grow(&mut self, rows: Vec<u32>) -> Option<Grown> {
         let mut leaves = vec![self.root(rows)];
         let mut parents: Vec<Parent> = Vec::new();
         while leaves.len() < self.limits.leaves {
@@ -308,7 +296,6 @@ impl<'a, R: Rule> Grower<'a, R> {
         let leaf = |open: Open<R::Cell>| Leaf {
             node: open.node,
             rows: open.rows,
-            sum: open.sum,
         };
         (leaves.len() > 1).then(|| Grown {
             parents,
@@ -324,7 +311,7 @@ fn best_of<R: Rule>(rule: &R, cells: &[R::Cell], missing: bool) -> Option<(f64, 
     let mut whole = R::Cell::default();
     cells.iter().for_each(|c| whole.plus(*c));
     let values = &cells[..cells.len() - usize::from(missing)];
-    let mut best: Option<(f64, u8, Option<bool>)> = None;
+    let (mut best, mut most) = (None, GAIN_MIN);
     let mut scan = |mut left: R::Cell, ends: usize, side: Option<bool>| {
         for (bin, cell) in values.iter().enumerate().take(ends) {
             // An empty bin parts the rows as the bin before it did.
@@ -332,10 +319,9 @@ fn best_of<R: Rule>(rule: &R, cells: &[R::Cell], missing: bool) -> Option<(f64, 
                 continue;
             }
             left.plus(*cell);
-            if let Some(gain) = rule.gain(left, whole)
-                && gain > GAIN_MIN
-                && best.is_none_or(|b| gain > b.0)
-            {
+            let gain = rule.gain(left, whole);
+            if gain > most {
+                most = gain;
                 best = Some((gain, bin as u8, side));
             }
         }

@@ -1,47 +1,35 @@
-//! Gradients and hessians of the log-loss as whole numbers.
+//! Gradients and hessians of the log-loss, summed as whole numbers.
 //!
-//! Each tree has a unit of its own, a power of two so small that no sum over its rows can overflow:
-//! sums have no order and subtraction is exact.
+//! A cell is one word: gradients, hessians and the number of rows side by side. Each tree has units of
+//! its own, powers of two so small that no sum over its rows can overflow; what lies below a unit is
+//! rounded by a fixed dither, so that sums are not biased. Sums have no order then and subtraction is
+//! exact. Only the search for splits sees them: leaves take their values from the numbers as they are.
+//! After Shi et al. 2022, quantized training of gradient boosting decision trees, with more bits.
 
 use foresail_core::quantity::units::larger;
 
 use super::grow::{Cell, Rule};
 use super::parameters::Parameters;
 
-/// Bits of a cell that count rows; the others of that word sum hessians.
-const COUNT_BITS: u32 = 24;
+/// Rows at most: a cell counts them in 20 bits at the most.
+pub(super) const ROWS_MAX: usize = (1 << 20) - 1;
 
-/// Rows at most that a cell can count.
-pub(super) const ROWS_MAX: usize = (1 << COUNT_BITS) - 1;
-
-/// Bits that a sum of gradients and one of hessians may fill; below the words' own for the rounding.
-const BITS: (i32, i32) = (61, 38);
-
-/// Sum of gradients, two's complement; sum of hessians and number of rows in one word.
+/// Gradients in the highest bits, two's complement, then hessians, then the number of rows.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sums([u64; 2]);
-
-impl Sums {
-    fn rows(self) -> u64 {
-        self.0[1] & ROWS_MAX as u64
-    }
-}
+pub(super) struct Sums(u64);
 
 impl Cell for Sums {
     fn plus(&mut self, other: Self) {
-        self.0[0] = self.0[0].wrapping_add(other.0[0]);
-        self.0[1] = self.0[1].wrapping_add(other.0[1]);
+        self.0 = self.0.wrapping_add(other.0);
     }
 
     fn minus(self, other: Self) -> Self {
-        Self([
-            self.0[0].wrapping_sub(other.0[0]),
-            self.0[1].wrapping_sub(other.0[1]),
-        ])
+        Self(self.0.wrapping_sub(other.0))
     }
 
     fn is_empty(self) -> bool {
-        self.rows() == 0
+        // A row that adds nothing still counts.
+        self.0 == 0
     }
 }
 
@@ -49,6 +37,10 @@ impl Cell for Sums {
 #[derive(Debug, Default)]
 pub(super) struct LogLoss {
     cells: Vec<Sums>,
+    /// Gradient and hessian of each row.
+    rows: Vec<(f64, f64)>,
+    /// Bits below the hessians and below the gradients.
+    shifts: (u32, u32),
     /// What one of a gradient's and of a hessian's whole numbers is worth.
     units: (f64, f64),
     rows_min: u64,
@@ -57,9 +49,14 @@ pub(super) struct LogLoss {
 }
 
 /// The power of two in whose units a sum fills at most so many bits.
-fn unit(sum: f64, bits: i32) -> f64 {
+fn unit(sum: f64, bits: u32) -> f64 {
     let exponent = larger(sum, f64::MIN_POSITIVE).log2().ceil() as i32;
-    2_f64.powi(exponent - bits)
+    2_f64.powi(exponent - bits as i32)
+}
+
+/// A number from 0 to 1 that hangs on the row alone, evenly spread over rows that follow each other.
+fn dither(row: u32) -> f64 {
+    f64::from(row.wrapping_mul(0x9E37_79B9)) * 2_f64.powi(-32)
 }
 
 impl LogLoss {
@@ -75,43 +72,61 @@ impl LogLoss {
         parameters: &Parameters,
     ) {
         let factor = classes as f64 / (classes as f64 - 1.0);
-        let both = |row: usize| {
-            let p = shares[row];
-            let y = f64::from(u8::from(is_class(row)));
-            (p - y, factor * p * (1.0 - p))
-        };
-        let add = |(g, h): (f64, f64), row: &u32| {
-            let (gradient, hessian) = both(*row as usize);
-            (g + gradient.abs(), h + hessian)
-        };
-        let (gradients, hessians) = taken.iter().fold((0.0, 0.0), add);
-        let units = (unit(gradients, BITS.0), unit(hessians, BITS.1));
-        let (per_gradient, per_hessian) = (1.0 / units.0, 1.0 / units.1);
         self.cells.resize(shares.len(), Sums::default());
+        self.rows.resize(shares.len(), (0.0, 0.0));
+        let mut sums = (0.0, 0.0);
         for row in taken {
-            let (gradient, hessian) = both(*row as usize);
-            let gradient = (gradient * per_gradient) as i64;
-            let hessian = (hessian * per_hessian + 0.5) as i64;
-            self.cells[*row as usize] = Sums([gradient as u64, (hessian as u64) << COUNT_BITS | 1]);
+            let row = *row as usize;
+            let p = shares[row];
+            let gradient = p - f64::from(u8::from(is_class(row)));
+            let hessian = factor * p * (1.0 - p);
+            self.rows[row] = (gradient, hessian);
+            sums = (sums.0 + gradient.abs(), sums.1 + hessian);
         }
-        self.units = units;
+        let count_bits = usize::BITS - taken.len().leading_zeros();
+        let hessian_bits = (u64::BITS - count_bits) / 2 - 1;
+        self.shifts = (count_bits, count_bits + hessian_bits);
+        // A bit for the sign, and one each for what rounding adds.
+        let gradient_bits = u64::BITS - self.shifts.1 - 2;
+        self.units = (unit(sums.0, gradient_bits), unit(sums.1, hessian_bits - 1));
+        let per = (1.0 / self.units.0, 1.0 / self.units.1);
+        for row in taken {
+            let (gradient, hessian) = self.rows[*row as usize];
+            let dither = dither(*row);
+            // Rounded down: moved up and truncated, which is quicker than `floor`.
+            let moved = f64::from(1_u32 << gradient_bits);
+            let gradient = (gradient * per.0 + dither + moved) as i64 - (1_i64 << gradient_bits);
+            let hessian = (hessian * per.1 + dither) as i64;
+            let word = (gradient as u64) << self.shifts.1 | (hessian as u64) << self.shifts.0 | 1;
+            self.cells[*row as usize] = Sums(word);
+        }
         self.rows_min = parameters.min_data_in_leaf as u64;
         self.hessian_min = larger(parameters.min_sum_hessian_in_leaf, f64::MIN_POSITIVE);
         self.lambda = parameters.lambda_l2;
     }
 
     fn gradient(&self, sums: Sums) -> f64 {
-        sums.0[0] as i64 as f64 * self.units.0
+        (sums.0 as i64 >> self.shifts.1) as f64 * self.units.0
     }
 
-    /// Sum of the hessians.
-    pub(super) fn hessian(&self, sums: Sums) -> f64 {
-        (sums.0[1] >> COUNT_BITS) as i64 as f64 * self.units.1
+    fn hessian(&self, sums: Sums) -> f64 {
+        let above = u64::BITS - self.shifts.1;
+        (sums.0 << above >> (above + self.shifts.0)) as i64 as f64 * self.units.1
     }
 
-    /// The step of a leaf that lowers the loss most: −G/(H + λ).
-    pub(super) fn step(&self, sums: Sums) -> f64 {
-        -self.gradient(sums) / larger(self.hessian(sums) + self.lambda, f64::MIN_POSITIVE)
+    fn count(&self, sums: Sums) -> u64 {
+        sums.0 & ((1 << self.shifts.0) - 1)
+    }
+
+    /// The step of a leaf that lowers the loss most, −G/(H + λ), and H.
+    pub(super) fn step(&self, rows: &[u32]) -> (f64, f64) {
+        let add = |(g, h): (f64, f64), row: &u32| {
+            let (gradient, hessian) = self.rows[*row as usize];
+            (g + gradient, h + hessian)
+        };
+        let (gradient, hessian) = rows.iter().fold((0.0, 0.0), add);
+        let step = -gradient / larger(hessian + self.lambda, f64::MIN_POSITIVE);
+        (step, hessian)
     }
 }
 
@@ -122,19 +137,19 @@ impl Rule for LogLoss {
         self.cells[row as usize]
     }
 
-    fn gain(&self, left: Sums, whole: Sums) -> Option<f64> {
+    fn gain(&self, left: Sums, whole: Sums) -> f64 {
         let right = whole.minus(left);
-        if left.rows() < self.rows_min || right.rows() < self.rows_min {
-            return None;
+        if self.count(left) < self.rows_min || self.count(right) < self.rows_min {
+            return f64::NEG_INFINITY;
         }
         let (h_left, h_right) = (self.hessian(left), self.hessian(right));
         if h_left < self.hessian_min || h_right < self.hessian_min {
-            return None;
+            return f64::NEG_INFINITY;
         }
         let (g_left, g_right) = (self.gradient(left), self.gradient(right));
         let (a, b) = (h_left + self.lambda, h_right + self.lambda);
         let whole = self.gradient(whole).powi(2) / (self.hessian(whole) + self.lambda);
         // G²/a of both sides over one denominator: one division a bin.
-        Some((g_left * g_left * b + g_right * g_right * a) / (a * b) - whole)
+        (g_left * g_left * b + g_right * g_right * a) / (a * b) - whole
     }
 }

@@ -8,12 +8,16 @@
 pub mod bins;
 mod draw;
 mod grow;
+pub mod lightgbm;
 mod loss;
+mod packed;
 mod parameters;
 mod quantile;
+mod shap;
 mod softmax;
 mod tree;
 
+pub use self::packed::Packed;
 pub use self::parameters::Parameters;
 pub use self::quantile::{Growth, QuantileTrees, Rows};
 pub use self::softmax::{LabelledRows, SoftmaxTrees, Trained, softmax};

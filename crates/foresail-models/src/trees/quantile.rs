@@ -133,16 +133,19 @@ impl Rule for Pinball<'_> {
         Sums(self.gradients[row as usize], 1)
     }
 
-    fn gain(&self, left: Sums, whole: Sums) -> Option<f64> {
+    fn gain(&self, left: Sums, whole: Sums) -> f64 {
         let right = whole.minus(left);
         let worth = |sums: Sums| sums.0 * sums.0 / f64::from(sums.1.max(1));
-        (left.1 >= self.rows_min && right.1 >= self.rows_min)
-            .then(|| worth(left) + worth(right) - worth(whole))
+        if left.1 >= self.rows_min && right.1 >= self.rows_min {
+            worth(left) + worth(right) - worth(whole)
+        } else {
+            f64::NEG_INFINITY
+        }
     }
 }
 
 /// A grown tree whose leaves hold what `value` says of their rows.
-fn tree(grown: &Grown<Sums>, value: &dyn Fn(&[u32]) -> f64) -> Tree {
+fn tree(grown: &Grown, value: &dyn Fn(&[u32]) -> f64) -> Tree {
     let mut nodes = vec![Node::Leaf(0.0); 2 * grown.parents.len() + 1];
     for (k, parent) in grown.parents.iter().enumerate() {
         nodes[parent.node] = Node::Split {

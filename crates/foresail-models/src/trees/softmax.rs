@@ -171,16 +171,14 @@ impl Class {
 }
 
 /// A grown tree over values as they are.
-fn tree(
-    grown: &Grown<Sums>,
-    rows: &LabelledRows<'_>,
-    loss: &LogLoss,
-    parameters: &Parameters,
-) -> Tree {
-    let leaf = |leaf: &crate::trees::grow::Leaf<Sums>| Leaf {
-        value: parameters.learning_rate * loss.step(leaf.sum),
-        count: leaf.rows.len() as u32,
-        weight: loss.hessian(leaf.sum),
+fn tree(grown: &Grown, rows: &LabelledRows<'_>, loss: &LogLoss, parameters: &Parameters) -> Tree {
+    let leaf = |leaf: &crate::trees::grow::Leaf| {
+        let (step, hessian) = loss.step(&leaf.rows);
+        Leaf {
+            value: parameters.learning_rate * step,
+            count: leaf.rows.len() as u32,
+            weight: hessian,
+        }
     };
     let leaves: Vec<Leaf> = grown.leaves.iter().map(leaf).collect();
     let nodes = 2 * grown.parents.len() + 1;

@@ -55,21 +55,33 @@ pub struct Tree {
     leaves: Vec<Leaf>,
 }
 
+impl Missing {
+    /// Whether a value is missing.
+    #[must_use]
+    pub fn is(self, value: f64) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Zero => value.abs() <= ZERO,
+            Self::Nan => value.is_nan(),
+        }
+    }
+
+    /// What a value is taken for: zero for NaN, unless that is missing.
+    #[must_use]
+    pub fn taken(self, value: f64) -> f64 {
+        match self {
+            Self::Never | Self::Zero if value.is_nan() => 0.0,
+            _ => value,
+        }
+    }
+}
+
 impl Split {
     /// The child that a value goes to.
     #[must_use]
     pub fn child(&self, value: f64) -> i32 {
-        let value = match self.missing {
-            Missing::Nan => value,
-            _ if value.is_nan() => 0.0,
-            _ => value,
-        };
-        let missing = match self.missing {
-            Missing::Never => false,
-            Missing::Zero => value.abs() <= ZERO,
-            Missing::Nan => value.is_nan(),
-        };
-        let left = if missing {
+        let value = self.missing.taken(value);
+        let left = if self.missing.is(value) {
             self.missing_left
         } else {
             value <= self.threshold
