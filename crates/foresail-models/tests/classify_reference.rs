@@ -4,8 +4,10 @@
 //! labels, by an implementation in pure Python that was laid beside the published extractor on numpy
 //! 2.4.6 and scipy 1.17.1.
 
+use foresail_core::propose::archetype::Archetype;
 use foresail_models::classify::Window;
 use foresail_models::classify::features::{Features, NAMES, corrected, published};
+use foresail_models::classify::labeling::{CORRECTED, PUBLISHED, Profile, Votes};
 use serde_json::Value;
 
 fn fixture() -> Value {
@@ -113,4 +115,83 @@ fn a_window_without_requests_is_idle_and_a_constant_one_flat() {
     assert!(flat.flat && !flat.idle);
     let row = published(&[0.1; 60]);
     assert!(row[4].is_nan() && row[5].is_nan() && row[21].is_nan());
+}
+
+/// The source's word for an archetype.
+fn word(archetype: Archetype) -> &'static str {
+    match archetype {
+        Archetype::Spike => "SPIKE",
+        Archetype::Periodic => "PERIODIC",
+        Archetype::Ramp => "RAMP",
+        Archetype::Stationary => "STATIONARY_NOISY",
+        Archetype::Idle => "IDLE",
+    }
+}
+
+fn check_labels(profile: &Profile, key: &str) {
+    for (window, x) in windows(&fixture()) {
+        let (id, want) = (&window["id"], &window[key]);
+        let features = Features::of(&x);
+        let votes = profile.votes(&features);
+        for (i, function) in profile.functions.iter().enumerate() {
+            let vote = votes.has(i).then_some(word(function.archetype));
+            assert_eq!(
+                vote,
+                want["votes"][function.name].as_str(),
+                "{id} {}",
+                function.name
+            );
+        }
+        let label = profile.majority(votes, &features);
+        assert_eq!(
+            word(label.archetype),
+            want["label"].as_str().unwrap(),
+            "{id}"
+        );
+        check(
+            id,
+            "confidence",
+            label.confidence,
+            want["confidence"].as_f64(),
+        );
+        assert_eq!(label.tie, want["tie"].as_bool().unwrap(), "{id}");
+    }
+}
+
+#[test]
+fn published_votes_labels_and_ties_are_the_fixture_s() {
+    check_labels(&PUBLISHED, "source_profile");
+}
+
+#[test]
+fn corrected_votes_labels_and_ties_are_the_fixture_s_and_the_truth() {
+    check_labels(&CORRECTED, "corrected_profile");
+    for (window, x) in windows(&fixture()) {
+        let features = Features::of(&x);
+        let label = CORRECTED.majority(CORRECTED.votes(&features), &features);
+        let truth = window["corrected_profile"]["expected_truth"]
+            .as_str()
+            .unwrap();
+        assert_eq!(word(label.archetype), truth, "{}", window["id"]);
+    }
+}
+
+#[test]
+fn three_votes_of_four_are_three_quarters_and_a_tie_is_at_most_half() {
+    // In list order three for a spike, three periodic, two ramp, two stationary.
+    let features = Features::of(&[1.0; 60]);
+    let label = PUBLISHED.majority(Votes(0b1111), &features);
+    assert_eq!((label.archetype, label.tie), (Archetype::Spike, false));
+    assert!((label.confidence - 0.75).abs() < 1e-12);
+    let tie = PUBLISHED.majority(Votes(0b1_0000_1000), &features);
+    assert!(tie.tie && tie.confidence <= 0.5);
+    assert_eq!(tie.archetype, Archetype::Periodic);
+    // The corrected order of ties has the ramp before the wave.
+    let tie = CORRECTED.majority(Votes(0b10_1000), &features);
+    assert_eq!((tie.archetype, tie.tie), (Archetype::Ramp, true));
+    for (profile, confidence) in [(&PUBLISHED, 0.3), (&CORRECTED, 0.25)] {
+        let nobody = profile.majority(Votes(0), &features);
+        assert_eq!(nobody.archetype, Archetype::Stationary);
+        assert!((nobody.confidence - confidence).abs() < 1e-12);
+    }
 }

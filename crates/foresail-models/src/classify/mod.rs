@@ -5,7 +5,14 @@
 
 pub mod calibrate;
 pub mod features;
+pub mod label_model;
+pub mod labeling;
 pub mod reliability;
+pub mod saved;
+pub mod split;
+pub mod train;
+pub mod trained;
+pub mod window;
 
 use std::fmt::Debug;
 
