@@ -1,6 +1,7 @@
 //! Tables of results: columns in memory, CSV and Parquet on disk.
 
 pub mod parquet_file;
+pub mod parts;
 
 use std::io::{self, Write};
 
@@ -81,17 +82,37 @@ impl Table {
         self.columns.first().map_or(0, |(_, c)| c.len())
     }
 
+    /// Takes every row off, so that the next part of a table can be filled in.
+    pub fn clear(&mut self) {
+        for (_, column) in &mut self.columns {
+            match column {
+                Column::Text(v) => v.clear(),
+                Column::Int(v) => v.clear(),
+                Column::Real(v) => v.clear(),
+            }
+        }
+    }
+
     /// Writes CSV with a header.
     ///
     /// # Errors
     /// What the writer gives.
     pub fn write_csv(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(out);
-        writer.write_record(self.columns.iter().map(|(name, _)| name))?;
+        self.write_head(&mut writer)?;
+        self.write_rows(&mut writer)?;
+        writer.flush()
+    }
+
+    fn write_head(&self, writer: &mut csv::Writer<impl Write>) -> io::Result<()> {
+        Ok(writer.write_record(self.columns.iter().map(|(name, _)| name))?)
+    }
+
+    fn write_rows(&self, writer: &mut csv::Writer<impl Write>) -> io::Result<()> {
         for row in 0..self.rows() {
             writer.write_record(self.columns.iter().map(|(_, column)| column.text(row)))?;
         }
-        writer.flush()
+        Ok(())
     }
 }
 

@@ -47,25 +47,54 @@ fn present<T, U>(values: &[Option<T>], convert: impl Fn(&T) -> U) -> (Vec<i16>, 
 /// # Errors
 /// What the writer gives.
 pub fn write(table: &Table, out: &mut (dyn Write + Send)) -> Result<(), ParquetError> {
-    let fields: Vec<_> = table
-        .columns
-        .iter()
-        .map(|(n, c)| field(n, c).map(Arc::new))
-        .collect::<Result<_, _>>()?;
-    let schema = Arc::new(
-        Type::group_type_builder("ticks")
-            .with_fields(fields)
-            .build()?,
-    );
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_created_by("foresail".to_owned())
-        .build();
-    let mut writer = SerializedFileWriter::new(out, schema, Arc::new(properties))?;
-    let rows = table.rows();
-    for begin in (0..rows).step_by(GROUP_ROWS) {
-        let end = (begin + GROUP_ROWS).min(rows);
-        let mut group = writer.next_row_group()?;
+    let mut groups = Groups::begin(table, out)?;
+    groups.add(table)?;
+    groups.finish()
+}
+
+/// A table that is written part by part: of each only a row group is held.
+pub struct Groups<'a> {
+    writer: SerializedFileWriter<&'a mut (dyn Write + Send)>,
+}
+
+impl<'a> Groups<'a> {
+    /// Begins a file with the columns of `like`; its rows are not written.
+    ///
+    /// # Errors
+    /// What the writer gives.
+    pub fn begin(like: &Table, out: &'a mut (dyn Write + Send)) -> Result<Self, ParquetError> {
+        let fields: Vec<_> = like
+            .columns
+            .iter()
+            .map(|(n, c)| field(n, c).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        let schema = Arc::new(
+            Type::group_type_builder("ticks")
+                .with_fields(fields)
+                .build()?,
+        );
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_created_by("foresail".to_owned())
+            .build();
+        let writer = SerializedFileWriter::new(out, schema, Arc::new(properties))?;
+        Ok(Self { writer })
+    }
+
+    /// Writes the rows of a table with the columns that the file was begun with.
+    ///
+    /// # Errors
+    /// What the writer gives.
+    pub fn add(&mut self, table: &Table) -> Result<(), ParquetError> {
+        let rows = table.rows();
+        for begin in (0..rows).step_by(GROUP_ROWS) {
+            self.group(table, begin, (begin + GROUP_ROWS).min(rows))?;
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, table: &Table, begin: usize, end: usize) -> Result<(), ParquetError> {
+        let mut group = self.writer.next_row_group()?;
         for (_, column) in &table.columns {
             let Some(mut out) = group.next_column()? else {
                 break;
@@ -90,9 +119,23 @@ pub fn write(table: &Table, out: &mut (dyn Write + Send)) -> Result<(), ParquetE
             out.close()?;
         }
         group.close()?;
+        Ok(())
     }
-    writer.close()?;
-    Ok(())
+
+    /// Writes the end.
+    ///
+    /// # Errors
+    /// What the writer gives.
+    pub fn finish(self) -> Result<(), ParquetError> {
+        self.writer.close()?;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Groups<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Groups").finish_non_exhaustive()
+    }
 }
 
 /// Puts values back where their levels say.

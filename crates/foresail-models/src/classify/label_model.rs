@@ -86,6 +86,12 @@ impl Patterns {
         self.counts[place] += 1;
     }
 
+    /// Every pattern that came, with how often.
+    pub fn iter(&self) -> impl Iterator<Item = (Votes, u64)> + '_ {
+        let counted = (0..).map(Votes).zip(self.counts.iter().copied());
+        counted.filter(|(_, count)| *count > 0)
+    }
+
     /// Rows counted.
     #[must_use]
     pub fn rows(&self) -> u64 {

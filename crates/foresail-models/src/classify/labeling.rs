@@ -265,31 +265,32 @@ impl Profile {
     /// The archetype with the most votes; those that abstain do not count.
     #[must_use]
     pub fn majority(&self, votes: Votes, features: &Features) -> Label {
-        let tally = self.tally(votes);
-        let label = |archetype, confidence, tie| Label {
+        let label = |(archetype, confidence)| Label {
             archetype,
             confidence,
-            tie,
-            votes: tally,
+            tie: false,
+            votes: [0; 4],
         };
         if self.idle(features) {
-            return label(Idle, 1.0, false);
+            return label((Idle, 1.0));
         }
-        let (cast, most) = (votes.count(), tally.into_iter().max().unwrap_or(0));
-        if cast == 0 {
-            let (archetype, confidence) = (self.fallback)(features);
-            return label(archetype, confidence, false);
-        }
+        let fallback = || label((self.fallback)(features));
+        self.majority_of(votes).unwrap_or_else(fallback)
+    }
+
+    /// The archetype with the most votes; `None` where nobody voted.
+    #[must_use]
+    pub fn majority_of(&self, votes: Votes) -> Option<Label> {
+        let tally = self.tally(votes);
+        let most = tally.into_iter().max().filter(|most| *most > 0)?;
         let has_most =
             |archetype: &&Archetype| archetype.place().is_some_and(|class| tally[class] == most);
-        let archetype = self
-            .ties
-            .iter()
-            .find(has_most)
-            .copied()
-            .unwrap_or(Stationary);
-        let tie = tally.iter().filter(|votes| **votes == most).count() > 1;
-        label(archetype, f64::from(most) / f64::from(cast), tie)
+        Some(Label {
+            archetype: self.ties.iter().find(has_most).copied()?,
+            confidence: f64::from(most) / f64::from(votes.count()),
+            tie: tally.iter().filter(|votes| **votes == most).count() > 1,
+            votes: tally,
+        })
     }
 
     /// The majority as a verdict: the share of the votes cast is the score; where nobody voted, what

@@ -12,6 +12,7 @@ pub mod saved;
 pub mod split;
 pub mod train;
 pub mod trained;
+pub mod vote_report;
 pub mod window;
 
 use std::fmt::Debug;

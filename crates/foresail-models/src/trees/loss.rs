@@ -12,7 +12,7 @@ use super::grow::{Cell, Rule};
 use super::parameters::Parameters;
 
 /// Rows at most: a cell counts them in 20 bits at the most.
-pub(super) const ROWS_MAX: usize = (1 << 20) - 1;
+pub const ROWS_MAX: usize = (1 << 20) - 1;
 
 /// Gradients in the highest bits, two's complement, then hessians, then the number of rows.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,6 +17,7 @@ mod shap;
 mod softmax;
 mod tree;
 
+pub use self::loss::ROWS_MAX;
 pub use self::packed::Packed;
 pub use self::parameters::Parameters;
 pub use self::quantile::{Growth, QuantileTrees, Rows};

@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+pub mod classify;
 pub mod compare;
 pub mod config;
 pub mod conformance;
@@ -17,6 +18,7 @@ pub mod simulate;
 pub mod study;
 pub mod trace;
 mod trace_check;
+mod trace_generate;
 pub mod watch;
 
 use std::io::Write;
@@ -135,6 +137,8 @@ pub enum Command {
     Conformance(conformance::ConformanceArgs),
     /// Backtest, fit, show and explain forecasters
     Forecast(forecast::ForecastArgs),
+    /// Features, labels and archetypes of windows of demand
+    Classify(classify::ClassifyArgs),
     /// Run a published study again and say of each figure what came of it
     Study(study::StudyArgs),
     /// Look at traces, check, convert, make and cut them
@@ -182,6 +186,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Replay(args) => replay::run(&args, out),
         Command::Conformance(args) => conformance::run(&args, out),
         Command::Forecast(args) => forecast::run(&args, out),
+        Command::Classify(args) => classify::run(&args, out),
         Command::Study(args) => study::run(&args, out),
         Command::Trace(args) => trace::run(&args, out),
         Command::Report(args) => report::run(&args, out),

@@ -13,13 +13,10 @@ use foresail_adapters::registry::{FORMATS, written_formats};
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::trace::TraceItem;
-use foresail_models::rng::Seed;
-use foresail_sim::rng::Stream;
-use foresail_sim::workload::sample;
 use serde_json::json;
 
 use crate::cli::reading::{Reading, tell};
-use crate::cli::{Output, print_csv, trace_check, whole};
+use crate::cli::{Output, print_csv, trace_check, trace_generate};
 use crate::exit::Code;
 
 /// Look at traces, check, convert, make and cut them
@@ -46,7 +43,7 @@ impl In {
 
 /// Where a trace goes.
 #[derive(Args, Debug)]
-struct To {
+pub(super) struct To {
     /// Its format; by the end of the file's name where absent: .parquet, else csv-long
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(written_formats()))]
     to: Option<String>,
@@ -65,7 +62,7 @@ impl To {
     }
 
     /// Writes what `fill` hands over; the file is there whole or not at all.
-    fn write(
+    pub(super) fn write(
         &self,
         out: &mut dyn Write,
         fill: impl FnOnce(&mut Count<'_>) -> Result<()>,
@@ -101,14 +98,14 @@ impl To {
 }
 
 /// A writer that counts.
-struct Count<'a> {
+pub(super) struct Count<'a> {
     writer: Box<dyn ItemWriter + 'a>,
     items: u64,
     steps: u64,
 }
 
 impl Count<'_> {
-    fn add(&mut self, item: &TraceItem) -> Result<()> {
+    pub(super) fn add(&mut self, item: &TraceItem) -> Result<()> {
         if item.demand.is_empty() {
             bail!(
                 "{} has no demand: a file of run times or memory alone is no trace to be written",
@@ -151,20 +148,10 @@ enum What {
         #[command(flatten)]
         to: To,
     },
-    /// Write the built-in sample workload as a trace
+    /// Write generated demand as a trace
     Generate {
-        /// Days
-        #[arg(long, default_value_t = 14, allow_hyphen_values = true)]
-        days: u32,
-        /// Mean rate in requests per second
-        #[arg(long, default_value_t = 4.0, allow_hyphen_values = true)]
-        rate: f64,
-        /// The only source of chance
-        #[arg(long, default_value_t = 42, allow_hyphen_values = true, value_parser = whole)]
-        seed: u64,
-        /// Items; more than one have rates from a thousandth to a hundred times --rate, few the high
-        #[arg(long, default_value_t = 1, allow_hyphen_values = true)]
-        functions: u32,
+        #[command(flatten)]
+        what: trace_generate::Generated,
         #[command(flatten)]
         to: To,
     },
@@ -199,13 +186,7 @@ pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<Code> {
             output,
         } => trace_check::check(folder, days, Output::here(*output)?, out),
         What::Convert { input, to } => convert(input, to, out),
-        What::Generate {
-            days,
-            rate,
-            seed,
-            functions,
-            to,
-        } => generate(*days, *rate, Seed(*seed), *functions, to, out),
+        What::Generate { what, to } => trace_generate::run(what, to, out),
         What::Slice {
             input,
             functions,
@@ -461,76 +442,6 @@ fn rest_of_info(sums: &Sums, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "  {total:>12}  {}", shown(id, 200))?;
     }
     Ok(())
-}
-
-/// The highest rate of one generated item, in requests per second.
-const RATE_MAX: f64 = 10_000.0;
-
-/// The most requests that are drawn, each by its own share of chance: the time is in proportion.
-const REQUESTS_MAX: f64 = 2e11;
-
-/// The name and the rate of each generated item; their streams of chance are their own.
-fn generated(rate: f64, seed: Seed, functions: u32) -> Vec<(String, f64)> {
-    if functions == 1 {
-        return vec![("web".to_owned(), rate)];
-    }
-    let mut stream = Stream::of(seed, "generate/rates");
-    // Ten to the power of -3 to 2, and the square keeps most of them low, as real functions are.
-    let factor = |u: f64| 10.0_f64.powf(-3.0 + 5.0 * u * u);
-    (0..functions)
-        .map(|i| {
-            let name = format!("owner{}/app{}/function{i}", i / 20, i / 5);
-            (name, rate * factor(stream.uniform()))
-        })
-        .collect()
-}
-
-fn generate(
-    days: u32,
-    rate: f64,
-    seed: Seed,
-    functions: u32,
-    to: &To,
-    out: &mut dyn Write,
-) -> Result<Code> {
-    if days == 0 || days > 3660 {
-        bail!("--days {days}: must be 1 to 3660");
-    }
-    if functions == 0 || functions > 1_000_000 {
-        bail!("--functions {functions}: must be 1 to 1000000");
-    }
-    if !(rate > 0.0 && rate <= RATE_MAX) {
-        bail!("--rate {rate:?}: must be above 0, up to {RATE_MAX} requests per second");
-    }
-    let generated = generated(rate, seed, functions);
-    let rates: f64 = generated.iter().map(|(_, rate)| rate).sum();
-    let requests = rates * 86_400.0 * f64::from(days);
-    if requests > REQUESTS_MAX {
-        bail!(
-            "about {requests:.1e} requests would be drawn, above the limit of {REQUESTS_MAX:e}: lower --rate, --days or --functions"
-        );
-    }
-    to.write(out, |writer| {
-        for (i, (id, rate)) in (0..).zip(generated) {
-            let parameters = sample::Sample {
-                days,
-                rate,
-                ..sample::Sample::default()
-            };
-            let seed = Seed(seed.0.wrapping_add(i));
-            let rates = parameters.rates(seed);
-            let values = sample::counts(&rates, seed).into_iter().map(f64::from);
-            let demand = Series::new(rates.start(), rates.step(), values.collect());
-            writer.add(&TraceItem {
-                id,
-                trigger: String::new(),
-                demand,
-                durations: None,
-                memory: None,
-            })?;
-        }
-        Ok(())
-    })
 }
 
 /// The steps of an item between two times; `None` where none is left.
