@@ -52,7 +52,7 @@ pub(crate) fn run() -> Result<bool> {
     Ok(good)
 }
 
-/// A copy of the script in a folder of its own, with the empty folders that it writes to.
+/// A copy of the script and its inputs in a folder of its own, with the empty folders that it writes to.
 fn prepare(place: &Path, script: &Path) -> Result<PathBuf> {
     if place.exists() {
         fs::remove_dir_all(place)?;
@@ -66,6 +66,16 @@ fn prepare(place: &Path, script: &Path) -> Result<PathBuf> {
         .join("reference")
         .join(script.file_name().context("no name")?);
     fs::copy(script, &copy)?;
+    // What a script reads stands in a folder of its name.
+    let inputs = script.with_extension("");
+    if inputs.is_dir() {
+        let to = copy.with_extension("");
+        fs::create_dir_all(&to)?;
+        for entry in fs::read_dir(inputs)? {
+            let from = entry?.path();
+            fs::copy(&from, to.join(from.file_name().context("no name")?))?;
+        }
+    }
     Ok(copy)
 }
 

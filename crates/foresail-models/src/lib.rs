@@ -4,6 +4,7 @@
 //! `propose` and one line in [`registry::PROPOSERS`].
 
 pub mod classify;
+mod envelope;
 pub mod forecast;
 pub mod knobs;
 pub mod normal;

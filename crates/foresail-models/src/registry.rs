@@ -11,7 +11,7 @@ use foresail_core::engine::Engine;
 use foresail_core::propose::Proposer;
 use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
-use crate::classify::{Classifier, labeling};
+use crate::classify::{Classifier, labeling, trained};
 use crate::forecast::{
     Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, hybrid, lstm,
     mstl, naive, prophet, theta,
@@ -134,7 +134,8 @@ pub struct ClassifierEntry {
 }
 
 /// Every classifier of archetypes.
-pub static CLASSIFIERS: &[ClassifierEntry] = &[labeling::RULES, labeling::RULES_PUBLISHED];
+pub static CLASSIFIERS: &[ClassifierEntry] =
+    &[trained::ENTRY, labeling::RULES, labeling::RULES_PUBLISHED];
 
 /// The classifier where none is named.
 pub const DEFAULT_CLASSIFIER: &str = "rules";

@@ -8,6 +8,7 @@ pub mod forecast;
 pub mod page;
 pub mod png;
 pub mod read_model;
+pub mod reliability;
 mod strip;
 pub mod study;
 pub mod sweep;

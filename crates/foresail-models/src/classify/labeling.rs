@@ -292,6 +292,29 @@ impl Profile {
             votes: tally,
         })
     }
+
+    /// The majority as a verdict: the share of the votes cast is the score; where nobody voted, what
+    /// the fallback leaves is spread evenly over the others.
+    #[must_use]
+    pub fn verdict(&self, features: &Features) -> Verdict {
+        let votes = self.votes(features);
+        let label = self.majority(votes, features);
+        let cast = f64::from(votes.count());
+        let scores = match label.archetype.place() {
+            None => [0.25; 4],
+            Some(_) if cast > 0.0 => label.votes.map(|v| f64::from(v) / cast),
+            Some(class) => {
+                let mut scores = [(1.0 - label.confidence) / 3.0; 4];
+                scores[class] = label.confidence;
+                scores
+            }
+        };
+        Verdict {
+            archetype: label.archetype,
+            scores,
+            confidence: label.confidence,
+        }
+    }
 }
 
 /// The majority of a profile's rules as a classifier.
@@ -317,27 +340,8 @@ fn built(profile: &'static Profile) -> ClassifierBuilt {
 }
 
 impl Classifier for Rules {
-    /// The share of the votes cast is the score; where nobody voted, what the fallback leaves is
-    /// spread evenly over the others.
     fn verdict(&self, window: &Window) -> Verdict {
-        let features = Features::of(window);
-        let votes = self.0.votes(&features);
-        let label = self.0.majority(votes, &features);
-        let cast = f64::from(votes.count());
-        let scores = match label.archetype.place() {
-            None => [0.25; 4],
-            Some(_) if cast > 0.0 => label.votes.map(|v| f64::from(v) / cast),
-            Some(class) => {
-                let mut scores = [(1.0 - label.confidence) / 3.0; 4];
-                scores[class] = label.confidence;
-                scores
-            }
-        };
-        Verdict {
-            archetype: label.archetype,
-            scores,
-            confidence: label.confidence,
-        }
+        self.0.verdict(&Features::of(window))
     }
 
     /// The functions that voted for the archetype, each with its share of the votes.

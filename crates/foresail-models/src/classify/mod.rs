@@ -3,10 +3,15 @@
 //! A window is an hour of counts, one a minute. A classifier is one file here and one line in
 //! [`crate::registry::CLASSIFIERS`].
 
+pub mod calibrate;
 pub mod features;
 pub mod label_model;
 pub mod labeling;
+pub mod reliability;
+pub mod saved;
 pub mod split;
+pub mod train;
+pub mod trained;
 pub mod vote_report;
 pub mod window;
 

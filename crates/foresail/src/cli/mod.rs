@@ -74,7 +74,7 @@ pub(crate) fn whole(text: &str) -> Result<u64, String> {
 }
 
 /// Prints rows of texts as CSV with a header; what a row lacks at its end is empty.
-fn print_csv(columns: &[&str], rows: &[Vec<String>], out: &mut dyn Write) -> Result<()> {
+pub(crate) fn print_csv(columns: &[&str], rows: &[Vec<String>], out: &mut dyn Write) -> Result<()> {
     let column = |i: usize| rows.iter().map(|row| row.get(i).cloned()).collect();
     let named = columns.iter().enumerate();
     let table = Table {
@@ -86,7 +86,11 @@ fn print_csv(columns: &[&str], rows: &[Vec<String>], out: &mut dyn Write) -> Res
 }
 
 /// A table; columns of numbers stand at the right.
-fn print_table(columns: &[&str], rows: Vec<Vec<String>>, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn print_table(
+    columns: &[&str],
+    rows: Vec<Vec<String>>,
+    out: &mut dyn Write,
+) -> Result<()> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(columns.iter().map(|c| c.to_uppercase()));

@@ -73,10 +73,17 @@ pub fn of_case(method: &Method, case: &Case, plan: &Plan) -> Result<Fan> {
 /// # Errors
 /// Where the drawing cannot be made into a picture.
 pub fn picture(fan: &Fan, ending: &str) -> Result<Vec<u8>> {
-    let svg = draw(fan).standalone(&fan.title);
+    drawn(&draw(fan).standalone(&fan.title), ending)
+}
+
+/// The bytes of a drawing by the ending of its name, `svg` or `png`.
+///
+/// # Errors
+/// Where it cannot be made into a picture.
+pub fn drawn(svg: &str, ending: &str) -> Result<Vec<u8>> {
     match ending {
-        "svg" => Ok(svg.into_bytes()),
-        _ => Ok(png::render(&svg, &png::fonts())?),
+        "svg" => Ok(svg.as_bytes().to_vec()),
+        _ => Ok(png::render(svg, &png::fonts())?),
     }
 }
 

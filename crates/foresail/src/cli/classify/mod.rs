@@ -1,9 +1,15 @@
 //! `foresail classify`: windows of demand, their features, their labels, their archetypes.
 
+mod eval;
 mod features;
+mod judge;
 mod label;
 mod label_report;
+mod labels;
+mod predict;
 mod rows;
+mod stored;
+mod train;
 mod windows;
 
 use std::io::Write;
@@ -31,6 +37,12 @@ enum What {
     Label(Box<label::LabelArgs>),
     /// Say what the rules are worth: how often they vote, beside whom, and how often rightly
     LabelReport(Box<label_report::LabelReportArgs>),
+    /// Train a classifier on labelled windows and save it
+    Train(Box<train::TrainArgs>),
+    /// Say how right a classifier is, by its labels and by the truth
+    Eval(Box<eval::EvalArgs>),
+    /// Say the archetype of every window
+    Predict(Box<predict::PredictArgs>),
 }
 
 /// Runs the command.
@@ -42,6 +54,9 @@ pub fn run(args: &ClassifyArgs, out: &mut dyn Write) -> Result<Code> {
         What::Features(args) => features::run(args, out),
         What::Label(args) => label::run(args, out),
         What::LabelReport(args) => label_report::run(args, out),
+        What::Train(args) => train::run(args, out),
+        What::Eval(args) => eval::run(args, out),
+        What::Predict(args) => predict::run(args, out),
     }
 }
 

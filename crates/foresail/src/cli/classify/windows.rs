@@ -131,6 +131,16 @@ impl Windows {
         self.generate.is_some()
     }
 
+    /// The source of chance.
+    pub(super) fn seed(&self) -> Seed {
+        Seed(self.seed)
+    }
+
+    /// Steps of a window.
+    pub(super) fn length(&self) -> usize {
+        self.window
+    }
+
     /// Hands every item with its windows to `take`, in order, whatever the number of threads.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use foresail_core::propose::archetype::Archetype;
+use foresail_models::classify::Window;
 use foresail_models::classify::calibrate::Method;
 use foresail_models::classify::features::{Features, NAMES, published};
 use foresail_models::classify::labeling::{CORRECTED, LabelingFunction, PUBLISHED, Profile};
@@ -70,7 +71,7 @@ fn known(part: usize, seed: Seed) -> Vec<Example> {
     // Parts stand far apart, and the shipped model was made from the seeds below them.
     let seed = Seed(seed.0.wrapping_add(PARTS_APART * (part as u64 + 1)));
     let made = windows(Kind::Hard, PER_CLASS[part], seed);
-    let of = |(archetype, window)| (Features::of(&window), archetype);
+    let of = |(archetype, window): (Archetype, Window)| (Features::of(&window), archetype);
     made.into_par_iter().map(of).collect()
 }
 
