@@ -1,0 +1,120 @@
+//! AAPA's study as a user runs it: files, tables, verdicts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may fail loudly"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{refused, stdout};
+
+/// Rows of a CSV file without quotes, the header first.
+fn rows(folder: &Path, file: &str) -> Vec<Vec<String>> {
+    let path = folder.join(format!("{file}.csv"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let cells = |line: &str| line.split(',').map(str::to_owned).collect();
+    text.lines().map(cells).collect()
+}
+
+/// A number as the tables write it: a narrow space in thousands, a true minus, a unit behind.
+fn number(text: &str) -> f64 {
+    let text = text.replace(['\u{202f}', '\u{a0}'], "").replace('\u{2212}', "-");
+    let first = text.split(' ').next().unwrap();
+    first.parse().unwrap_or_else(|_| panic!("{text}"))
+}
+
+const SMALL: [&str; 8] = [
+    "study",
+    "aapa",
+    "--functions",
+    "1",
+    "--seeds",
+    "2",
+    "--seed",
+    "7",
+];
+
+#[test]
+fn one_run_leaves_every_table_and_figure_with_its_verdicts_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = stdout(folder.path(), &SMALL, 0);
+    assert!(text.starts_with("The four headlines"), "{text}");
+    assert_eq!(text.lines().last(), Some("report: results/index.html"));
+    let results = folder.path().join("results");
+    let headlines = rows(&results, "headlines");
+    assert_eq!(headlines.len(), 5);
+    assert_eq!(
+        headlines[0].join(","),
+        "headline,published,its own tables,its method again,aapa,verdict"
+    );
+    assert!(headlines[1][5].starts_with("contradicted by its own data"));
+    for file in [
+        "goals",
+        "policies-spike",
+        "policies-periodic",
+        "policies-ramp",
+        "policies-stationary",
+        "policies-all",
+        "differences",
+        "violations",
+        "figure-improvement",
+        "table-5-replica-minutes",
+        "wilcoxon",
+        "table-6-rei",
+        "rei-sensitivity",
+        "hpa-frontier",
+        "figure-uncertainty",
+        "classifier",
+        "figure-confusion",
+        "labels",
+        "figure-importance",
+    ] {
+        assert!(rows(&results, file).len() > 1, "{file}");
+    }
+    for figure in ["cost-spike", "rei", "uncertainty", "importance", "timeline"] {
+        let bytes = fs::read(results.join(format!("figure-{figure}.png"))).unwrap();
+        assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 5000, "{figure}");
+    }
+    let again = tempfile::tempdir().unwrap();
+    stdout(again.path(), &SMALL, 0);
+    let page = |folder: &Path| fs::read(folder.join("results/index.html")).unwrap();
+    assert!(page(folder.path()) == page(again.path()), "the same bytes");
+
+    // Whoever learns the labels agrees with them, and is wrong about half of the truth.
+    let classifier = rows(&results, "classifier");
+    let published = &classifier[1];
+    assert_eq!(published[0], "published labels");
+    assert!(number(&published[2]) > 97.0 && number(&published[3]) < 65.0, "{published:?}");
+    let shipped = classifier.last().unwrap();
+    assert!(number(&shipped[3]) >= 94.0, "{shipped:?}");
+
+    // One who knows the future breaks the promise no more often than the plain HPA does.
+    for file in ["policies-spike", "policies-all"] {
+        let rows = rows(&results, file);
+        let of = |policy: &str| number(&rows.iter().find(|r| r[0] == policy).unwrap()[1]);
+        assert!(of("oracle") <= of("hpa"), "{file}: {rows:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_with_the_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |args: &[&str]| {
+        let all: Vec<&str> = ["study", "aapa"].iter().chain(args).copied().collect();
+        refused(folder.path(), &all)
+    };
+    fs::write(folder.path().join("few.csv"), "timestamp,web\n2026-01-01T00:00:00Z,3\n2026-01-01T00:01:00Z,2\n").unwrap();
+    let told = refused(&["--trace", "few.csv"]);
+    assert!(told.contains("no function has 1000 calls"), "{told}");
+    fs::write(folder.path().join("config.yaml"), "scaling: {spyke: {target_cpu: 0.3}}\n").unwrap();
+    let told = refused(&["--config", "config.yaml"]);
+    assert!(told.contains("spyke"), "{told}");
+    let told = refused(&["--seeds", "0"]);
+    assert!(told.contains("--seeds"), "{told}");
+    assert!(!folder.path().join("results").exists(), "nothing half-written");
+}
