@@ -11,9 +11,9 @@
     reason = "a benchmark measures time and prints what it measured"
 )]
 
+mod support;
+
 use std::collections::BTreeMap;
-use std::process::Command;
-use std::time::Instant;
 
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::{Span, Timestamp};
@@ -21,6 +21,7 @@ use foresail_models::forecast::LEVELS;
 use foresail_models::registry::{FORECASTERS, forecaster};
 use foresail_models::rng::Seed;
 use serde_json::{Value, json};
+use support::{median, normals, peer, round, splitmix, timed};
 
 const LENGTH: usize = 720;
 const SERIES: usize = 1000;
@@ -28,41 +29,6 @@ const SERIES: usize = 1000;
 const FITTED: usize = 20;
 /// Sum of all generated values; stands in the peers' README as well.
 const SUM: f64 = 188_500_302.560_749_35;
-
-/// CPU seconds of this thread so far.
-fn cpu() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
-    let nanos = text.split(' ').next()?.parse::<f64>().ok()?;
-    Some(nanos / 1e9)
-}
-
-fn timed(work: impl FnOnce()) -> f64 {
-    // The kernel books a thread's time when it lets go of the processor.
-    std::thread::yield_now();
-    let (wall, before) = (Instant::now(), cpu());
-    work();
-    std::thread::yield_now();
-    match (before, cpu()) {
-        (Some(a), Some(b)) if b > a => b - a,
-        _ => wall.elapsed().as_secs_f64(),
-    }
-}
-
-fn splitmix(seed: u64, count: usize) -> Vec<f64> {
-    let one = |i: u64| {
-        let mut z = seed.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        ((z >> 11) as f64 + 0.5) / 2_f64.powi(53)
-    };
-    (1..=count as u64).map(one).collect()
-}
-
-fn normals(seed: u64, count: usize) -> Vec<f64> {
-    let pair = |u: &[f64]| (-2.0 * u[0].ln()).sqrt() * (std::f64::consts::TAU * u[1]).cos();
-    splitmix(seed, 2 * count).chunks(2).map(pair).collect()
-}
 
 /// Hourly series: a level, a trend, a day and its half, noise.
 fn generated() -> Vec<Vec<f64>> {
@@ -91,45 +57,30 @@ fn series(values: &[f64]) -> Series {
 }
 
 /// CPU milliseconds of the peer per series; `None` where there is none.
-fn peer(model: &str) -> Option<f64> {
-    let folder = std::env::var_os("FORESAIL_PEERS")?;
-    let python = std::env::var_os("FORESAIL_PYTHON").unwrap_or_else(|| "python3".into());
-    let output = Command::new(python)
-        .current_dir(folder)
-        .args(["fc_statsforecast.py", "--n", &FITTED.to_string()])
-        .args(["--model", model])
-        .output()
-        .ok()?;
-    let row: Value = serde_json::from_slice(&output.stdout).ok()?;
-    row["cpu_ms_per_series"].as_f64()
+fn peer_of(model: &str) -> Option<f64> {
+    let fitted = FITTED.to_string();
+    let rows = peer("fc_statsforecast.py", &["--n", &fitted, "--model", model]);
+    rows.first()?["cpu_ms_per_series"].as_f64()
 }
 
 /// Median of three runs over the series: fit, and one forecast of 24 steps as the peer does it.
 fn fits(name: &str, knobs: &Value, model: &str, all: &[Vec<f64>]) {
     let knobs: BTreeMap<String, Value> = serde_json::from_value(knobs.clone()).expect("a map");
     let fit = forecaster(name, &knobs, "forecaster").expect("valid knobs");
-    let run = || {
-        timed(|| {
-            for values in &all[..FITTED] {
-                let fitted = fit.fit(&series(values), Seed(1)).expect("a fit");
-                std::hint::black_box(fitted.forecast(24, &LEVELS).expect("a forecast"));
-            }
-        })
-    };
-    let mut runs = [run(), run(), run()];
-    runs.sort_by(f64::total_cmp);
-    let own = 1e3 * runs[1] / FITTED as f64;
+    let seconds = median(|| {
+        for values in &all[..FITTED] {
+            let fitted = fit.fit(&series(values), Seed(1)).expect("a fit");
+            std::hint::black_box(fitted.forecast(24, &LEVELS).expect("a forecast"));
+        }
+    });
+    let own = 1e3 * seconds / FITTED as f64;
     let mut row = json!({"bench": "fit", "forecaster": name, "knobs": knobs, "points": LENGTH,
         "series": FITTED, "cpu_ms_per_series": round(own), "threads": 1});
-    if let Some(theirs) = peer(model) {
+    if let Some(theirs) = peer_of(model) {
         row["peer_cpu_ms_per_series"] = json!(theirs);
         row["ratio"] = json!(round(theirs / own));
     }
     println!("{row}");
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }
 
 /// Microseconds of one forecast of 60 steps at seven levels, for every forecaster.

@@ -144,7 +144,7 @@ fn independent_functions_are_not_marked_and_copies_that_fool_the_model_are() {
     let marked = honest.dependences(&honest_patterns);
     assert!(marked.iter().all(|d| !d.is_marked()), "{:?}", marked[0]);
 
-    // The last function is right on three of five of its votes; two more copy it.
+    // The last function is right on 56 % of its votes; two more copy it.
     let fooled_rows = rows(5, 9, 2);
     let fooled_patterns = patterns(&fooled_rows, 9, 2);
     let fooled = fit(&fooled_patterns, Some(BALANCE));

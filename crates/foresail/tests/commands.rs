@@ -722,6 +722,7 @@ fn help_of_every_command_is_pinned() {
         "conformance",
         "study",
         "forecast",
+        "classify",
         "trace",
         "report",
         "doctor",
@@ -731,8 +732,10 @@ fn help_of_every_command_is_pinned() {
     ];
     let mut text = stdout(folder.path(), &["--help"], 0);
     let forecast = ["fit", "show", "backtest", "explain", "models"].map(|verb| ["forecast", verb]);
+    let classify = ["features", "label", "label-report"].map(|verb| ["classify", verb]);
     let commands = commands.iter().map(std::slice::from_ref);
-    for words in commands.chain(forecast.iter().map(<[&str; 2]>::as_slice)) {
+    let nested = forecast.iter().chain(&classify);
+    for words in commands.chain(nested.map(<[&str; 2]>::as_slice)) {
         text.push_str(&format!("\n---- foresail {} --help\n", words.join(" ")));
         text.push_str(&stdout(folder.path(), &[words, &["--help"]].concat(), 0));
     }

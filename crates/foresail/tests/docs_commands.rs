@@ -53,7 +53,7 @@ fn every_command_and_flag_in_the_documents_exists() {
             let Some(first) = verbs.first() else { continue };
             let nested = matches!(
                 *first,
-                "trace" | "conformance" | "config" | "study" | "forecast"
+                "trace" | "conformance" | "config" | "study" | "forecast" | "classify"
             );
             let mut args: Vec<&str> = verbs
                 .iter()

@@ -35,17 +35,17 @@ pub fn by_name<'a>(
         let groups = Groups::begin(like, out).map_err(io::Error::other)?;
         return Ok(Box::new(Parquet(groups)));
     }
-    csv(like, out)
+    Ok(csv(out))
 }
 
-/// As CSV with a header.
-///
-/// # Errors
-/// What the writer gives.
-pub fn csv<'a>(like: &Table, out: &'a mut dyn Write) -> io::Result<Box<dyn Parts + 'a>> {
-    let mut writer = ::csv::Writer::from_writer(out);
-    like.write_head(&mut writer)?;
-    Ok(Box::new(Csv(writer)))
+/// As CSV, whose header is written with the first part: what fails before it leaves nothing.
+#[must_use]
+pub fn csv<'a>(out: &'a mut dyn Write) -> Box<dyn Parts + 'a> {
+    let writer = ::csv::Writer::from_writer(out);
+    Box::new(Csv {
+        writer,
+        begun: false,
+    })
 }
 
 #[derive(Debug)]
@@ -61,7 +61,10 @@ impl Parts for Parquet<'_> {
     }
 }
 
-struct Csv<'a>(::csv::Writer<&'a mut dyn Write>);
+struct Csv<'a> {
+    writer: ::csv::Writer<&'a mut dyn Write>,
+    begun: bool,
+}
 
 impl Debug for Csv<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -71,11 +74,15 @@ impl Debug for Csv<'_> {
 
 impl Parts for Csv<'_> {
     fn add(&mut self, part: &Table) -> io::Result<()> {
-        part.write_rows(&mut self.0)
+        if !self.begun {
+            part.write_head(&mut self.writer)?;
+            self.begun = true;
+        }
+        part.write_rows(&mut self.writer)
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
-        self.0.flush()
+        self.writer.flush()
     }
 }
 

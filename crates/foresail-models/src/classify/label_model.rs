@@ -228,9 +228,9 @@ impl LabelModel {
         for ((sum, joint), count) in sums.iter_mut().zip(&self.posteriors).zip(&patterns.counts) {
             let all = (joint[0] + joint[1]) + (joint[2] + joint[3]);
             let weight = *count as f64 / all;
-            for c in 0..4 {
+            for (c, total) in total.iter_mut().enumerate() {
                 sum[c] = joint[c] * weight;
-                total[c] += sum[c];
+                *total += sum[c];
             }
         }
         let mut moved = 0.0;
@@ -262,8 +262,8 @@ impl LabelModel {
         }
         if learn {
             let rows: f64 = total.iter().sum();
-            for c in 0..4 {
-                put(&mut self.balance[c], (total[c] + 1.0) / (rows + 4.0));
+            for (share, total) in self.balance.iter_mut().zip(total) {
+                put(share, (total + 1.0) / (rows + 4.0));
             }
         }
         moved

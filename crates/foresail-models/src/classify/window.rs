@@ -36,6 +36,17 @@ pub enum WindowError {
     },
 }
 
+impl WindowError {
+    /// The step that is told, where one is.
+    #[must_use]
+    pub fn step(&self) -> Option<usize> {
+        match self {
+            Self::Shape { .. } => None,
+            Self::Gap { step } | Self::NoCount { step, .. } => Some(*step),
+        }
+    }
+}
+
 /// The most steps of a window: a week of minutes.
 pub const LENGTH_MAX: usize = 10_080;
 

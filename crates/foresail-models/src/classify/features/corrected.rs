@@ -147,8 +147,8 @@ fn period(b: &Basis<'_>, slope: f64) -> (f64, f64) {
         many.resize(n, 0.0);
         &mut many[..]
     };
-    for i in 0..n {
-        left[i] = b.off[i] - slope * (i as f64 - middle);
+    for (i, (left, off)) in left.iter_mut().zip(b.off).enumerate() {
+        *left = off - slope * (i as f64 - middle);
     }
     let left = &*left;
     let squares = summed(n, |i| left[i] * left[i]);
@@ -220,7 +220,7 @@ fn median_deviation(sorted: &[f64], median: f64) -> f64 {
             (None, None) => last,
         };
     }
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         (previous + last) / 2.0
     } else {
         last

@@ -212,9 +212,9 @@ fn spectral(b: &Basis<'_>) -> [f64; 6] {
         &mut many[..]
     };
     let floor = SPECTRAL_FLOOR * b.sum;
-    for k in 0..bins {
-        let amplitude = (b.re[k] * b.re[k] + b.im[k] * b.im[k]).sqrt();
-        shares[k] = if amplitude < floor { 0.0 } else { amplitude };
+    for (share, (re, im)) in shares.iter_mut().zip(b.re.iter().zip(b.im)) {
+        let amplitude = (re * re + im * im).sqrt();
+        *share = if amplitude < floor { 0.0 } else { amplitude };
     }
     if let Some(first) = shares.first_mut() {
         *first = b.sum;

@@ -39,11 +39,12 @@ const BURST_GAP: Range = (20.0, 60.0);
 /// Minutes of a burst.
 const BURST_MINUTES: Range = (1.0, 4.0);
 
-/// Minutes of one way of a ramp: two to four hours, so that most of its hours hold no turn.
-const RAMP_MINUTES: Range = (120.0, 241.0);
+/// Minutes of one way of a ramp: three to five hours, so that three of four hours hold no turn.
+const RAMP_MINUTES: Range = (180.0, 301.0);
 
-/// Growth of a ramp within an hour. Below the windows' largest, as it goes on for hours.
-const RAMP_PER_HOUR: Range = (1.5, 2.5);
+/// Growth of a ramp within an hour. Below the windows' largest, as it goes on for hours: at most
+/// fifty-fold.
+const RAMP_PER_HOUR: Range = (1.7, 2.2);
 
 /// Mean run time of a call in seconds, as a power of ten: 50 to 500 ms around the 100 ms of AAPA's
 /// default metadata. Source: GuilinDev/aapa-simulator, src/data/loader.py.
@@ -185,11 +186,11 @@ mod tests {
             .filter(|w| (w[1] > w[0]) != (w[2] > w[1]))
             .count();
         // Between two ramps there is a turn or a jump, which turns twice.
-        assert!(turns <= 2 * 2880 / 120, "{turns}");
+        assert!(turns <= 2 * 2880 / 180, "{turns}");
         assert!(
             rates
                 .iter()
-                .all(|r| (50.0..50.0 * 2.5_f64.powi(4) + 1.0).contains(r))
+                .all(|r| (50.0..50.0 * 2.2_f64.powi(5) + 1.0).contains(r))
         );
     }
 }

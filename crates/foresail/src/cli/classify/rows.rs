@@ -110,11 +110,7 @@ pub(super) fn write(
     let part = empty(columns);
     let Some(path) = file else {
         let printed = output == Output::Csv;
-        let to = if printed {
-            Some(csv(&part, out)?)
-        } else {
-            None
-        };
+        let to = printed.then(|| csv(out));
         let mut rows = Rows { part, to, count: 0 };
         fill(&mut rows)?;
         rows.finish()?;

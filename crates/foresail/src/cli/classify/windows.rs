@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use foresail_adapters::io::shown;
 use foresail_core::propose::archetype::Archetype;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::trace::TraceItem;
 use foresail_models::classify::features::Features;
-use foresail_models::classify::window::{Extracted, Gaps, Placed, Sliding, extract_all};
+use foresail_models::classify::window::{
+    Extracted, Gaps, Placed, Sliding, WindowError, extract_all,
+};
 use foresail_models::classify::{STRIDE, WINDOW};
 use foresail_models::rng::Seed;
 use foresail_sim::workload::archetype::{Kind, window};
@@ -63,7 +66,7 @@ pub(super) struct Windows {
         value_name = "N",
         default_value_t = 4000,
         allow_hyphen_values = true,
-        requires = "generate"
+        conflicts_with = "traces"
     )]
     windows: usize,
     /// The only source of chance
@@ -240,13 +243,8 @@ impl Windows {
             GapsArg::LeaveOut => Gaps::LeaveOut,
         };
         for (item, extracted) in batch.iter().zip(extract_all(batch, sliding, gaps)) {
-            let Extracted { windows, left_out } = extracted.with_context(|| {
-                let (file, mend) = (
-                    trace.display(),
-                    "--gaps leave-out leaves windows with gaps out",
-                );
-                format!("{file}: {}: its windows cannot be cut ({mend})", item.id)
-            })?;
+            let Extracted { windows, left_out } =
+                extracted.map_err(|error| cannot_cut(trace, item, &error))?;
             met.items += 1;
             met.windows += windows.len() as u64;
             met.gaps += left_out as u64;
@@ -302,6 +300,18 @@ impl Windows {
         }
         .into())
     }
+}
+
+/// Names the file, the item and the time of a step without a count.
+fn cannot_cut(trace: &Path, item: &TraceItem, error: &WindowError) -> anyhow::Error {
+    let (file, id) = (trace.display(), shown(&item.id, 200));
+    let time = error.step().map(|step| item.demand.time_of(step));
+    let at = time.map_or_else(String::new, |time| format!(" at {time}"));
+    let mend = match error {
+        WindowError::Gap { .. } => " (--gaps leave-out)",
+        _ => "",
+    };
+    anyhow::anyhow!("{file}: {id}{at}: {error}{mend}")
 }
 
 impl Met {
