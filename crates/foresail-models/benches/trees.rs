@@ -19,7 +19,7 @@ use foresail_core::quantity::units::larger;
 use foresail_models::classify::features::published;
 use foresail_models::rng::Seed;
 use foresail_models::trees::bins::Bins;
-use foresail_models::trees::{LabelledRows, Parameters, SoftmaxTrees};
+use foresail_models::trees::{LabelledRows, Packed, Parameters, SoftmaxTrees};
 use serde_json::{Value, json};
 
 const LEARNT: usize = 70_000;
@@ -180,15 +180,7 @@ fn main() {
         };
         SoftmaxTrees::fit(&rows, &parameters, Seed(1)).expect("rows that fit together")
     };
-    let reps: usize = std::env::var("REPS")
-        .ok()
-        .and_then(|r| r.parse().ok())
-        .unwrap_or(3);
-    let seconds = if reps == 1 {
-        timed(|| drop(std::hint::black_box(fit())))
-    } else {
-        median(|| timed(|| drop(std::hint::black_box(fit()))))
-    };
+    let seconds = median(|| timed(|| drop(std::hint::black_box(fit()))));
     let trained = fit();
     let (accuracy, loss) = judged(&trained.trees, &rows, &labels);
     let mut row = json!({"bench": "softmax-train", "rows": LEARNT, "features": columns.len(),
@@ -204,4 +196,36 @@ fn main() {
         ));
     }
     println!("{row}");
+    println!("{}", answers(&trained.trees, &rows, theirs.as_ref()));
+}
+
+/// Microseconds of one row's scores, by the quick walk and by the plain one; they must be equal.
+fn answers(trees: &SoftmaxTrees, rows: &[Vec<f64>], theirs: Option<&Value>) -> Value {
+    let packed = Packed::new(trees).expect("thresholds that fit");
+    let asked = &rows[LEARNT..];
+    for row in asked {
+        assert_eq!(packed.scores(row), trees.scores(row));
+    }
+    let each = |scores: &dyn Fn(&[f64]) -> Vec<f64>| {
+        let seconds = median(|| {
+            timed(|| {
+                for row in asked {
+                    std::hint::black_box(scores(row));
+                }
+            })
+        });
+        round(1e6 * seconds / asked.len() as f64)
+    };
+    let (quick, plain) = (
+        each(&|row| packed.scores(row)),
+        each(&|row| trees.scores(row)),
+    );
+    let mut told = json!({"bench": "softmax-answer", "trees": trees.trees().len(),
+        "cpu_us": quick, "plain_cpu_us": plain, "threads": 1});
+    if let Some(theirs) = theirs {
+        told["peer_python_us"] = theirs["us_single_row_python"].clone();
+        told["peer_fast_c_us"] = theirs["us_single_row_fast_c"].clone();
+        told["peer_batch_us"] = theirs["us_per_row_batch"].clone();
+    }
+    told
 }
