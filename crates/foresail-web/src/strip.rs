@@ -155,7 +155,7 @@ mod tests {
         draw(&mut drawing, &runs, &(0..100), (&x, 60.0, 10.0));
         let svg = drawing.standalone("x");
         for part in [">Ramp<", ">Spike<", "Ramp 50 %", "Spike, 99 %"] {
-            assert_eq!(svg.matches(part).count(), 1, "{part} in {svg}");
+            assert!(svg.contains(part), "{part} in {svg}");
         }
         assert!(
             !svg.contains("Idle"),
