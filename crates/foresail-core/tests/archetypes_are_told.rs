@@ -73,7 +73,7 @@ fn alone() -> Spec {
 /// One tick so many seconds from now; what it decides is executed.
 fn step(engine: &mut Engine, after: i64, current: u32) -> Tick {
     let now = NOW + seconds(after);
-    let state = state(current, &vec![Some(100); current as usize], 0);
+    let state = state(current, &vec![Some(100); current as usize], -after);
     engine.feed(Input::Samples(Samples {
         at: now,
         health: foresail_core::observe::Health::default(),

@@ -116,7 +116,10 @@ fn the_report_has_a_strip_and_the_table_a_column_of_archetypes() {
         assert!(told.contains(part), "{part} in {told}");
     }
     let page = fs::read_to_string(folder.path().join("report/index.html")).unwrap();
-    assert!(page.contains("archetype in force:"), "the legend");
+    assert!(
+        page.contains("archetype in force, share of the time"),
+        "the legend"
+    );
     assert!(page.contains("mean 30s"), "the file's start-up");
     let run: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(folder.path().join("report/run.json")).unwrap())

@@ -130,8 +130,9 @@ fn bridged(steps: [Option<f64>; WINDOW]) -> Option<Window> {
         let Some(value) = *value else { continue };
         window[place] = value;
         let (from, width) = (window[before], (place - before) as f64);
-        for gap in before + 1..place {
-            window[gap] = from + (value - from) * (gap - before) as f64 / width;
+        let between = window.iter_mut().enumerate().take(place).skip(before + 1);
+        for (gap, missing) in between {
+            *missing = from + (value - from) * (gap - before) as f64 / width;
         }
         before = place;
     }

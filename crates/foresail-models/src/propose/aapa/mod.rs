@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use foresail_core::history::{TargetHistory, View};
 use foresail_core::hpa::Target;
-use foresail_core::observe::Metric;
+use foresail_core::observe::{Metric, TargetState};
 use foresail_core::propose::archetype::{Archetype, Classed, Scaled, Turn};
 use foresail_core::propose::plan::{Plan, Setting, TargetId};
 use foresail_core::propose::refit::RefitRequest;
@@ -133,6 +133,20 @@ pub(crate) fn hpa_share(target: &ValidTarget) -> f64 {
     percent.map_or(REFERENCE_SHARE, |p| f64::from(p.max(1)) / 100.0)
 }
 
+/// The demand that the pods' usage stands for, in requests per second.
+///
+/// Only while all that was asked for has been ready for as long as a reading may be old: a reading
+/// of fewer pods told of all would grow by its own answers, and what is still waiting keeps all of
+/// them busy.
+fn usage(seen: &Seen<'_>, state: &TargetState, capacity: f64, now: Timestamp) -> Option<f64> {
+    seen.reactive.replicas?;
+    let last = seen.history.changes().back();
+    let settled = last.is_none_or(|change| now - change.at >= seen.known.lead + STEP);
+    let ratio = seen.reactive.ratio_milli as f64 / 1000.0;
+    let steady = settled && state.ready == state.current_replicas();
+    steady.then(|| ratio * f64::from(state.ready.get()) * capacity)
+}
+
 /// One memory per target, in the order of the spec; those of other targets are forgotten.
 pub(crate) fn fit_memories(memories: &mut Vec<Memory>, spec: &ValidSpec) {
     let targets = spec.targets();
@@ -230,12 +244,10 @@ impl Aapa {
     ) -> Result<(Scaled, Replicas), Absence> {
         let capacity = seen.known.capacity.ok_or(Absence::NoCapacity)?;
         let state = seen.history.state.as_ref().ok_or(Absence::NoMetric)?;
-        let ratio = seen.reactive.ratio_milli as f64 / 1000.0;
-        let read = seen.reactive.replicas.is_some();
         let scene = Scene {
             history: seen.history,
             full_capacity: capacity / hpa_share(seen.target),
-            usage: read.then(|| ratio * f64::from(state.ready.get()) * capacity),
+            usage: usage(seen, state, capacity, now),
             current: state.current_replicas(),
             known: &seen.known,
             now,

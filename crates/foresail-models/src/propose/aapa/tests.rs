@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foresail_core::act::Outcome;
 use foresail_core::engine::{Engine, Input};
 use foresail_core::hpa::{Behavior, HpaSpec, ScalingRules};
-use foresail_core::observe::{Health, Sample, Samples, TargetState};
+use foresail_core::observe::{Health, Sample, Samples};
 use foresail_core::spec::{CombineSpec, Floor, ProposerSpec, Spec};
 use serde_json::{Value, json};
 
@@ -355,6 +355,37 @@ fn bad_values_are_told_with_their_place() {
         text.contains("knobs.periodic.minReplicas: 9 is above maxReplicas = 3"),
         "{text}"
     );
+}
+
+#[test]
+fn usage_tells_a_burst_once_and_never_of_what_was_just_added() {
+    let spec = spec(json!({}));
+    let seen = |history, ratio_milli| Seen {
+        target: &spec.targets()[0],
+        history,
+        reactive: Reactive {
+            replicas: Some(Replicas::ONE),
+            metric: 0,
+            ratio_milli,
+        },
+        known: Known {
+            ahead: Err(Absence::NoHistory),
+            capacity: Some(CAPACITY),
+            lead: Span::from_seconds(STARTUP + INTERVAL),
+        },
+    };
+    let mut world = World::new(Archetype::Spike, 1.0, json!({}));
+    world.run(60..2 * HOUR, |_| 0.1);
+    let history = world.engine.target_history(0).unwrap();
+    let state = history.state.as_ref().unwrap();
+    let changed = history.changes().back().unwrap().at;
+    let told = |seconds, ratio| {
+        let now = changed + Span::from_seconds(seconds);
+        usage(&seen(history, ratio), state, CAPACITY, now)
+    };
+    // Two pods at 125 % of the HPA's target serve 2 · 10 · 1.25.
+    assert_eq!(told(STARTUP + INTERVAL + 60, 1250), Some(25.0));
+    assert_eq!(told(STARTUP + INTERVAL + 59, 1250), None);
 }
 
 /// The demand of some minutes as an engine remembers it, the last one now.

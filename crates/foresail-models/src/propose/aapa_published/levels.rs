@@ -2,6 +2,7 @@
 
 use foresail_core::propose::archetype::Archetype;
 use foresail_core::quantity::time::Span;
+use foresail_core::quantity::units::larger;
 
 use super::{Answer, Now};
 
@@ -49,7 +50,7 @@ fn replicas(by: Archetype, confidence: f64, current: u32, ahead: f64) -> u32 {
     let mut wanted = current * ahead / target * (1.0 + margin);
     let mut min = row.min;
     if by == Archetype::Spike {
-        wanted = wanted.max(current * [1.2, 1.5, 2.0][level]);
+        wanted = larger(wanted, current * [1.2, 1.5, 2.0][level]);
         min = [row.min, row.min.max(2), (row.min * 3 / 2).max(2)][level];
     }
     ((wanted - 1e-9).ceil() as u32).clamp(min, row.max)

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use foresail_core::propose::archetype::Archetype;
 use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::larger;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Now, TICKS_MAX};
@@ -70,7 +71,7 @@ impl Past {
         let ahead = (self.loads.len() + 5) as f64;
         let points = self.loads.iter().enumerate().map(|(i, y)| (i as f64, *y));
         let demand = Line::through(points).map_or(now.demand, |line| line.at(ahead));
-        let wanted = demand.max(0.0) / (now.full_capacity * GENERIC_TARGET);
+        let wanted = larger(demand, 0.0) / (now.full_capacity * GENERIC_TARGET);
         ((wanted - 1e-9).ceil() as u32).max(1)
     }
 
