@@ -732,7 +732,15 @@ fn help_of_every_command_is_pinned() {
     ];
     let mut text = stdout(folder.path(), &["--help"], 0);
     let forecast = ["fit", "show", "backtest", "explain", "models"].map(|verb| ["forecast", verb]);
-    let classify = ["features", "label", "label-report"].map(|verb| ["classify", verb]);
+    let classify = [
+        "features",
+        "label",
+        "label-report",
+        "train",
+        "eval",
+        "predict",
+    ]
+    .map(|verb| ["classify", verb]);
     let commands = commands.iter().map(std::slice::from_ref);
     let nested = forecast.iter().chain(&classify);
     for words in commands.chain(nested.map(<[&str; 2]>::as_slice)) {
