@@ -3,6 +3,13 @@
 //! `tests/golden/classify/aapa_fixture.json` holds ten windows with both sets of features, votes and
 //! labels, by an implementation in pure Python that was laid beside the published extractor on numpy
 //! 2.4.6 and scipy 1.17.1.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests may fail loudly"
+)]
 
 use foresail_core::propose::archetype::Archetype;
 use foresail_models::classify::Window;

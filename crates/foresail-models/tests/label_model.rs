@@ -1,6 +1,13 @@
 //! The label model on votes whose probabilities are known.
 //!
 //! The setting is that of `peers/aapa_snorkel.py`: ten functions of one class each, 70,000 rows.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests may fail loudly"
+)]
 
 use foresail_core::propose::archetype::Archetype;
 use foresail_models::classify::label_model::{FitOptions, LabelModel, LabelModelError, Patterns};
