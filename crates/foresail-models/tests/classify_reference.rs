@@ -12,6 +12,7 @@
 )]
 
 use foresail_core::propose::archetype::Archetype;
+use foresail_core::quantity::units::larger;
 use foresail_models::classify::Window;
 use foresail_models::classify::features::{Features, NAMES, corrected, published};
 use foresail_models::classify::labeling::{CORRECTED, PUBLISHED, Profile, Votes};
@@ -46,7 +47,7 @@ fn check(id: &Value, name: &str, ours: f64, want: Option<f64>) {
         None => assert!(ours.is_nan(), "{id} {name}: {ours}, must have no value"),
         Some(want) => {
             let off = (ours - want).abs();
-            let room = 1e-6 * want.abs().max(1.0);
+            let room = 1e-6 * larger(want.abs(), 1.0);
             assert!(off <= room, "{id} {name}: {ours} instead of {want}");
         }
     }
