@@ -48,6 +48,20 @@ fn sparse(seed: u64, points: usize) -> Vec<f64> {
     (0..points).map(&mut count).collect()
 }
 
+/// Demand that repeats to the last bit, with its season: a smoothing fits it without any error.
+fn exact(points: usize) -> [(&'static str, usize, Vec<f64>); 3] {
+    let of = |value: fn(usize) -> usize| (0..points).map(|i| value(i) as f64).collect();
+    [
+        ("seven steps", 7, of(|i| 50 + i % 7)),
+        (
+            "one in twelve",
+            12,
+            of(|i| if i.is_multiple_of(12) { 30 } else { 0 }),
+        ),
+        ("ten levels", 10, of(|i| 1000 * (1 + i % 10))),
+    ]
+}
+
 /// Knobs that keep the heavy ones cheap, and give the one that calibrates another a base that knows
 /// seasons; every other forecaster is taken as it comes.
 fn knobs(name: &str) -> BTreeMap<String, Value> {
@@ -163,8 +177,13 @@ fn again(entry: &ForecasterEntry, forecaster: &dyn Forecaster) -> Box<dyn Foreca
 
 #[test]
 fn what_is_saved_comes_back_bit_for_bit_and_goes_on_alike() {
-    for entry in FORECASTERS {
-        let mut forecaster = fitted(entry, demand(4, 260));
+    let series = exact(260).map(|(_, _, values)| values);
+    let series = || series.iter().cloned().chain([demand(4, 260)]);
+    for (entry, values) in FORECASTERS
+        .iter()
+        .flat_map(|e| series().map(move |values| (e, values)))
+    {
+        let mut forecaster = fitted(entry, values);
         let next = demand(5, 12);
         for value in &next[..5] {
             forecaster.update(Some(*value));
@@ -407,12 +426,13 @@ fn odd_series_get_sane_answers_or_a_clear_error() {
             "huge",
             demand(12, 120).iter().map(|v| v * 1e12).collect(),
             1e15,
+    let exact = exact(300).map(|(what, _, values)| (what, values, 1e5, true));
             true,
         ),
         ("one value in zeros", one_in_zeros(), 100.0, true),
     ];
     for entry in FORECASTERS {
-        for (what, values, most, must) in &cases {
+        for (what, values, most, must) in cases.iter().chain(&exact) {
             let case = format!("{} on {what}", entry.name);
             match unfitted(entry).fit(&series(values.clone()), Seed(1)) {
                 Ok(mut forecaster) => {
@@ -452,6 +472,27 @@ fn loss(forecast: &Forecast, truth: &[f64]) -> f64 {
         for (level, quantile) in LEVELS.iter().zip(step) {
             let over = value - quantile;
             sum += if over >= 0.0 {
+#[test]
+fn what_repeats_to_the_bit_is_told_as_it_will_be() {
+    for name in ["ets", "holt-winters", "ensemble", "seasonal-naive", "mstl"] {
+        let entry = FORECASTERS.iter().find(|e| e.name == name).unwrap();
+        for (what, season, values) in exact(300) {
+            let whole = values.iter().fold(0.0, |most: f64, v| most.max(*v));
+            let forecast = fitted(entry, values.clone()).forecast(HORIZON, &LEVELS);
+            let forecast = forecast.unwrap();
+            for ahead in 1..=HORIZON {
+                let truth = values[(300 + ahead - 1) % season];
+                let told = forecast.median(ahead).unwrap();
+                let error = (told - truth).abs() / whole;
+                assert!(
+                    error < 0.01,
+                    "{name} on {what}, step {ahead}: {told} for {truth}"
+                );
+            }
+        }
+    }
+}
+
                 level * over
             } else {
                 (level - 1.0) * over
