@@ -212,6 +212,23 @@ fn a_doubled_day_is_relearnt_with_its_shape() {
     let mut world = World::new(spec(Floor::Strict));
     let day = |i: i64| 600.0 + 300.0 * (i as f64 / 1440.0 * std::f64::consts::TAU).sin();
     for i in 0..4 * 1440 {
+#[test]
+fn a_forecast_of_hours_ahead_is_scored_and_wishes() {
+    let mut spec = spec(Floor::Relaxed {
+        min_share_percent: 50,
+    });
+    let six_hours = json!(6 * 3600);
+    spec.proposers[0].knobs = [("horizonSeconds".to_owned(), six_hours)].into();
+    let mut world = World::new(spec);
+    let told: Vec<_> = (0..900).map(|_| world.around(600.0)).collect();
+    let wished = |t: &Explanation| t.proposals[0].wish.contains_key("replicas");
+    let first = told.iter().position(wished).expect("it wishes");
+    // Nothing that it said is due before six hours.
+    assert!((360..600).contains(&first), "minute {first}");
+    let last = &told[899];
+    assert!(wished(last), "{last}");
+}
+
         world.around(day(i));
     }
     let mut trips = 0;
