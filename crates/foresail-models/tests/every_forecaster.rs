@@ -493,6 +493,42 @@ fn what_repeats_to_the_bit_is_told_as_it_will_be() {
     }
 }
 
+#[test]
+fn a_value_that_no_measurement_has_is_refused_with_its_step() {
+    for entry in FORECASTERS {
+        for wild in [1e16, -1e154, 1e308] {
+            let mut values = demand(13, 260);
+            values[40] = wild;
+            let refused = unfitted(entry).fit(&series(values), Seed(1)).err();
+            let told = Some(FitError::TooLarge {
+                step: 41,
+                value: wild,
+            });
+            assert_eq!(refused, told, "{}", entry.name);
+        }
+    }
+}
+
+/// Nets want more than ten points: they may say so.
+fn is_too_short(error: &FitError, values: &[f64]) -> bool {
+    let there = values.iter().filter(|v| v.is_finite()).count();
+    matches!(error, FitError::TooShort { needed, found } if *found == there && needed > found)
+}
+
+fn one_in_zeros() -> Vec<f64> {
+    let mut values = vec![0.0; 100];
+    values[60] = 9.0;
+    values
+}
+
+/// Mean pinball loss over the levels of a band, of the next `HORIZON` values.
+fn loss(forecast: &Forecast, truth: &[f64]) -> f64 {
+    let mut sum = 0.0;
+    for (i, value) in truth.iter().enumerate() {
+        let step = forecast.at(i + 1).unwrap();
+        for (level, quantile) in LEVELS.iter().zip(step) {
+            let over = value - quantile;
+            sum += if over >= 0.0 {
                 level * over
             } else {
                 (level - 1.0) * over

@@ -13,7 +13,9 @@ use foresail_core::spec::SpecProblem;
 use serde::{Deserialize, Serialize};
 
 use super::lstm::{self, FittedLstm, Lstm, Scaling};
-use super::{Component, Fit, FitError, Forecast, ForecastError, Forecaster, check_request};
+use super::{
+    Component, Fit, FitError, Forecast, ForecastError, Forecaster, check_request, check_values,
+};
 use crate::knobs::{Kind, Knob, Knobs};
 use crate::registry::{FORECASTERS, FitBuilt, ForecasterEntry, forecaster};
 use crate::rng::Seed;
@@ -99,6 +101,7 @@ fn entry(name: &str) -> Result<&'static ForecasterEntry, String> {
 
 impl Fit for Hybrid {
     fn fit(&self, history: &Series, seed: Seed) -> Result<Box<dyn Forecaster>, FitError> {
+        check_values(history)?;
         let values: Vec<f64> = history.iter().map(|v| v.unwrap_or(f64::NAN)).collect();
         let (needed, found) = (self.needed(), history.len() - history.gaps());
         match found {

@@ -34,6 +34,7 @@ pub mod track;
 pub mod tracked;
 pub mod trust;
 
+use foresail_core::observe::VALUE_MAX;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::units::larger;
 
@@ -79,6 +80,16 @@ pub enum FitError {
     },
 }
 
+    /// A value that no measurement has, and whose square a fit could not hold.
+    #[error(
+        "step {step} has the value {value:e}; give values between -{VALUE_MAX:e} and {VALUE_MAX:e}, in a larger unit"
+    )]
+    TooLarge {
+        /// Its step, counted from 1.
+        step: usize,
+        /// What stands there.
+        value: f64,
+    },
 /// Why there is no forecast.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -245,9 +256,24 @@ pub fn check_request(horizon: usize, levels: &[f64]) -> Result<(), ForecastError
 /// Only the last [`POINTS_MAX`] steps count. Units: those of the series.
 ///
 /// # Errors
-/// [`FitError::Empty`] without any value, [`FitError::TooShort`] with fewer than `needed`.
+/// [`FitError::Empty`] without any value, [`FitError::TooShort`] with fewer than `needed`,
+/// [`FitError::TooLarge`] with one that is out of range.
 pub fn held_values(history: &Series, needed: usize) -> Result<Vec<f64>, FitError> {
     let skipped = history.len().saturating_sub(POINTS_MAX);
+/// Checks that every value is one that a measurement may have; every fit calls it first.
+///
+/// # Errors
+/// [`FitError::TooLarge`] where one is further from zero than [`VALUE_MAX`].
+pub fn check_values(history: &Series) -> Result<(), FitError> {
+    let beyond = |(_, v): &(usize, f64)| v.abs() > VALUE_MAX;
+    let values = history.iter().enumerate();
+    let mut there = values.filter_map(|(i, v)| Some((i + 1, v?)));
+    match there.find(beyond) {
+        Some((step, value)) => Err(FitError::TooLarge { step, value }),
+        None => Ok(()),
+    }
+}
+
     let mut values = Vec::with_capacity(history.len() - skipped);
     let mut found = 0;
     for value in history.iter().skip(skipped) {
@@ -255,6 +281,7 @@ pub fn held_values(history: &Series, needed: usize) -> Result<Vec<f64>, FitError
         if let Some(value) = value.or_else(|| values.last().copied()) {
             values.push(value);
         }
+    check_values(history)?;
     }
     match found {
         0 => Err(FitError::Empty),
