@@ -363,6 +363,68 @@ fn a_model_file_that_is_damaged_or_none_is_refused() {
         "forecast",
         "fit",
         "--trace",
+#[test]
+fn only_a_file_of_the_same_kind_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    write_trace(folder.path(), "web.csv", 0);
+    let fit = |out| ["forecast", "fit", "--trace", "web.csv", "--out", out];
+    let show = |out| ["forecast", "show", "--trace", "web.csv", "--out", out];
+    let trace = fs::read(folder.path().join("web.csv")).unwrap();
+    fs::write(folder.path().join("notes.svg"), "<html>mine").unwrap();
+    fs::create_dir(folder.path().join("models")).unwrap();
+    for (args, want) in [
+        (
+            fit("web.csv"),
+            "web.csv is there and is no model file: give another name",
+        ),
+        (fit("models"), "models is there and is no file"),
+        (
+            show("notes.svg"),
+            "notes.svg is there and is no svg picture",
+        ),
+    ] {
+        let error = refused(folder.path(), &args);
+        assert!(error.contains(want), "{error}");
+    }
+    assert_eq!(fs::read(folder.path().join("web.csv")).unwrap(), trace);
+    let notes = fs::read_to_string(folder.path().join("notes.svg")).unwrap();
+    assert_eq!(notes, "<html>mine");
+    for _ in 0..2 {
+        stdout(folder.path(), &fit("web.model"), 0);
+        stdout(folder.path(), &show("fan.svg"), 0);
+    }
+}
+
+#[test]
+fn values_that_no_measurement_has_are_refused_and_no_model_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| format!("{},{}\n", 300 * i, if i == 30 { "1e154" } else { "7" });
+    let rows: String = (0..60).map(row).collect();
+    fs::write(
+        folder.path().join("wild.csv"),
+        format!("timestamp,count\n{rows}"),
+    )
+    .unwrap();
+    for name in ["auto", "ets", "last", "croston"] {
+        let args = [
+            "forecast",
+            "fit",
+            "--trace",
+            "wild.csv",
+            "--forecaster",
+            name,
+            "--out",
+            "a.model",
+        ];
+        let error = refused(folder.path(), &args);
+        assert!(
+            error.contains("step 31 has the value 1e154"),
+            "{name}: {error}"
+        );
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
         "web.csv",
         "--forecaster",
         "last",

@@ -6,6 +6,7 @@ pub mod duel;
 pub mod fans;
 pub mod histories;
 pub mod level;
+pub mod place;
 pub mod protocol;
 pub mod stored;
 pub mod terminal;

@@ -70,7 +70,7 @@ struct Ready {
 pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<Code> {
     let output = Output::here(args.output)?;
     if let Some(path) = &args.out {
-        fans::ending(path)?;
+        fans::place(path)?;
     }
     let ready = ready(args)?;
     let steps = horizon(args.horizon.as_deref(), ready.step)?;
