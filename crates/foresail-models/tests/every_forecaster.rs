@@ -240,11 +240,31 @@ fn a_damaged_file_is_refused_and_nothing_panics() {
         ));
         let cut = &bytes[..bytes.len() - 3];
         assert!(matches!(saved::read(cut), Err(saved::SavedError::Damaged)));
-        let text = String::from_utf8_lossy(&bytes[..40]).replace("\"v\":1", "\"v\":9");
+        let text = String::from_utf8_lossy(&bytes[..40]).replace("\"v\":2", "\"v\":9");
         let other = [text.as_bytes(), &bytes[40..]].concat();
         let refused = saved::read(&other);
         let right = matches!(refused, Err(saved::SavedError::Version { found: 9 }));
         assert!(right, "{}: {refused:?}", entry.name);
+        let text = String::from_utf8_lossy(&bytes[..bytes.len() - forecaster.save().len()]);
+        for (from, to) in [
+            ("\"next\":0", "\"next\":60"),
+            ("\"step\":60", "\"step\":0"),
+            ("\"step\":60", "\"step\":-60"),
+            (
+                entry.name,
+                if entry.name == "last" {
+                    "drift"
+                } else {
+                    "last"
+                },
+            ),
+        ] {
+            let moved = text.replacen(from, to, 1);
+            let moved = [moved.as_bytes(), &bytes[text.len()..]].concat();
+            let refused = saved::read(&moved);
+            let right = matches!(refused, Err(saved::SavedError::Damaged));
+            assert!(right, "{} {to}: {refused:?}", entry.name);
+        }
         for head in [&b"PK\x03\x04"[..], b"\x80\x02"] {
             let pickle = [head, &bytes].concat();
             assert!(matches!(
