@@ -426,6 +426,7 @@ fn odd_series_get_sane_answers_or_a_clear_error() {
     burst[150] = 1e7;
     let mut infinite = demand(10, 100);
     infinite[50] = f64::INFINITY;
+    let exact = exact(300).map(|(what, _, values)| (what, values, 1e5, true));
     let cases: [(&str, Vec<f64>, f64, bool); 12] = [
         ("constant", vec![7.0; 120], 7.0 + 1e-6, true),
         ("all zero", vec![0.0; 120], 1.0, true),
@@ -446,7 +447,6 @@ fn odd_series_get_sane_answers_or_a_clear_error() {
             "huge",
             demand(12, 120).iter().map(|v| v * 1e12).collect(),
             1e15,
-    let exact = exact(300).map(|(what, _, values)| (what, values, 1e5, true));
             true,
         ),
         ("one value in zeros", one_in_zeros(), 100.0, true),
@@ -472,26 +472,6 @@ fn odd_series_get_sane_answers_or_a_clear_error() {
     }
 }
 
-/// Nets want more than ten points: they may say so.
-fn is_too_short(error: &FitError, values: &[f64]) -> bool {
-    let there = values.iter().filter(|v| v.is_finite()).count();
-    matches!(error, FitError::TooShort { needed, found } if *found == there && needed > found)
-}
-
-fn one_in_zeros() -> Vec<f64> {
-    let mut values = vec![0.0; 100];
-    values[60] = 9.0;
-    values
-}
-
-/// Mean pinball loss over the levels of a band, of the next `HORIZON` values.
-fn loss(forecast: &Forecast, truth: &[f64]) -> f64 {
-    let mut sum = 0.0;
-    for (i, value) in truth.iter().enumerate() {
-        let step = forecast.at(i + 1).unwrap();
-        for (level, quantile) in LEVELS.iter().zip(step) {
-            let over = value - quantile;
-            sum += if over >= 0.0 {
 #[test]
 fn what_repeats_to_the_bit_is_told_as_it_will_be() {
     for name in ["ets", "holt-winters", "ensemble", "seasonal-naive", "mstl"] {
@@ -511,6 +491,34 @@ fn what_repeats_to_the_bit_is_told_as_it_will_be() {
             }
         }
     }
+}
+
+/// What is asked for and cannot be had is told, never left out in silence.
+#[test]
+fn a_season_longer_than_the_history_is_refused_and_so_are_parts_of_steps() {
+    let built = |name, knobs: Value| {
+        forecaster(name, &serde_json::from_value(knobs).unwrap(), "forecaster")
+    };
+    let seasonal = FORECASTERS
+        .iter()
+        .filter(|e| e.knobs.iter().any(|k| k.name == "seasonSteps"));
+    for entry in seasonal {
+        let fit = built(entry.name, json!({"seasonSteps": 5000})).unwrap();
+        let refused = fit.fit(&series(demand(14, 300)), Seed(1)).err();
+        let told = refused.map(|e| e.to_string()).unwrap_or_default();
+        let want = "a season of 5000 steps: is longer than the history of 300 points";
+        assert!(told.starts_with(want), "{}: {told}", entry.name);
+        let refused = built(entry.name, json!({"seasonSteps": 24.5})).err();
+        let told = format!("{refused:?}");
+        assert!(
+            told.contains("must be a whole number"),
+            "{}: {told}",
+            entry.name
+        );
+    }
+    let refused = built("ensemble", json!({"members": []})).err();
+    assert!(format!("{refused:?}").contains("must be 1 to 12 names"));
+    assert!(built("ensemble", json!({})).is_ok());
 }
 
 #[test]

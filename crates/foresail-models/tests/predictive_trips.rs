@@ -354,7 +354,7 @@ fn any_forecaster_of_the_registry_serves_with_its_knobs() {
         (
             "forecasterKnobs",
             json!({"windowSteps": 1}),
-            "must be a number from 2",
+            "must be a whole number from 2",
         ),
         (
             "forecasterKnobs",

@@ -224,7 +224,7 @@ fn the_registry_is_listed_and_a_trace_is_explained() {
 }
 
 /// What is refused, the arguments after `forecast`, and what the error must say.
-const REFUSED: [(&str, &str); 18] = [
+const REFUSED: [(&str, &str); 20] = [
     ("show --trace web.csv --horizon 0", "must be 1 to 10080"),
     ("show --trace web.csv --horizon 40d", "must be 1 to 10080"),
     (
@@ -249,11 +249,19 @@ const REFUSED: [(&str, &str); 18] = [
     ),
     (
         "fit --trace web.csv --out a.model --knob seasonSteps=-1",
-        "must be a number from 0",
+        "must be a whole number from 0",
     ),
     (
         "fit --trace web.csv --out a.model --knob seasonSteps=NaN",
-        "must be a number from 0",
+        "must be a whole number from 0",
+    ),
+    (
+        "fit --trace web.csv --out a.model --knob seasonSteps=5000",
+        "longer than the history of 864 points",
+    ),
+    (
+        "fit --trace web.csv --out a.model --knob seasonSteps=24.5",
+        "must be a whole number",
     ),
     ("fit --trace web.csv --out a.pt", "PyTorch pickle"),
     ("fit --trace nan.csv --out a.model", "line 3"),

@@ -168,7 +168,7 @@ impl Fit for Naive {
         let seasonal = matches!(self.rule, Rule::Seasonal | Rule::SeasonalScaled);
         // Without a season it is one step: the last value.
         let found = || season::given_or_found_in(self.season, &values, history.step());
-        let season = if seasonal { found() } else { None }.unwrap_or(1);
+        let season = if seasonal { found()? } else { None }.unwrap_or(1);
         let kept = match self.rule {
             Rule::Drift => 2,
             Rule::Window => self.window,
