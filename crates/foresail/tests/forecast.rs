@@ -395,6 +395,50 @@ fn only_a_file_of_the_same_kind_is_written_over() {
         assert!(error.contains(want), "{error}");
     }
     assert_eq!(fs::read(folder.path().join("web.csv")).unwrap(), trace);
+#[test]
+fn what_a_trace_misses_is_told_wherever_it_is_forecast() {
+    let folder = tempfile::tempdir().unwrap();
+    write_trace(folder.path(), "web.csv", 0);
+    for args in [
+        &["forecast", "show", "--trace", "web.csv"][..],
+        &[
+            "forecast",
+            "backtest",
+            "--trace",
+            "web.csv",
+            "--forecasters",
+            "last",
+            "--ahead",
+            "1",
+        ],
+    ] {
+        let output = foresail(folder.path(), args);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        assert!(
+            told.contains("2 steps without a value (0.2 %) in 1 stretch"),
+            "{told}"
+        );
+    }
+    let fit = [
+        "forecast",
+        "fit",
+        "--trace",
+        "web.csv",
+        "--out",
+        "web.model",
+        "--forecaster",
+        "last",
+    ];
+    stdout(folder.path(), &fit, 0);
+    let show = ["forecast", "show", "--model", "web.model", "--item", "nope"];
+    let error = refused(folder.path(), &show);
+    assert!(
+        error.contains("--item nope: a model alone has no items"),
+        "{error}"
+    );
+}
+
     let notes = fs::read_to_string(folder.path().join("notes.svg")).unwrap();
     assert_eq!(notes, "<html>mine");
     for _ in 0..2 {
