@@ -116,7 +116,11 @@ impl Fit for Hybrid {
             let place = |origin: usize| first + (values.len() - first) * origin / ORIGINS;
             let known = &values[..place(origin)];
             let known = Series::new(history.start(), history.step(), known.to_vec());
-            let mut told = Told::new(self.base.fit(&known, seed)?);
+            let base = self.base.fit(&known, seed).map_err(|error| match error {
+                FitError::Empty => FitError::EmptyPart { steps: known.len() },
+                error => error,
+            })?;
+            let mut told = Told::new(base);
             for value in &values[place(origin)..place(origin + 1)] {
                 let error = told.error(Some(*value).filter(|v| !v.is_nan()));
                 errors.push(error.or_else(|| errors.last().copied()).unwrap_or(0.0));

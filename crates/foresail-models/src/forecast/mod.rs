@@ -64,6 +64,14 @@ pub enum FitError {
         /// Points that are there, gaps not counted.
         found: usize,
     },
+    /// A part of the history that is fitted to by itself has no value.
+    #[error(
+        "the first {steps} steps, which are learnt from alone, have no value; begin the series where it has some"
+    )]
+    EmptyPart {
+        /// Steps of that part.
+        steps: usize,
+    },
     /// A setting that no model has.
     #[error("{what}: {must}")]
     Setting {
@@ -72,14 +80,6 @@ pub enum FitError {
         /// What it must be.
         must: String,
     },
-    /// The numbers ran out of range.
-    #[error("the fit of {model} did not end in finite numbers; try another forecaster")]
-    NotFinite {
-        /// Whose fit.
-        model: &'static str,
-    },
-}
-
     /// A value that no measurement has, and whose square a fit could not hold.
     #[error(
         "step {step} has the value {value:e}; give values between -{VALUE_MAX:e} and {VALUE_MAX:e}, in a larger unit"
@@ -90,6 +90,14 @@ pub enum FitError {
         /// What stands there.
         value: f64,
     },
+    /// The numbers ran out of range.
+    #[error("the fit of {model} did not end in finite numbers; try another forecaster")]
+    NotFinite {
+        /// Whose fit.
+        model: &'static str,
+    },
+}
+
 /// Why there is no forecast.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -251,15 +259,6 @@ pub fn check_request(horizon: usize, levels: &[f64]) -> Result<(), ForecastError
     Ok(())
 }
 
-/// The values of a series with gaps filled by the value before, those at the start left out.
-///
-/// Only the last [`POINTS_MAX`] steps count. Units: those of the series.
-///
-/// # Errors
-/// [`FitError::Empty`] without any value, [`FitError::TooShort`] with fewer than `needed`,
-/// [`FitError::TooLarge`] with one that is out of range.
-pub fn held_values(history: &Series, needed: usize) -> Result<Vec<f64>, FitError> {
-    let skipped = history.len().saturating_sub(POINTS_MAX);
 /// Checks that every value is one that a measurement may have; every fit calls it first.
 ///
 /// # Errors
@@ -274,6 +273,16 @@ pub fn check_values(history: &Series) -> Result<(), FitError> {
     }
 }
 
+/// The values of a series with gaps filled by the value before, those at the start left out.
+///
+/// Only the last [`POINTS_MAX`] steps count. Units: those of the series.
+///
+/// # Errors
+/// [`FitError::Empty`] without any value, [`FitError::TooShort`] with fewer than `needed`,
+/// [`FitError::TooLarge`] with one that is out of range.
+pub fn held_values(history: &Series, needed: usize) -> Result<Vec<f64>, FitError> {
+    check_values(history)?;
+    let skipped = history.len().saturating_sub(POINTS_MAX);
     let mut values = Vec::with_capacity(history.len() - skipped);
     let mut found = 0;
     for value in history.iter().skip(skipped) {
@@ -281,7 +290,6 @@ pub fn check_values(history: &Series) -> Result<(), FitError> {
         if let Some(value) = value.or_else(|| values.last().copied()) {
             values.push(value);
         }
-    check_values(history)?;
     }
     match found {
         0 => Err(FitError::Empty),
