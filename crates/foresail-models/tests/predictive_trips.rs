@@ -49,6 +49,8 @@ struct World {
     minute: i64,
     replicas: u32,
     noise: ChaCha8Rng,
+    /// What was told of refits that failed.
+    failed: Vec<String>,
 }
 
 impl World {
@@ -58,6 +60,7 @@ impl World {
             minute: 0,
             replicas: 10,
             noise: child(Seed(9), "world"),
+            failed: Vec::new(),
         }
     }
 
@@ -114,7 +117,9 @@ impl World {
         };
         self.engine.feed(Input::Samples(samples));
         let tick = self.engine.feed(Input::Tick { now }).expect("a tick");
-        for installed in refit::answer(&mut self.engine, &tick) {
+        let failed = &mut self.failed;
+        let tell = |_: &_, error: &refit::RefitError| failed.push(error.to_string());
+        for installed in refit::answer_telling(&mut self.engine, &tick, tell) {
             self.engine.feed(installed);
         }
         let told = Explanation::new(&tick, 0, self.engine.spec(), &Identity::default(), None);
@@ -208,11 +213,6 @@ fn a_change_trips_it_the_floor_decides_it_relearns_and_every_step_is_told() {
 }
 
 #[test]
-fn a_doubled_day_is_relearnt_with_its_shape() {
-    let mut world = World::new(spec(Floor::Strict));
-    let day = |i: i64| 600.0 + 300.0 * (i as f64 / 1440.0 * std::f64::consts::TAU).sin();
-    for i in 0..4 * 1440 {
-#[test]
 fn a_forecast_of_hours_ahead_is_scored_and_wishes() {
     let mut spec = spec(Floor::Relaxed {
         min_share_percent: 50,
@@ -229,6 +229,22 @@ fn a_forecast_of_hours_ahead_is_scored_and_wishes() {
     assert!(wished(last), "{last}");
 }
 
+#[test]
+fn a_refit_that_fails_is_told_with_its_reason() {
+    let mut spec = spec(Floor::Strict);
+    let knobs = json!({"forecaster": "ets", "forecasterKnobs": {"seasonSteps": 5000}});
+    spec.proposers[0].knobs = serde_json::from_value(knobs).unwrap();
+    let mut world = World::new(spec);
+    (0..40).for_each(|_| drop(world.around(600.0)));
+    let told = world.failed.first().expect("it failed");
+    assert!(told.contains("is longer than the history of"), "{told}");
+}
+
+#[test]
+fn a_doubled_day_is_relearnt_with_its_shape() {
+    let mut world = World::new(spec(Floor::Strict));
+    let day = |i: i64| 600.0 + 300.0 * (i as f64 / 1440.0 * std::f64::consts::TAU).sin();
+    for i in 0..4 * 1440 {
         world.around(day(i));
     }
     let mut trips = 0;
