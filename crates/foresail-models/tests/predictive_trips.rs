@@ -225,8 +225,8 @@ fn a_forecast_of_hours_ahead_is_scored_and_wishes() {
     let first = told.iter().position(wished).expect("it wishes");
     // Nothing that it said is due before six hours.
     assert!((360..600).contains(&first), "minute {first}");
-    let last = &told[899];
-    assert!(wished(last), "{last}");
+    let count = told.iter().filter(|t| wished(t)).count();
+    assert!(count > 100, "{count} minutes of 900");
 }
 
 #[test]

@@ -364,14 +364,6 @@ fn a_history_that_is_too_short_has_its_own_exit_code() {
 }
 
 #[test]
-fn a_model_file_that_is_damaged_or_none_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    write_trace(folder.path(), "web.csv", 0);
-    let fit = [
-        "forecast",
-        "fit",
-        "--trace",
-#[test]
 fn only_a_file_of_the_same_kind_is_written_over() {
     let folder = tempfile::tempdir().unwrap();
     write_trace(folder.path(), "web.csv", 0);
@@ -395,6 +387,14 @@ fn only_a_file_of_the_same_kind_is_written_over() {
         assert!(error.contains(want), "{error}");
     }
     assert_eq!(fs::read(folder.path().join("web.csv")).unwrap(), trace);
+    let notes = fs::read_to_string(folder.path().join("notes.svg")).unwrap();
+    assert_eq!(notes, "<html>mine");
+    for _ in 0..2 {
+        stdout(folder.path(), &fit("web.model"), 0);
+        stdout(folder.path(), &show("fan.svg"), 0);
+    }
+}
+
 #[test]
 fn what_a_trace_misses_is_told_wherever_it_is_forecast() {
     let folder = tempfile::tempdir().unwrap();
@@ -439,14 +439,6 @@ fn what_a_trace_misses_is_told_wherever_it_is_forecast() {
     );
 }
 
-    let notes = fs::read_to_string(folder.path().join("notes.svg")).unwrap();
-    assert_eq!(notes, "<html>mine");
-    for _ in 0..2 {
-        stdout(folder.path(), &fit("web.model"), 0);
-        stdout(folder.path(), &show("fan.svg"), 0);
-    }
-}
-
 #[test]
 fn values_that_no_measurement_has_are_refused_and_no_model_is_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -477,6 +469,14 @@ fn values_that_no_measurement_has_are_refused_and_no_model_is_written() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+#[test]
+fn a_model_file_that_is_damaged_or_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    write_trace(folder.path(), "web.csv", 0);
+    let fit = [
+        "forecast",
+        "fit",
+        "--trace",
         "web.csv",
         "--forecaster",
         "last",

@@ -248,16 +248,12 @@ fn reports_are_replaced_as_a_whole_and_files_of_another_hand_are_left_alone() {
     stdout(folder.path(), &run("last,drift"), 0);
     assert!(reports.join("drift_forecast.png").exists());
     stdout(folder.path(), &run("last"), 0);
-    let of = |name: &str| {
-        fs::read_dir(&reports).unwrap().filter(|e| {
-            e.as_ref()
-                .unwrap()
-                .file_name()
-                .to_string_lossy()
-                .contains(name)
-        })
-    };
-    assert_eq!((of("drift").count(), of("last").count()), (0, 7));
+    let names: Vec<String> = fs::read_dir(&reports)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    let of = |model: &str| names.iter().filter(|n| n.contains(model)).count();
+    assert_eq!((of("drift"), of("last")), (0, 7), "{names:?}");
     fs::write(reports.join("notes.txt"), "mine").unwrap();
     let error = refused(folder.path(), &run("last"));
     assert!(error.contains("holds `notes.txt`"), "{error}");
