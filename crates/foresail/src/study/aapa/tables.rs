@@ -476,7 +476,7 @@ impl Study<'_> {
             file: "table-6-rei",
             title: "Table VI: the Resource Efficiency Index",
             notes: vec![format!(
-                "{slo} × requests that kept the promise + {efficiency} × capacity that was busy + {stability} × 1 / (1 + oscillation + changes an hour / 10): one definition whose parts are shares, so that neither the length of a run nor its size counts. By the paper's own table the HPA's index is above AAPA's."
+                "{slo} × requests that kept the promise + {efficiency} × capacity that was busy + {stability} × 1 / (1 + flaps a minute + changes an hour / 10): one definition whose parts are shares, so that neither the length of a run nor its size counts. By the paper's own table the HPA's index is above AAPA's."
             )],
             table: table(&columns, rows.collect()),
         }
