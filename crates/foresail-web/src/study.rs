@@ -5,6 +5,9 @@ use crate::page::axis::Axis;
 use crate::page::chart::{Anchor, Drawing, Rectangle, colour};
 use crate::page::text::number;
 
+/// A panel's title, and what its bars show.
+type OfBar = (&'static str, fn(&Bar) -> f64);
+
 /// Bars of one figure of several things.
 #[derive(Clone, Debug)]
 pub struct Panel {
@@ -176,12 +179,12 @@ pub struct Bar {
 /// Cost, violations and changes of each policy, side by side.
 #[must_use]
 pub fn policies(name: &str, title: &str, caption: &str, bars: &[Bar]) -> Figure {
-    let panel = |(title, value): (&str, fn(&Bar) -> f64)| Panel {
+    let panel = |(title, value): OfBar| Panel {
         title: title.to_owned(),
         digits: 0,
         bars: bars.iter().map(|b| (b.name.clone(), value(b))).collect(),
     };
-    let measures: [(&str, fn(&Bar) -> f64); 3] = [
+    let measures: [OfBar; 3] = [
         ("container-minutes", |b| b.cost),
         ("violating minutes", |b| b.violations),
         ("changes", |b| b.changes),

@@ -193,7 +193,7 @@ pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<Code> {
         );
     }
     let settings = args.settings(named);
-    let outcome = train(&parts.learnt, &parts.held, &settings).map_err(too_little)?;
+    let outcome = train(&parts.learnt, &parts.held, &settings).map_err(|e| too_little(&e))?;
     for class in &outcome.missing {
         eprintln!(
             "note: no window to learn from is {class}; its probability stays near zero{}",
@@ -246,7 +246,7 @@ fn collect(args: &TrainArgs, labels: &Labels) -> Result<Parts> {
 }
 
 /// Too few windows have an exit code of their own.
-fn too_little(error: TrainError) -> anyhow::Error {
+fn too_little(error: &TrainError) -> anyhow::Error {
     let mend = match error {
         TrainError::TooFew { .. } => " (--windows, --stride, or --split time where items are few)",
         _ => "",

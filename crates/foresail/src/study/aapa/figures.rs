@@ -24,7 +24,7 @@ fn tradeoff(group: &Group<'_>) -> Figure {
         )
     };
     let points: Vec<_> = POLICIES.into_iter().chain([ORACLE]).map(point).collect();
-    let mut line = not_dominated(group.settings());
+    let mut line = not_dominated(&group.settings());
     line.sort_by(|a, b| a.replica_minutes.total_cmp(&b.replica_minutes));
     let text = |s: &Setting| {
         let name = format!("{} %, {} s", s.target_percent, s.down_window_seconds);
@@ -54,7 +54,7 @@ fn tradeoff(group: &Group<'_>) -> Figure {
 }
 
 /// Settings than which no other is as cheap with as few violations.
-fn not_dominated(settings: Vec<Setting>) -> Vec<Setting> {
+fn not_dominated(settings: &[Setting]) -> Vec<Setting> {
     let dominated = |s: &Setting| {
         settings.iter().any(|o| {
             o != s

@@ -93,7 +93,7 @@ impl Figures {
 
 /// Changes of direction over all minutes but the first.
 ///
-/// Source: GuilinDev/aapa-simulator:src/utils/metrics.py (`oscillation_rate` over minutes).
+/// Source: GuilinDev/aapa-simulator:src/utils/metrics.py (its rate of turns, there over ticks).
 fn flaps_per_minute(minutes: &[MinuteRow]) -> f64 {
     let moves = minutes
         .windows(2)
@@ -163,7 +163,7 @@ pub(super) fn flown_by(subject: &Subject, name: &str) -> Result<Figures> {
 fn kept_alive(subject: &Subject) -> Result<Figures> {
     let functions = std::slice::from_ref(&subject.function);
     let platform = Platform {
-        cold_start: subject.item.setup.cluster.startup.clone(),
+        cold_start: subject.item.setup.cluster.startup,
         ..Platform::default()
     };
     let policy = histogram();

@@ -79,7 +79,7 @@ impl Subject {
     ) -> Self {
         let run_time = function.service.mean;
         let cluster = ClusterConfig {
-            service: function.service.clone(),
+            service: function.service,
             concurrency: 1,
             cpu_per_request: run_time,
             memory_request_gib: 0.25,

@@ -73,6 +73,16 @@ fn minutes(figures: &Figures) -> f64 {
     figures.replica_minutes
 }
 
+/// A figure that the paper compares: its name, and how a run shows it.
+type Compared = (&'static str, fn(&Figures) -> f64);
+
+/// The three of them, in its order.
+const COMPARED: [Compared; 3] = [
+    ("SLO violations", Figures::violations_percent),
+    ("mean response", response),
+    ("replica-minutes", minutes),
+];
+
 impl Study<'_> {
     /// Every table, the headlines first.
     pub(super) fn tables(&self, at: &[AtConfidence]) -> Vec<Named> {
@@ -343,16 +353,11 @@ impl Study<'_> {
     /// The paper's figure of improvements.
     fn improvements(&self) -> Named {
         let mut rows = Vec::new();
-        let measures: [(&str, fn(&Figures) -> f64); 3] = [
-            ("SLO violations", Figures::violations_percent),
-            ("mean response", response),
-            ("replica-minutes", minutes),
-        ];
         for (archetype, published) in IMPROVEMENT {
             let Some(g) = self.group(archetype) else {
                 continue;
             };
-            for ((name, of), published) in measures.into_iter().zip(published) {
+            for ((name, of), published) in COMPARED.into_iter().zip(published) {
                 let again = g.improvement("aapa-published", of);
                 rows.push(vec![
                     archetype.name().to_owned(),
@@ -415,16 +420,11 @@ impl Study<'_> {
     /// The paper's tests.
     fn p_values(&self) -> Named {
         let mut rows = Vec::new();
-        let measures: [(&str, fn(&Figures) -> f64); 3] = [
-            ("SLO violations", Figures::violations_percent),
-            ("mean response", response),
-            ("replica-minutes", minutes),
-        ];
         for (archetype, published) in P_VALUES {
             let Some(g) = self.group(archetype) else {
                 continue;
             };
-            for ((name, of), published) in measures.into_iter().zip(published) {
+            for ((name, of), published) in COMPARED.into_iter().zip(published) {
                 let again = g.paired("aapa-published", of, self.seed).p;
                 let significant = |text: &str| {
                     text.trim_start_matches('<')
