@@ -29,7 +29,7 @@ fn train(folder: &Path, file: &str, more: &[&str]) -> Value {
         "--windows",
         "1600",
     ];
-    let to = ["--output", file, "--format", "json"];
+    let to = ["--output", file, "--print", "json"];
     json(folder, &[&args[..], &to, more].concat())
 }
 

@@ -106,7 +106,7 @@ pub(super) struct TrainArgs {
     lightgbm: Option<PathBuf>,
     /// How it is told [default: table]
     #[arg(long, value_enum)]
-    format: Option<Output>,
+    print: Option<Output>,
 }
 
 impl TrainArgs {
@@ -170,7 +170,7 @@ struct Parts {
 /// # Errors
 /// Where windows cannot be read, are too few, or the model cannot be written.
 pub(super) fn run(args: &TrainArgs, out: &mut dyn Write) -> Result<Code> {
-    let output = Output::here(args.format)?;
+    let output = Output::here(args.print)?;
     let named = args.labels.as_deref().unwrap_or({
         if args.windows.are_generated() {
             TRUTH
