@@ -209,16 +209,25 @@ pub struct ResultsFolder {
 }
 
 impl ResultsFolder {
-    /// Begins a folder that will stand at `target`.
+    /// Begins a folder that will stand at `target` and may hold [`FILES`].
     ///
     /// # Errors
     /// [`WriteError`] where the place cannot be written or holds foreign files.
     pub fn begin(target: &Path) -> Result<Self, WriteError> {
+        Self::begin_of(target, &|name| FILES.contains(&name))
+    }
+
+    /// Begins a folder that will stand at `target` and may hold the files that `is_ours` knows by
+    /// their names; the marker must be among them.
+    ///
+    /// # Errors
+    /// [`WriteError`] where the place cannot be written or holds foreign files.
+    pub fn begin_of(target: &Path, is_ours: &dyn Fn(&str) -> bool) -> Result<Self, WriteError> {
         let path = || target.display().to_string();
         if target.exists() && !target.is_dir() {
             return Err(WriteError::NotAFolder { path: path() });
         }
-        if let Some(entry) = foreign_entry(target).map_err(failed(target))? {
+        if let Some(entry) = foreign_entry(target, is_ours).map_err(failed(target))? {
             return Err(WriteError::Foreign {
                 path: path(),
                 entry,
@@ -290,14 +299,14 @@ impl Drop for ResultsFolder {
 }
 
 /// The first entry of a folder that is none of ours; of a folder without our marker, any entry.
-fn foreign_entry(target: &Path) -> io::Result<Option<String>> {
+fn foreign_entry(target: &Path, is_ours: &dyn Fn(&str) -> bool) -> io::Result<Option<String>> {
     if !target.exists() {
         return Ok(None);
     }
     let (figures, endings) = FIGURES;
     let ours = has_marker(target);
     for name in entries(target)? {
-        if !ours || !(FILES.contains(&name.as_str()) || name == figures) {
+        if !ours || !(is_ours(&name) || name == figures) {
             return Ok(Some(name));
         }
     }

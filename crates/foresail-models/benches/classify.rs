@@ -3,7 +3,8 @@
 //! Prints one JSON line per row. `FORESAIL_PEERS` names the folder of the peer scripts and
 //! `FORESAIL_PYTHON` a Python with numpy, scipy and snorkel: then the same windows and votes go
 //! through the peers in the same run. `FORESAIL_LIMITS` names the program built of the peers'
-//! `limits.rs`, the bare loop. Windows and votes are those of the peers' scripts, checked by their sum.
+//! `limits.rs`, the bare loop (without FMA its matrix products take minutes). Windows and votes are
+//! those of the peers' scripts, checked by their sum.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,

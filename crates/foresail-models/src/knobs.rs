@@ -8,7 +8,7 @@ use serde_json::Value;
 /// One knob as the registry documents it.
 #[derive(Clone, Copy, Debug)]
 pub struct Knob {
-    /// Its name in a spec, with its unit at the end.
+    /// Its name in a spec, with its unit at the end; one in `Steps` is a whole number.
     pub name: &'static str,
     /// What it may be.
     pub kind: Kind,
@@ -105,9 +105,12 @@ impl Knobs {
         match knob.kind {
             Kind::Number { default, min, max } => {
                 let number = given.map_or(Some(default), Value::as_f64);
-                let number = number.filter(|n| (min..=max).contains(n)).ok_or_else(|| {
+                let whole = knob.name.ends_with("Steps");
+                let fits = |n: &f64| (min..=max).contains(n) && !(whole && n.fract() != 0.0);
+                let number = number.filter(fits).ok_or_else(|| {
                     let text = given.map_or_else(String::new, ToString::to_string);
-                    format!("{text}: must be a number from {min} to {max}")
+                    let kind = if whole { "whole number" } else { "number" };
+                    format!("{text}: must be a {kind} from {min} to {max}")
                 })?;
                 self.numbers.insert(knob.name, number);
             }
@@ -133,8 +136,10 @@ impl Knobs {
                 self.maps.insert(knob.name, map);
             }
             Kind::List => {
-                let list = given.map_or_else(|| Some(Vec::new()), |v| v.as_array().cloned());
-                self.lists.insert(knob.name, list.ok_or("must be a list")?);
+                if let Some(list) = given {
+                    let list = list.as_array().cloned();
+                    self.lists.insert(knob.name, list.ok_or("must be a list")?);
+                }
             }
         }
         Ok(())
@@ -158,9 +163,15 @@ impl Knobs {
         self.maps.get(name).cloned().unwrap_or_default()
     }
 
-    /// A list of the list; empty for a name that is not on it.
+    /// A list of the list; `None` where none is given.
+    #[must_use]
+    pub fn given_list(&self, name: &str) -> Option<&[Value]> {
+        self.lists.get(name).map(Vec::as_slice)
+    }
+
+    /// A list of the list; empty where none is given.
     #[must_use]
     pub fn list(&self, name: &str) -> &[Value] {
-        self.lists.get(name).map_or(&[], Vec::as_slice)
+        self.given_list(name).unwrap_or(&[])
     }
 }

@@ -130,8 +130,22 @@ pub fn run_on(engine: &Engine, request: &RefitRequest) -> Result<Vec<u8>, RefitE
 ///
 /// What cannot be fitted is left out: whoever asked goes on without and asks anew later.
 pub fn answer(engine: &mut Engine, tick: &Tick) -> Vec<Input> {
-    let ready = tick.refits.iter().filter_map(|r| run_on(engine, r).ok());
-    let ready: Vec<_> = ready.collect();
+    answer_telling(engine, tick, |_, _| {})
+}
+
+/// As [`answer`]; hands every refit that failed to `tell`, with the reason.
+pub fn answer_telling(
+    engine: &mut Engine,
+    tick: &Tick,
+    mut tell: impl FnMut(&RefitRequest, &RefitError),
+) -> Vec<Input> {
+    let mut ready = Vec::new();
+    for request in &tick.refits {
+        match run_on(engine, request) {
+            Ok(bytes) => ready.push(bytes),
+            Err(error) => tell(request, &error),
+        }
+    }
     let stored = ready.into_iter().map(|bytes| engine.store(bytes));
     stored
         .map(|artifact| Input::Installed { artifact })

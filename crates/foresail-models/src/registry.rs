@@ -138,7 +138,7 @@ pub static CLASSIFIERS: &[ClassifierEntry] =
     &[trained::ENTRY, labeling::RULES, labeling::RULES_PUBLISHED];
 
 /// The classifier where none is named.
-pub const DEFAULT_CLASSIFIER: &str = "rules";
+pub const DEFAULT_CLASSIFIER: &str = "boosted-trees";
 
 /// A classifier by its name.
 ///

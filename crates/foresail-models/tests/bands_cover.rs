@@ -1,13 +1,16 @@
 //! Bands cover what they say, also once the workload has shifted.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
 
+use std::collections::BTreeMap;
+
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::forecast::auto::Auto;
 use foresail_models::forecast::conformal::{Conformal, Way};
 use foresail_models::forecast::ensemble::Ensemble;
 use foresail_models::forecast::quantile::normal_quantile;
-use foresail_models::forecast::{Fit, Forecaster};
+use foresail_models::forecast::{Fit, Forecast, Forecaster};
+use foresail_models::registry::forecaster;
 use foresail_models::rng::{Seed, child, uniform};
 
 const LEVELS: [f64; 5] = [0.025, 0.1, 0.5, 0.9, 0.975];
@@ -150,4 +153,23 @@ fn an_ensemble_is_not_far_behind_its_best_member() {
         .copied()
         .fold(f64::INFINITY, |a, b| if b < a { b } else { a });
     assert!(own < best * 1.05, "{own} beside {members:?}");
+}
+
+/// What was never measured says nothing: the band of noise around a level stays as wide.
+#[test]
+fn a_long_gap_makes_no_band_narrower() {
+    let values = noise(900, 900, 31);
+    let told = |f: &dyn Forecaster| f.forecast(1, &LEVELS).unwrap();
+    let width = |f: &Forecast| f.at(1).unwrap()[3] - f.at(1).unwrap()[1];
+    for name in ["auto", "moving-quantile", "conformal"] {
+        let fit = forecaster(name, &BTreeMap::new(), "forecaster").unwrap();
+        let mut fitted = fit.fit(&series(&values), Seed(1)).unwrap();
+        let before = told(fitted.as_ref());
+        (0..400).for_each(|_| fitted.update(None));
+        assert_eq!(told(fitted.as_ref()), before, "{name}");
+        let gappy: Vec<f64> = values.iter().copied().chain([f64::NAN; 400]).collect();
+        let gappy = fit.fit(&series(&gappy), Seed(1)).unwrap();
+        let share = width(&told(gappy.as_ref())) / width(&before);
+        assert!((0.6..1.6).contains(&share), "{name}: {share}");
+    }
 }

@@ -3,8 +3,16 @@
 //! `tests/golden/classify/aapa_fixture.json` holds ten windows with both sets of features, votes and
 //! labels, by an implementation in pure Python that was laid beside the published extractor on numpy
 //! 2.4.6 and scipy 1.17.1.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests may fail loudly"
+)]
 
 use foresail_core::propose::archetype::Archetype;
+use foresail_core::quantity::units::larger;
 use foresail_models::classify::Window;
 use foresail_models::classify::features::{Features, NAMES, corrected, published};
 use foresail_models::classify::labeling::{CORRECTED, PUBLISHED, Profile, Votes};
@@ -39,7 +47,7 @@ fn check(id: &Value, name: &str, ours: f64, want: Option<f64>) {
         None => assert!(ours.is_nan(), "{id} {name}: {ours}, must have no value"),
         Some(want) => {
             let off = (ours - want).abs();
-            let room = 1e-6 * want.abs().max(1.0);
+            let room = 1e-6 * larger(want.abs(), 1.0);
             assert!(off <= room, "{id} {name}: {ours} instead of {want}");
         }
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
 
 use foresail_core::propose::archetype::Archetype;
+use foresail_core::quantity::units::larger;
 use foresail_models::classify::{WINDOW, Window};
 use foresail_models::registry::CLASSIFIERS;
 use foresail_models::rng::{Seed, child, uniform};
@@ -39,7 +40,7 @@ fn scores_are_probabilities_and_the_archetype_has_the_largest() {
             assert!(verdict.scores.iter().all(good), "{name}: {verdict:?}");
             assert!(good(&verdict.confidence), "{name}: {verdict:?}");
             let class = verdict.archetype.place().unwrap();
-            let most = verdict.scores.iter().fold(0.0, |a: f64, b| a.max(*b));
+            let most = verdict.scores.iter().fold(0.0, |a, b| larger(a, *b));
             assert!(verdict.scores[class] >= most - 1e-12, "{name}: {verdict:?}");
         }
     }

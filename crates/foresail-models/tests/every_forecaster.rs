@@ -48,6 +48,20 @@ fn sparse(seed: u64, points: usize) -> Vec<f64> {
     (0..points).map(&mut count).collect()
 }
 
+/// Demand that repeats to the last bit, with its season: a smoothing fits it without any error.
+fn exact(points: usize) -> [(&'static str, usize, Vec<f64>); 3] {
+    let of = |value: fn(usize) -> usize| (0..points).map(|i| value(i) as f64).collect();
+    [
+        ("seven steps", 7, of(|i| 50 + i % 7)),
+        (
+            "one in twelve",
+            12,
+            of(|i| if i.is_multiple_of(12) { 30 } else { 0 }),
+        ),
+        ("ten levels", 10, of(|i| 1000 * (1 + i % 10))),
+    ]
+}
+
 /// Knobs that keep the heavy ones cheap, and give the one that calibrates another a base that knows
 /// seasons; every other forecaster is taken as it comes.
 fn knobs(name: &str) -> BTreeMap<String, Value> {
@@ -163,8 +177,13 @@ fn again(entry: &ForecasterEntry, forecaster: &dyn Forecaster) -> Box<dyn Foreca
 
 #[test]
 fn what_is_saved_comes_back_bit_for_bit_and_goes_on_alike() {
-    for entry in FORECASTERS {
-        let mut forecaster = fitted(entry, demand(4, 260));
+    let series = exact(260).map(|(_, _, values)| values);
+    let series = || series.iter().cloned().chain([demand(4, 260)]);
+    for (entry, values) in FORECASTERS
+        .iter()
+        .flat_map(|e| series().map(move |values| (e, values)))
+    {
+        let mut forecaster = fitted(entry, values);
         let next = demand(5, 12);
         for value in &next[..5] {
             forecaster.update(Some(*value));
@@ -221,11 +240,31 @@ fn a_damaged_file_is_refused_and_nothing_panics() {
         ));
         let cut = &bytes[..bytes.len() - 3];
         assert!(matches!(saved::read(cut), Err(saved::SavedError::Damaged)));
-        let text = String::from_utf8_lossy(&bytes[..40]).replace("\"v\":1", "\"v\":9");
+        let text = String::from_utf8_lossy(&bytes[..40]).replace("\"v\":2", "\"v\":9");
         let other = [text.as_bytes(), &bytes[40..]].concat();
         let refused = saved::read(&other);
         let right = matches!(refused, Err(saved::SavedError::Version { found: 9 }));
         assert!(right, "{}: {refused:?}", entry.name);
+        let text = String::from_utf8_lossy(&bytes[..bytes.len() - forecaster.save().len()]);
+        for (from, to) in [
+            ("\"next\":0", "\"next\":60"),
+            ("\"step\":60", "\"step\":0"),
+            ("\"step\":60", "\"step\":-60"),
+            (
+                entry.name,
+                if entry.name == "last" {
+                    "drift"
+                } else {
+                    "last"
+                },
+            ),
+        ] {
+            let moved = text.replacen(from, to, 1);
+            let moved = [moved.as_bytes(), &bytes[text.len()..]].concat();
+            let refused = saved::read(&moved);
+            let right = matches!(refused, Err(saved::SavedError::Damaged));
+            assert!(right, "{} {to}: {refused:?}", entry.name);
+        }
         for head in [&b"PK\x03\x04"[..], b"\x80\x02"] {
             let pickle = [head, &bytes].concat();
             assert!(matches!(
@@ -387,6 +426,7 @@ fn odd_series_get_sane_answers_or_a_clear_error() {
     burst[150] = 1e7;
     let mut infinite = demand(10, 100);
     infinite[50] = f64::INFINITY;
+    let exact = exact(300).map(|(what, _, values)| (what, values, 1e6, true));
     let cases: [(&str, Vec<f64>, f64, bool); 12] = [
         ("constant", vec![7.0; 120], 7.0 + 1e-6, true),
         ("all zero", vec![0.0; 120], 1.0, true),
@@ -412,7 +452,7 @@ fn odd_series_get_sane_answers_or_a_clear_error() {
         ("one value in zeros", one_in_zeros(), 100.0, true),
     ];
     for entry in FORECASTERS {
-        for (what, values, most, must) in &cases {
+        for (what, values, most, must) in cases.iter().chain(&exact) {
             let case = format!("{} on {what}", entry.name);
             match unfitted(entry).fit(&series(values.clone()), Seed(1)) {
                 Ok(mut forecaster) => {
@@ -429,6 +469,73 @@ fn odd_series_get_sane_answers_or_a_clear_error() {
         }
         let empty = unfitted(entry).fit(&series(Vec::new()), Seed(1));
         assert!(matches!(empty, Err(FitError::Empty)), "{}", entry.name);
+    }
+}
+
+#[test]
+fn what_repeats_to_the_bit_is_told_as_it_will_be() {
+    for name in ["ets", "holt-winters", "ensemble", "seasonal-naive", "mstl"] {
+        let entry = FORECASTERS.iter().find(|e| e.name == name).unwrap();
+        for (what, season, values) in exact(300) {
+            let whole = values
+                .iter()
+                .fold(0.0, |most, v| if *v > most { *v } else { most });
+            let forecast = fitted(entry, values.clone()).forecast(HORIZON, &LEVELS);
+            let forecast = forecast.unwrap();
+            for ahead in 1..=HORIZON {
+                let truth = values[(300 + ahead - 1) % season];
+                let told = forecast.median(ahead).unwrap();
+                let error = (told - truth).abs() / whole;
+                assert!(
+                    error < 0.01,
+                    "{name} on {what}, step {ahead}: {told} for {truth}"
+                );
+            }
+        }
+    }
+}
+
+/// What is asked for and cannot be had is told, never left out in silence.
+#[test]
+fn a_season_longer_than_the_history_is_refused_and_so_are_parts_of_steps() {
+    let built = |name, knobs: Value| {
+        forecaster(name, &serde_json::from_value(knobs).unwrap(), "forecaster")
+    };
+    let seasonal = FORECASTERS
+        .iter()
+        .filter(|e| e.knobs.iter().any(|k| k.name == "seasonSteps"));
+    for entry in seasonal {
+        let fit = built(entry.name, json!({"seasonSteps": 5000})).unwrap();
+        let refused = fit.fit(&series(demand(14, 300)), Seed(1)).err();
+        let told = refused.map(|e| e.to_string()).unwrap_or_default();
+        let want = "a season of 5000 steps: is longer than the history of 300 points";
+        assert!(told.starts_with(want), "{}: {told}", entry.name);
+        let refused = built(entry.name, json!({"seasonSteps": 24.5})).err();
+        let told = format!("{refused:?}");
+        assert!(
+            told.contains("must be a whole number"),
+            "{}: {told}",
+            entry.name
+        );
+    }
+    let refused = built("ensemble", json!({"members": []})).err();
+    assert!(format!("{refused:?}").contains("must be 1 to 12 names"));
+    assert!(built("ensemble", json!({})).is_ok());
+}
+
+#[test]
+fn a_value_that_no_measurement_has_is_refused_with_its_step() {
+    for entry in FORECASTERS {
+        for wild in [1e16, -1e154, 1e308] {
+            let mut values = demand(13, 260);
+            values[40] = wild;
+            let refused = unfitted(entry).fit(&series(values), Seed(1)).err();
+            let told = Some(FitError::TooLarge {
+                step: 41,
+                value: wild,
+            });
+            assert_eq!(refused, told, "{}", entry.name);
+        }
     }
 }
 

@@ -152,3 +152,11 @@ fn the_future_does_not_change_what_was_told_and_a_gap_is_no_zero() {
     let differ = (median(fitted.as_ref()) - median(gaps.as_ref())).abs();
     assert!(differ < 20.0, "{differ}");
 }
+
+#[test]
+fn a_first_part_without_a_value_is_told_as_that() {
+    let mut values = days(14);
+    values[..224].fill(f64::NAN);
+    let refused = hybrid(&[]).fit(&series(&values), Seed(1)).err();
+    assert_eq!(refused, Some(FitError::EmptyPart { steps: 224 }));
+}

@@ -1,8 +1,16 @@
 //! The label model on votes whose probabilities are known.
 //!
 //! The setting is that of `peers/aapa_snorkel.py`: ten functions of one class each, 70,000 rows.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests may fail loudly"
+)]
 
 use foresail_core::propose::archetype::Archetype;
+use foresail_core::quantity::units::larger;
 use foresail_models::classify::label_model::{FitOptions, LabelModel, LabelModelError, Patterns};
 use foresail_models::classify::labeling::Votes;
 use foresail_models::rng::{Seed, child, uniform};
@@ -86,14 +94,14 @@ fn bayes_limit() -> f64 {
         };
         BALANCE[class] * (0..10).map(vote).product::<f64>()
     };
-    let best = |pattern| (0..4).map(|c| joint(pattern, c)).fold(0.0, f64::max);
+    let best = |pattern| (0..4).map(|c| joint(pattern, c)).fold(0.0, larger);
     (0..1024).map(best).sum()
 }
 
 fn worst_rate(model: &LabelModel) -> f64 {
     let off = |f: usize, c: usize| (model.rates[f][c] - rate(f, c)).abs();
     let all = (0..10).flat_map(|f| (0..4).map(move |c| (f, c)));
-    all.map(|(f, c)| off(f, c)).fold(0.0, f64::max)
+    all.map(|(f, c)| off(f, c)).fold(0.0, larger)
 }
 
 #[test]
@@ -108,7 +116,7 @@ fn every_probability_is_recovered_within_three_hundredths() {
         );
         assert!(worst < 0.03, "seed {seed}, balance given {given}: {worst}");
         let balance = (0..4).map(|c| (model.balance[c] - BALANCE[c]).abs());
-        assert!(balance.fold(0.0, f64::max) < 0.01);
+        assert!(balance.fold(0.0, larger) < 0.01);
     }
 }
 

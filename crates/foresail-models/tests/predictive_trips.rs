@@ -49,6 +49,8 @@ struct World {
     minute: i64,
     replicas: u32,
     noise: ChaCha8Rng,
+    /// What was told of refits that failed.
+    failed: Vec<String>,
 }
 
 impl World {
@@ -58,6 +60,7 @@ impl World {
             minute: 0,
             replicas: 10,
             noise: child(Seed(9), "world"),
+            failed: Vec::new(),
         }
     }
 
@@ -114,7 +117,9 @@ impl World {
         };
         self.engine.feed(Input::Samples(samples));
         let tick = self.engine.feed(Input::Tick { now }).expect("a tick");
-        for installed in refit::answer(&mut self.engine, &tick) {
+        let failed = &mut self.failed;
+        let tell = |_: &_, error: &refit::RefitError| failed.push(error.to_string());
+        for installed in refit::answer_telling(&mut self.engine, &tick, tell) {
             self.engine.feed(installed);
         }
         let told = Explanation::new(&tick, 0, self.engine.spec(), &Identity::default(), None);
@@ -205,6 +210,34 @@ fn a_change_trips_it_the_floor_decides_it_relearns_and_every_step_is_told() {
         (20..=23).contains(&wish),
         "1200 req/s over 60 and some noise: {wish}"
     );
+}
+
+#[test]
+fn a_forecast_of_hours_ahead_is_scored_and_wishes() {
+    let mut spec = spec(Floor::Relaxed {
+        min_share_percent: 50,
+    });
+    let six_hours = json!(6 * 3600);
+    spec.proposers[0].knobs = [("horizonSeconds".to_owned(), six_hours)].into();
+    let mut world = World::new(spec);
+    let told: Vec<_> = (0..900).map(|_| world.around(600.0)).collect();
+    let wished = |t: &Explanation| t.proposals[0].wish.contains_key("replicas");
+    let first = told.iter().position(wished).expect("it wishes");
+    // Nothing that it said is due before six hours.
+    assert!((360..600).contains(&first), "minute {first}");
+    let count = told.iter().filter(|t| wished(t)).count();
+    assert!(count > 100, "{count} minutes of 900");
+}
+
+#[test]
+fn a_refit_that_fails_is_told_with_its_reason() {
+    let mut spec = spec(Floor::Strict);
+    let knobs = json!({"forecaster": "ets", "forecasterKnobs": {"seasonSteps": 5000}});
+    spec.proposers[0].knobs = serde_json::from_value(knobs).unwrap();
+    let mut world = World::new(spec);
+    (0..40).for_each(|_| drop(world.around(600.0)));
+    let told = world.failed.first().expect("it failed");
+    assert!(told.contains("is longer than the history of"), "{told}");
 }
 
 #[test]
@@ -337,7 +370,7 @@ fn any_forecaster_of_the_registry_serves_with_its_knobs() {
         (
             "forecasterKnobs",
             json!({"windowSteps": 1}),
-            "must be a number from 2",
+            "must be a whole number from 2",
         ),
         (
             "forecasterKnobs",

@@ -195,10 +195,13 @@ pub fn policies(name: &str, title: &str, caption: &str, bars: &[Bar]) -> Figure 
 #[must_use]
 pub fn panels(texts: (&str, &str, &str), panels: &[Panel]) -> Figure {
     let mut drawing = Drawing::new(980.0, 400.0);
-    let slot = 850.0 / panels.len().max(1) as f64;
+    let names = panels.iter().flat_map(|p| &p.bars);
+    let longest = names.map(|(name, _)| name.chars().count()).max();
+    let left = 20.0 + 8.0 * longest.unwrap_or(0) as f64;
+    let slot = (980.0 - left) / panels.len().max(1) as f64;
     for (i, panel) in panels.iter().enumerate() {
         let area = Rectangle {
-            x: 130.0 + slot * i as f64,
+            x: left + slot * i as f64,
             y: 50.0,
             width: 0.8 * slot,
             height: 300.0,

@@ -224,7 +224,7 @@ fn the_registry_is_listed_and_a_trace_is_explained() {
 }
 
 /// What is refused, the arguments after `forecast`, and what the error must say.
-const REFUSED: [(&str, &str); 18] = [
+const REFUSED: [(&str, &str); 20] = [
     ("show --trace web.csv --horizon 0", "must be 1 to 10080"),
     ("show --trace web.csv --horizon 40d", "must be 1 to 10080"),
     (
@@ -249,11 +249,19 @@ const REFUSED: [(&str, &str); 18] = [
     ),
     (
         "fit --trace web.csv --out a.model --knob seasonSteps=-1",
-        "must be a number from 0",
+        "must be a whole number from 0",
     ),
     (
         "fit --trace web.csv --out a.model --knob seasonSteps=NaN",
-        "must be a number from 0",
+        "must be a whole number from 0",
+    ),
+    (
+        "fit --trace web.csv --out a.model --knob seasonSteps=5000",
+        "longer than the history of 864 points",
+    ),
+    (
+        "fit --trace web.csv --out a.model --knob seasonSteps=24.5",
+        "must be a whole number",
     ),
     ("fit --trace web.csv --out a.pt", "PyTorch pickle"),
     ("fit --trace nan.csv --out a.model", "line 3"),
@@ -356,6 +364,112 @@ fn a_history_that_is_too_short_has_its_own_exit_code() {
 }
 
 #[test]
+fn only_a_file_of_the_same_kind_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    write_trace(folder.path(), "web.csv", 0);
+    let fit = |out| ["forecast", "fit", "--trace", "web.csv", "--out", out];
+    let show = |out| ["forecast", "show", "--trace", "web.csv", "--out", out];
+    let trace = fs::read(folder.path().join("web.csv")).unwrap();
+    fs::write(folder.path().join("notes.svg"), "<html>mine").unwrap();
+    fs::create_dir(folder.path().join("models")).unwrap();
+    for (args, want) in [
+        (
+            fit("web.csv"),
+            "web.csv is there and is no model file: give another name",
+        ),
+        (fit("models"), "models is there and is no file"),
+        (
+            show("notes.svg"),
+            "notes.svg is there and is no svg picture",
+        ),
+    ] {
+        let error = refused(folder.path(), &args);
+        assert!(error.contains(want), "{error}");
+    }
+    assert_eq!(fs::read(folder.path().join("web.csv")).unwrap(), trace);
+    let notes = fs::read_to_string(folder.path().join("notes.svg")).unwrap();
+    assert_eq!(notes, "<html>mine");
+    for _ in 0..2 {
+        stdout(folder.path(), &fit("web.model"), 0);
+        stdout(folder.path(), &show("fan.svg"), 0);
+    }
+}
+
+#[test]
+fn what_a_trace_misses_is_told_wherever_it_is_forecast() {
+    let folder = tempfile::tempdir().unwrap();
+    write_trace(folder.path(), "web.csv", 0);
+    for args in [
+        &["forecast", "show", "--trace", "web.csv"][..],
+        &[
+            "forecast",
+            "backtest",
+            "--trace",
+            "web.csv",
+            "--forecasters",
+            "last",
+            "--ahead",
+            "1",
+        ],
+    ] {
+        let output = foresail(folder.path(), args);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        assert!(
+            told.contains("2 steps without a value (0.2 %) in 1 stretch"),
+            "{told}"
+        );
+    }
+    let fit = [
+        "forecast",
+        "fit",
+        "--trace",
+        "web.csv",
+        "--out",
+        "web.model",
+        "--forecaster",
+        "last",
+    ];
+    stdout(folder.path(), &fit, 0);
+    let show = ["forecast", "show", "--model", "web.model", "--item", "nope"];
+    let error = refused(folder.path(), &show);
+    assert!(
+        error.contains("--item nope: a model alone has no items"),
+        "{error}"
+    );
+}
+
+#[test]
+fn values_that_no_measurement_has_are_refused_and_no_model_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| format!("{},{}\n", 300 * i, if i == 30 { "1e154" } else { "7" });
+    let rows: String = (0..60).map(row).collect();
+    fs::write(
+        folder.path().join("wild.csv"),
+        format!("timestamp,count\n{rows}"),
+    )
+    .unwrap();
+    for name in ["auto", "ets", "last", "croston"] {
+        let args = [
+            "forecast",
+            "fit",
+            "--trace",
+            "wild.csv",
+            "--forecaster",
+            name,
+            "--out",
+            "a.model",
+        ];
+        let error = refused(folder.path(), &args);
+        assert!(
+            error.contains("step 31 has the value 1e154"),
+            "{name}: {error}"
+        );
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn a_model_file_that_is_damaged_or_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     write_trace(folder.path(), "web.csv", 0);
@@ -374,7 +488,7 @@ fn a_model_file_that_is_damaged_or_none_is_refused() {
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
     let head = String::from_utf8_lossy(&good).into_owned();
-    let other = head.replacen("\"v\":1", "\"v\":9", 1);
+    let other = head.replacen("\"v\":2", "\"v\":9", 1);
     let unknown = head.replacen("\"model\":\"last\"", "\"model\":\"oracle\"", 1);
     for (name, bytes, want) in [
         ("flipped.model", &flipped[..], "damaged"),
@@ -382,11 +496,7 @@ fn a_model_file_that_is_damaged_or_none_is_refused() {
         ("head.model", &good[..20], "not a model file"),
         ("empty.model", &[], "not a model file"),
         ("other.model", other.as_bytes(), "version 9"),
-        (
-            "unknown.model",
-            unknown.as_bytes(),
-            "the file holds `oracle`",
-        ),
+        ("unknown.model", unknown.as_bytes(), "damaged"),
         (
             "image.model",
             b"\x89PNG\r\n\x1a\nIHDR\n",

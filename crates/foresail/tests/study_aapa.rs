@@ -23,7 +23,9 @@ fn rows(folder: &Path, file: &str) -> Vec<Vec<String>> {
 
 /// A number as the tables write it: a narrow space in thousands, a true minus, a unit behind.
 fn number(text: &str) -> f64 {
-    let text = text.replace(['\u{202f}', '\u{a0}'], "").replace('\u{2212}', "-");
+    let text = text
+        .replace(['\u{202f}', '\u{a0}'], "")
+        .replace('\u{2212}', "-");
     let first = text.split(' ').next().unwrap();
     first.parse().unwrap_or_else(|_| panic!("{text}"))
 }
@@ -78,7 +80,10 @@ fn one_run_leaves_every_table_and_figure_with_its_verdicts_the_same_each_time() 
     }
     for figure in ["cost-spike", "rei", "uncertainty", "importance", "timeline"] {
         let bytes = fs::read(results.join(format!("figure-{figure}.png"))).unwrap();
-        assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 5000, "{figure}");
+        assert!(
+            bytes.starts_with(b"\x89PNG") && bytes.len() > 5000,
+            "{figure}"
+        );
     }
     let again = tempfile::tempdir().unwrap();
     stdout(again.path(), &SMALL, 0);
@@ -89,7 +94,10 @@ fn one_run_leaves_every_table_and_figure_with_its_verdicts_the_same_each_time() 
     let classifier = rows(&results, "classifier");
     let published = &classifier[1];
     assert_eq!(published[0], "published labels");
-    assert!(number(&published[2]) > 97.0 && number(&published[3]) < 65.0, "{published:?}");
+    assert!(
+        number(&published[2]) > 97.0 && number(&published[3]) < 65.0,
+        "{published:?}"
+    );
     let shipped = classifier.last().unwrap();
     assert!(number(&shipped[3]) >= 94.0, "{shipped:?}");
 
@@ -108,13 +116,24 @@ fn what_cannot_be_run_is_refused_with_the_mend() {
         let all: Vec<&str> = ["study", "aapa"].iter().chain(args).copied().collect();
         refused(folder.path(), &all)
     };
-    fs::write(folder.path().join("few.csv"), "timestamp,web\n2026-01-01T00:00:00Z,3\n2026-01-01T00:01:00Z,2\n").unwrap();
+    fs::write(
+        folder.path().join("few.csv"),
+        "timestamp,web\n2026-01-01T00:00:00Z,3\n2026-01-01T00:01:00Z,2\n",
+    )
+    .unwrap();
     let told = refused(&["--trace", "few.csv"]);
     assert!(told.contains("no function has 1000 calls"), "{told}");
-    fs::write(folder.path().join("config.yaml"), "scaling: {spyke: {target_cpu: 0.3}}\n").unwrap();
+    fs::write(
+        folder.path().join("config.yaml"),
+        "scaling: {spyke: {target_cpu: 0.3}}\n",
+    )
+    .unwrap();
     let told = refused(&["--config", "config.yaml"]);
     assert!(told.contains("spyke"), "{told}");
     let told = refused(&["--seeds", "0"]);
     assert!(told.contains("--seeds"), "{told}");
-    assert!(!folder.path().join("results").exists(), "nothing half-written");
+    assert!(
+        !folder.path().join("results").exists(),
+        "nothing half-written"
+    );
 }

@@ -224,6 +224,46 @@ fn a_trace_of_another_hand_is_never_overwritten_and_an_own_one_never_reused() {
 }
 
 #[test]
+fn reports_are_replaced_as_a_whole_and_files_of_another_hand_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let reports = folder.path().join("reports");
+    fs::create_dir(&reports).unwrap();
+    fs::write(reports.join("index.html"), "mine").unwrap();
+    let run = |models| args(&["--quick", "--models", models]);
+    let error = refused(folder.path(), &run("last"));
+    assert!(
+        error.contains("holds `index.html`, which foresail did not write"),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read_to_string(reports.join("index.html")).unwrap(),
+        "mine"
+    );
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing else is left"
+    );
+    fs::remove_dir_all(&reports).unwrap();
+    stdout(folder.path(), &run("last,drift"), 0);
+    assert!(reports.join("drift_forecast.png").exists());
+    stdout(folder.path(), &run("last"), 0);
+    let names: Vec<String> = fs::read_dir(&reports)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    let of = |model: &str| names.iter().filter(|n| n.contains(model)).count();
+    assert_eq!((of("drift"), of("last")), (0, 7), "{names:?}");
+    fs::write(reports.join("notes.txt"), "mine").unwrap();
+    let error = refused(folder.path(), &run("last"));
+    assert!(error.contains("holds `notes.txt`"), "{error}");
+    assert_eq!(
+        fs::read_to_string(reports.join("notes.txt")).unwrap(),
+        "mine"
+    );
+}
+
+#[test]
 fn the_same_run_gives_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     for out in ["a", "b"] {

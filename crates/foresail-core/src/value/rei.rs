@@ -88,8 +88,8 @@ pub struct Run {
     pub busy_minutes: f64,
     /// Replica·minutes paid for.
     pub replica_minutes: f64,
-    /// Changes of direction per change, from 0 to 1.
-    pub oscillation: f64,
+    /// Changes of direction per minute, from 0 to 1.
+    pub flaps_per_minute: f64,
     /// Changes of the number of replicas in an hour.
     pub changes_per_hour: f64,
 }
@@ -101,7 +101,7 @@ pub struct Rei {
     pub slo: f64,
     /// Capacity that was busy over capacity that was paid for.
     pub efficiency: f64,
-    /// 1 / (1 + oscillation + changes an hour / 10).
+    /// 1 / (1 + flaps a minute + changes an hour / 10).
     pub stability: f64,
 }
 
@@ -119,7 +119,7 @@ impl Rei {
         Self {
             slo: 1.0 - share(run.violations, run.requests, 0.0),
             efficiency: share(run.busy_minutes, run.replica_minutes, 0.0),
-            stability: 1.0 / (1.0 + run.oscillation + run.changes_per_hour / 10.0),
+            stability: 1.0 / (1.0 + run.flaps_per_minute + run.changes_per_hour / 10.0),
         }
     }
 
@@ -170,7 +170,7 @@ mod tests {
         violations: 50.0,
         busy_minutes: 40.0,
         replica_minutes: 100.0,
-        oscillation: 0.1,
+        flaps_per_minute: 0.1,
         changes_per_hour: 5.0,
     };
 

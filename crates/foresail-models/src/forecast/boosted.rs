@@ -168,6 +168,7 @@ impl Fit for BoostedTrees {
         let mut values = held_values(history, POINTS_MIN)?;
         values.drain(..values.len().saturating_sub(HISTORY_MAX));
         let reach = Reach::of(&values).ok_or(FitError::Empty)?;
+        season::check_given(self.season, values.len())?;
         let seasons = match self.season {
             0 => season::detect_in(&values, history.step())
                 .into_iter()

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Component, Fit, FitError, Forecast, ForecastError, Forecaster, HORIZON_MAX, POINTS_MAX, Paths,
-    check_request,
+    check_request, check_values,
 };
 use crate::knobs::{Kind, Knob};
 use crate::registry::{FitBuilt, ForecasterEntry, Restored};
@@ -131,6 +131,7 @@ pub struct Sparse {
 
 impl Fit for Sparse {
     fn fit(&self, history: &Series, _seed: Seed) -> Result<Box<dyn Forecaster>, FitError> {
+        check_values(history)?;
         let mut fitted = FittedSparse {
             rule: self.rule,
             alpha: self.alpha,

@@ -51,14 +51,11 @@ pub const ENTRY: ForecasterEntry = ForecasterEntry {
         doc: "names of its forecasters; ets, theta, two seasonal ones and a window where none are named",
     }],
     build: |knobs| {
-        let names = knobs.list("members").iter();
-        let names: Option<Vec<&str>> = names.map(serde_json::Value::as_str).collect();
-        let names = names.ok_or("members: must be names of forecasters")?;
-        let names = if names.is_empty() {
-            MEMBERS.to_vec()
-        } else {
-            names
+        let names = match knobs.given_list("members") {
+            Some(names) => names.iter().map(serde_json::Value::as_str).collect(),
+            None => Some(MEMBERS.to_vec()),
         };
+        let names: Vec<&str> = names.ok_or("members: must be names of forecasters")?;
         Ensemble::new(&names).map(|e| Box::new(e) as Box<dyn Fit>)
     },
     restore,

@@ -13,7 +13,9 @@ use foresail_core::spec::SpecProblem;
 use serde::{Deserialize, Serialize};
 
 use super::lstm::{self, FittedLstm, Lstm, Scaling};
-use super::{Component, Fit, FitError, Forecast, ForecastError, Forecaster, check_request};
+use super::{
+    Component, Fit, FitError, Forecast, ForecastError, Forecaster, check_request, check_values,
+};
 use crate::knobs::{Kind, Knob, Knobs};
 use crate::registry::{FORECASTERS, FitBuilt, ForecasterEntry, forecaster};
 use crate::rng::Seed;
@@ -99,6 +101,7 @@ fn entry(name: &str) -> Result<&'static ForecasterEntry, String> {
 
 impl Fit for Hybrid {
     fn fit(&self, history: &Series, seed: Seed) -> Result<Box<dyn Forecaster>, FitError> {
+        check_values(history)?;
         let values: Vec<f64> = history.iter().map(|v| v.unwrap_or(f64::NAN)).collect();
         let (needed, found) = (self.needed(), history.len() - history.gaps());
         match found {
@@ -113,7 +116,11 @@ impl Fit for Hybrid {
             let place = |origin: usize| first + (values.len() - first) * origin / ORIGINS;
             let known = &values[..place(origin)];
             let known = Series::new(history.start(), history.step(), known.to_vec());
-            let mut told = Told::new(self.base.fit(&known, seed)?);
+            let base = self.base.fit(&known, seed).map_err(|error| match error {
+                FitError::Empty => FitError::EmptyPart { steps: known.len() },
+                error => error,
+            })?;
+            let mut told = Told::new(base);
             for value in &values[place(origin)..place(origin + 1)] {
                 let error = told.error(Some(*value).filter(|v| !v.is_nan()));
                 errors.push(error.or_else(|| errors.last().copied()).unwrap_or(0.0));

@@ -34,6 +34,7 @@ pub mod track;
 pub mod tracked;
 pub mod trust;
 
+use foresail_core::observe::VALUE_MAX;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::units::larger;
 
@@ -63,6 +64,14 @@ pub enum FitError {
         /// Points that are there, gaps not counted.
         found: usize,
     },
+    /// A part of the history that is fitted to by itself has no value.
+    #[error(
+        "the first {steps} steps, which are learnt from alone, have no value; begin the series where it has some"
+    )]
+    EmptyPart {
+        /// Steps of that part.
+        steps: usize,
+    },
     /// A setting that no model has.
     #[error("{what}: {must}")]
     Setting {
@@ -70,6 +79,16 @@ pub enum FitError {
         what: String,
         /// What it must be.
         must: String,
+    },
+    /// A value that no measurement has, and whose square a fit could not hold.
+    #[error(
+        "step {step} has the value {value:e}; give values between -{VALUE_MAX:e} and {VALUE_MAX:e}, in a larger unit"
+    )]
+    TooLarge {
+        /// Its step, counted from 1.
+        step: usize,
+        /// What stands there.
+        value: f64,
     },
     /// The numbers ran out of range.
     #[error("the fit of {model} did not end in finite numbers; try another forecaster")]
@@ -240,13 +259,29 @@ pub fn check_request(horizon: usize, levels: &[f64]) -> Result<(), ForecastError
     Ok(())
 }
 
+/// Checks that every value is one that a measurement may have; every fit calls it first.
+///
+/// # Errors
+/// [`FitError::TooLarge`] where one is further from zero than [`VALUE_MAX`].
+pub fn check_values(history: &Series) -> Result<(), FitError> {
+    let beyond = |(_, v): &(usize, f64)| v.abs() > VALUE_MAX;
+    let values = history.iter().enumerate();
+    let mut there = values.filter_map(|(i, v)| Some((i + 1, v?)));
+    match there.find(beyond) {
+        Some((step, value)) => Err(FitError::TooLarge { step, value }),
+        None => Ok(()),
+    }
+}
+
 /// The values of a series with gaps filled by the value before, those at the start left out.
 ///
 /// Only the last [`POINTS_MAX`] steps count. Units: those of the series.
 ///
 /// # Errors
-/// [`FitError::Empty`] without any value, [`FitError::TooShort`] with fewer than `needed`.
+/// [`FitError::Empty`] without any value, [`FitError::TooShort`] with fewer than `needed`,
+/// [`FitError::TooLarge`] with one that is out of range.
 pub fn held_values(history: &Series, needed: usize) -> Result<Vec<f64>, FitError> {
+    check_values(history)?;
     let skipped = history.len().saturating_sub(POINTS_MAX);
     let mut values = Vec::with_capacity(history.len() - skipped);
     let mut found = 0;

@@ -54,9 +54,11 @@ pub const ENTRY: ForecasterEntry = ForecasterEntry {
 fn build(knobs: &Knobs) -> FitBuilt {
     let mut seasons = Vec::new();
     for value in knobs.list("seasons") {
-        let steps = value.as_f64().filter(|s| (2.0..=SEASON_MAX).contains(s));
+        let steps = value
+            .as_f64()
+            .filter(|s| (2.0..=SEASON_MAX).contains(s) && s.fract() == 0.0);
         let steps = steps.ok_or_else(|| {
-            format!("seasons: {value}: each must be a number from 2 to {SEASON_MAX}")
+            format!("seasons: {value}: each must be a whole number from 2 to {SEASON_MAX}")
         })?;
         seasons.push(steps as usize);
     }
@@ -106,11 +108,14 @@ impl Mstl {
     /// Fits to a history, as the type itself.
     ///
     /// # Errors
-    /// [`FitError`] with too few points.
+    /// [`FitError`] with too few points, or fewer than a season that was asked for has.
     pub fn fit_whole(&self, history: &Series) -> Result<FittedMstl, FitError> {
         let held = held_values(history, POINTS_MIN)?;
         let values = &held[held.len().saturating_sub(FIT_POINTS)..];
         let reach = Reach::of(values).ok_or(FitError::Empty)?;
+        for steps in &self.seasons {
+            season::check_given(*steps, values.len())?;
+        }
         let (parts, rest) = decompose(values, &self.seasons_of(values, history.step()));
         let ets = Ets {
             forms: forms("ZZN", "auto"),

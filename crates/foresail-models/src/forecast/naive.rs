@@ -160,11 +160,15 @@ fn restore(state: &[u8]) -> Restored {
 
 impl Fit for Naive {
     fn fit(&self, history: &Series, _seed: Seed) -> Result<Box<dyn Forecaster>, FitError> {
-        let values = held_values(history, 1)?;
+        let mut values = held_values(history, 1)?;
+        if self.rule == Rule::Window {
+            // Held values would make the window narrower than what was measured.
+            values = history.iter().flatten().collect();
+        }
         let seasonal = matches!(self.rule, Rule::Seasonal | Rule::SeasonalScaled);
         // Without a season it is one step: the last value.
         let found = || season::given_or_found_in(self.season, &values, history.step());
-        let season = if seasonal { found() } else { None }.unwrap_or(1);
+        let season = if seasonal { found()? } else { None }.unwrap_or(1);
         let kept = match self.rule {
             Rule::Drift => 2,
             Rule::Window => self.window,
@@ -290,7 +294,10 @@ impl FittedNaive {
 impl Forecaster for FittedNaive {
     fn update(&mut self, value: Option<f64>) {
         let last = self.ago(0);
-        let value = value.filter(|v| v.is_finite()).unwrap_or(last);
+        let value = match value.filter(|v| v.is_finite()) {
+            None if self.rule == Rule::Window => return,
+            value => value.unwrap_or(last),
+        };
         self.squares += (value - last).powi(2);
         self.values.push_back(value);
         self.steps += 1;

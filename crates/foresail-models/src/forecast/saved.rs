@@ -94,6 +94,12 @@ impl From<Broken> for SavedError {
 /// The kind of model that the first line names.
 const KIND: &str = "forecaster";
 
+/// How every model file begins, whichever its version.
+#[must_use]
+pub fn begins() -> String {
+    format!("{{\"foresail\":\"{KIND}\",")
+}
+
 /// The bytes of a fitted forecaster.
 ///
 /// Units: `step` and `next` in nanoseconds.

@@ -7,6 +7,8 @@
 use foresail_core::quantity::time::Span;
 use realfft::RealFftPlanner;
 
+use super::FitError;
+
 /// Seasons that are told at most.
 pub const SEASONS_MAX: usize = 3;
 
@@ -103,22 +105,37 @@ pub fn detect_in(values: &[f64], step: Span) -> Vec<Season> {
     seasons
 }
 
-/// The length that a setting asks for, or the strongest season that is found; `None` without any.
-#[must_use]
-pub fn given_or_found(given: usize, values: &[f64]) -> Option<usize> {
-    match given {
-        0 => detect(values).first().map(|s| s.steps),
-        steps => Some(steps),
-    }
-}
-
-/// As [`given_or_found`], in a series whose steps are of this length ([`detect_in`]).
-#[must_use]
-pub fn given_or_found_in(given: usize, values: &[f64], step: Span) -> Option<usize> {
-    match given {
+/// The length that a setting asks for, or with 0 the strongest season that is found ([`detect_in`]);
+/// `None` without any.
+///
+/// # Errors
+/// As [`check_given`].
+pub fn given_or_found_in(
+    given: usize,
+    values: &[f64],
+    step: Span,
+) -> Result<Option<usize>, FitError> {
+    check_given(given, values.len())?;
+    Ok(match given {
         0 => detect_in(values, step).first().map(|s| s.steps),
         steps => Some(steps),
+    })
+}
+
+/// Checks a season that was asked for against the points that are fitted to.
+///
+/// # Errors
+/// [`FitError::Setting`] where it is longer than all of them: nothing of it could be known.
+pub fn check_given(given: usize, points: usize) -> Result<(), FitError> {
+    if given <= points {
+        return Ok(());
     }
+    Err(FitError::Setting {
+        what: format!("a season of {given} steps"),
+        must: format!(
+            "is longer than the history of {points} points; give a longer history, a shorter season, or 0 to have one found"
+        ),
+    })
 }
 
 /// Whether two lengths lie on one hill: its sides have small peaks of their own.

@@ -89,11 +89,11 @@ impl Theta {
     /// Fits to a history, as the type itself.
     ///
     /// # Errors
-    /// [`FitError`] with too few points.
+    /// [`FitError`] with too few points, or fewer than a season that was asked for has.
     pub fn fit_whole(&self, history: &Series) -> Result<FittedTheta, FitError> {
         let values = held_values(history, POINTS_MIN)?;
         let reach = Reach::of(&values).ok_or(FitError::Empty)?;
-        let steps = season::given_or_found_in(self.season, &values, history.step());
+        let steps = season::given_or_found_in(self.season, &values, history.step())?;
         let found = steps.filter(|steps| is_seasonal(&values, *steps));
         let season = found.and_then(|steps| take_out(&values, steps));
         let (kind, figure) = season.unwrap_or((Kind::Additive, Vec::new()));

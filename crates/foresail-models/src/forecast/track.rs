@@ -74,7 +74,8 @@ pub struct Banded {
     pub q90: f64,
 }
 
-fn remember<T>(ring: &mut VecDeque<T>, value: T, most: usize) {
+/// Remembers a value, and forgets the oldest where there would be more than `most`.
+pub(crate) fn remember<T>(ring: &mut VecDeque<T>, value: T, most: usize) {
     if ring.len() >= most {
         ring.pop_front();
     }

@@ -14,6 +14,7 @@ use foresail_models::rng::Seed;
 
 use crate::cli::Output;
 use crate::exit::Code;
+use crate::forecast::tell_refit;
 use crate::record::{Teller, bounded_line};
 
 /// The largest spec that is read.
@@ -108,7 +109,7 @@ pub fn run(args: &DecideArgs, out: &mut dyn Write) -> Result<Code> {
                     false => writeln!(out, "{explanation}")?,
                 }
             }
-            for installed in refit::answer(&mut engine, &tick) {
+            for installed in refit::answer_telling(&mut engine, &tick, tell_refit) {
                 teller.hear(&installed)?;
                 engine.feed(installed);
             }

@@ -218,12 +218,6 @@ impl Duel {
             self.verdict().to_owned(),
         ]
     }
-
-    /// How much less the loss is than the other's, in percent; negative where it is more.
-    #[must_use]
-    pub fn gain_percent(&self) -> f64 {
-        gain_percent(self.pinball, self.best_pinball)
-    }
 }
 
 fn gain_percent(own: f64, other: f64) -> f64 {

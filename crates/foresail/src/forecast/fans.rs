@@ -12,6 +12,7 @@ use foresail_web::forecast::{Fan, draw};
 use foresail_web::png;
 
 use super::backtest::Method;
+use super::place::refuse_foreign;
 
 /// Steps ahead that a chart of a backtest has at least.
 const AHEAD_MIN: usize = 24;
@@ -97,12 +98,26 @@ pub fn ending(path: &Path) -> Result<&'static str> {
     known.ok_or_else(|| anyhow!("--out {}: must end in .svg or .png", path.display()))
 }
 
+/// The ending of a picture's name, where that place may be written over.
+///
+/// # Errors
+/// Where it is neither `.svg` nor `.png`, or holds something else than such a picture.
+pub fn place(path: &Path) -> Result<&'static str> {
+    let ending = ending(path)?;
+    let begins: &[&[u8]] = match ending {
+        "svg" => &[b"<svg", b"<?xml"],
+        _ => &[b"\x89PNG"],
+    };
+    refuse_foreign(path, &format!("{ending} picture"), begins)?;
+    Ok(ending)
+}
+
 /// Writes a fan as a picture; it is there whole or not at all.
 ///
 /// # Errors
-/// Where the name's ending is not known or the place cannot be written.
+/// Where the name's ending is not known, or the place cannot be written or holds something else.
 pub fn write(fan: &Fan, path: &Path) -> Result<()> {
-    let bytes = picture(fan, ending(path)?)?;
+    let bytes = picture(fan, place(path)?)?;
     Ok(write_file(path, |w| w.write_all(&bytes))?)
 }
 

@@ -195,6 +195,25 @@ pub fn gaps_told(series: &Series) -> String {
     )
 }
 
+/// Says on stderr what of an item is missing; nothing where all of it is there.
+pub fn tell_gaps(item: &TraceItem) {
+    if item.demand.gaps() > 0 {
+        let name = shown(&item.id, NAME_CHARACTERS);
+        eprintln!("note: {name}: {}", gaps_told(&item.demand));
+    }
+}
+
+/// Every gap holds the value before it; those at the start take the first value to come.
+#[must_use]
+pub fn held(series: &Series) -> Vec<f64> {
+    let mut last = series.iter().flatten().next().unwrap_or(0.0);
+    let hold = |v: Option<f64>| {
+        last = v.unwrap_or(last);
+        last
+    };
+    series.iter().map(hold).collect()
+}
+
 /// A count with its noun.
 #[must_use]
 pub fn plural(count: usize, noun: &str) -> String {

@@ -13,6 +13,7 @@ use foresail_core::quantity::time::Span;
 use foresail_models::forecast::backtest::Case;
 use foresail_models::forecast::score::unit_of;
 
+use super::histories::held;
 use crate::compare::trace::open;
 
 /// The furthest step that is scored.
@@ -124,17 +125,6 @@ fn is_busy(series: &Series) -> bool {
     values.iter().sum::<f64>() >= AZURE_CALLS_MIN
         && active.len() >= 12
         && (distinct(gaps) > 3 || distinct(counts) > 3)
-}
-
-/// Every gap holds the value before it; those at the start take the first value.
-fn held(series: &Series) -> Vec<f64> {
-    let first = series.iter().flatten().next().unwrap_or(0.0);
-    let mut last = first;
-    let hold = |v: Option<f64>| {
-        last = v.unwrap_or(last);
-        last
-    };
-    series.iter().map(hold).collect()
 }
 
 /// `count` whole numbers from `first` to `last`, evenly spaced and cut to whole.

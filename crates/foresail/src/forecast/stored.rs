@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use foresail_adapters::atomic::write_file;
 use foresail_core::quantity::series::Series;
 use foresail_models::forecast::saved::{self, BYTES_MAX, Saved, SavedError};
-use foresail_models::forecast::{Forecaster, POINTS_MAX};
+use foresail_models::forecast::{Forecaster, POINTS_MAX, check_values};
+
+use super::place::refuse_foreign;
 
 /// `true` for the endings of PyTorch's pickles.
 fn is_pickle(path: &Path) -> bool {
@@ -27,6 +29,15 @@ pub fn refuse_pickle(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a place for a model that is one of a pickle, or holds something else than a model file.
+///
+/// # Errors
+/// Where it is; the text names the mend.
+pub fn check_place(path: &Path) -> Result<()> {
+    refuse_pickle(path)?;
+    refuse_foreign(path, "model file", &[saved::begins().as_bytes()])
+}
+
 /// Reads a model file.
 ///
 /// # Errors
@@ -40,17 +51,29 @@ pub fn read(path: &Path) -> Result<Saved> {
     file.take(BYTES_MAX as u64 + 1)
         .read_to_end(&mut bytes)
         .with_context(name)?;
-    saved::read(&bytes).with_context(name)
+    let model = saved::read(&bytes).with_context(name)?;
+    // Only models within others have no step of their own.
+    if model.step <= 0 {
+        bail!(
+            "{}: its steps have no length; fit the model again",
+            path.display()
+        );
+    }
+    Ok(model)
 }
 
-/// Writes a fitted forecaster; the file is there whole or not at all.
+/// Writes a fitted forecaster; the file is there whole or not at all, and can be read back.
 ///
 /// # Errors
-/// Where the place cannot be written.
+/// Where the place cannot be written or holds something else than a model file, or the forecaster
+/// cannot be read back from what would be written.
 pub fn write(path: &Path, model: &str, forecaster: &dyn Forecaster, series: &Series) -> Result<()> {
-    refuse_pickle(path)?;
+    check_place(path)?;
     let next = series.time_of(series.len()).nanos();
     let bytes = saved::write(model, forecaster, series.step().nanos(), next);
+    saved::read(&bytes).with_context(|| {
+        format!("{model} cannot be read back, so nothing was written; try another forecaster")
+    })?;
     Ok(write_file(path, |w| w.write_all(&bytes))?)
 }
 
@@ -66,26 +89,28 @@ pub struct Taken {
 /// Hands the steps of a series that a model has not seen to it.
 ///
 /// # Errors
-/// Where the steps differ in length, do not lie on one grid, or too many are missing between.
+/// Where the steps differ in length, do not lie on one grid, too many are missing between, or a
+/// value is out of range.
 pub fn take_in(model: &mut Saved, series: &Series) -> Result<Taken> {
+    check_values(series)?;
     let (step, own) = (series.step().nanos(), model.step);
     if step != own {
         let own = foresail_core::quantity::time::Span::from_nanos(own);
-        anyhow::bail!(
+        bail!(
             "the model's steps are of {own}, those of the trace of {}; fit a model to this trace",
             series.step()
         );
     }
     let ahead = series.start().nanos() - model.next;
     if ahead % step.max(1) != 0 {
-        anyhow::bail!(
+        bail!(
             "the steps of the trace do not begin where those of the model would; fit a model to this trace"
         );
     }
     let mut taken = Taken::default();
     let missing = usize::try_from(ahead / step.max(1)).unwrap_or(0);
     if missing > POINTS_MAX {
-        anyhow::bail!(
+        bail!(
             "{missing} steps are missing between the model and the trace, at most {POINTS_MAX} may be; fit the model again"
         );
     }

@@ -17,6 +17,7 @@ use foresail_models::refit;
 
 use super::observe::Seen;
 use super::score::Pods;
+use crate::forecast::tell_refit;
 use crate::record::Recorder;
 
 /// What the shadow is told to do.
@@ -215,7 +216,7 @@ impl Shadow {
         if let Some(recorder) = &mut self.recorder {
             recorder.tick(&tick, self.engine.spec());
         }
-        for installed in refit::answer(&mut self.engine, &tick) {
+        for installed in refit::answer_telling(&mut self.engine, &tick, tell_refit) {
             self.feed(installed);
         }
         let told = Explanation::new(&tick, 0, self.engine.spec(), &self.identity, None)

@@ -53,6 +53,7 @@ impl Fit for Auto {
     fn fit(&self, history: &Series, _seed: Seed) -> Result<Box<dyn Forecaster>, FitError> {
         let held = super::held_values(history, 1)?;
         let held = &held[held.len().saturating_sub(HISTORY_MAX)..];
+        season::check_given(self.season, held.len())?;
         let seasons: Vec<usize> = match self.season {
             0 => {
                 let found = season::detect_in(held, history.step());

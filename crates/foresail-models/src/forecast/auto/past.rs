@@ -6,6 +6,7 @@ use foresail_core::quantity::units::larger;
 use serde::{Deserialize, Serialize};
 
 use super::super::quantile::of_sorted;
+use crate::forecast::track::remember;
 use crate::forecast::tracked::{LEVELS, Quantiles};
 
 /// Weights of the newest value in the means, from short memories to long ones.
@@ -13,6 +14,9 @@ const WEIGHTS: [f64; 5] = [0.6, 0.3, 0.1, 0.03, 0.01];
 
 /// Lengths of the windows whose quantiles are experts.
 pub(super) const WINDOWS: [usize; 4] = [15, 60, 180, 720];
+
+/// Length of the longest of them.
+const LONGEST: usize = WINDOWS[WINDOWS.len() - 1];
 
 /// The damped trend: weights of level and slope, and what is left of the slope at each step.
 /// Gardner & McKenzie 1985; values in the middle of those usual for demand.
@@ -51,9 +55,11 @@ struct Profile {
 /// What is remembered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Past {
-    /// Values of late, gaps held; oldest first.
-    values: VecDeque<f64>,
+    /// Steps of late, oldest first; `None` is a gap.
+    values: VecDeque<Option<f64>>,
     kept: usize,
+    /// Values of late, as many as the longest window has; gaps are not among them.
+    measured: VecDeque<f64>,
     /// Steps seen in all.
     steps: u64,
     means: [f64; WEIGHTS.len()],
@@ -79,7 +85,8 @@ impl Past {
         };
         Self {
             values: VecDeque::new(),
-            kept: (longest + 1).max(WINDOWS[WINDOWS.len() - 1] + 1),
+            kept: (longest + 1).max(LONGEST + 1),
+            measured: VecDeque::new(),
             steps: 0,
             means: [0.0; WEIGHTS.len()],
             level: 0.0,
@@ -92,7 +99,7 @@ impl Past {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.measured.is_empty()
     }
 
     /// Number of the step that comes next.
@@ -112,20 +119,21 @@ impl Past {
             .profiles
             .iter()
             .all(|p| p.seen.len() == p.means.len() && !p.means.is_empty());
-        let kept = (longest + 1).max(WINDOWS[WINDOWS.len() - 1] + 1);
+        let kept = (longest + 1).max(LONGEST + 1);
         let windows = self.windows.iter().zip(WINDOWS);
-        let finite = self.values.iter().all(|v| v.is_finite());
-        let filled = |(w, size): (&Vec<f64>, usize)| w.len() == self.values.len().min(size);
+        let values = self.values.iter().flatten();
+        let finite = values.chain(&self.measured).all(|v| v.is_finite());
+        let filled = |(w, size): (&Vec<f64>, usize)| w.len() == self.measured.len().min(size);
         finite
             && profiles
             && self.kept == kept
             && self.values.len() as u64 == self.steps.min(kept as u64)
-            && !self.values.is_empty()
+            && (1..=LONGEST).contains(&self.measured.len())
             && { windows }.all(filled)
     }
 
     pub(super) fn last(&self) -> f64 {
-        self.values.back().copied().unwrap_or(0.0)
+        self.measured.back().copied().unwrap_or(0.0)
     }
 
     /// What the regression's numbers are divided by: they are then of the order of one.
@@ -134,34 +142,31 @@ impl Past {
         if size > 1e-9 { size } else { 1e-9 }
     }
 
-    /// Takes in a value; a gap holds the last one, and no mean learns from it.
+    /// Takes in a step; from a gap nothing is learnt but that time has passed.
     pub(super) fn push(&mut self, value: Option<f64>) {
-        let held = value.unwrap_or(self.last());
-        self.push_windows(held);
         if let Some(value) = value {
+            self.push_windows(value);
             self.learn(value);
+            remember(&mut self.measured, value, LONGEST);
         }
-        self.values.push_back(held);
-        if self.values.len() > self.kept {
-            self.values.pop_front();
-        }
+        remember(&mut self.values, value, self.kept);
         self.steps += 1;
     }
 
-    fn push_windows(&mut self, held: f64) {
+    fn push_windows(&mut self, value: f64) {
         for (sorted, size) in self.windows.iter_mut().zip(WINDOWS) {
             if sorted.len() >= size {
-                let oldest = self.values[self.values.len() - size];
+                let oldest = self.measured[self.measured.len() - size];
                 let place = sorted.partition_point(|v| *v < oldest);
                 sorted.remove(place.min(sorted.len() - 1));
             }
-            let place = sorted.partition_point(|v| *v < held);
-            sorted.insert(place, held);
+            let place = sorted.partition_point(|v| *v < value);
+            sorted.insert(place, value);
         }
     }
 
     fn learn(&mut self, value: f64) {
-        let first = self.values.is_empty();
+        let first = self.is_empty();
         let nth = 1.0 / (self.steps + 1) as f64;
         if !first {
             let difference = (value - self.last()).abs();
@@ -185,16 +190,15 @@ impl Past {
         ((self.steps + ahead as u64 - 1) % season as u64) as usize
     }
 
-    /// What was whole seasons before the step `ahead`, as few as can be; the profile before that.
+    /// What was whole seasons before the step `ahead`, as few as can be; the profile before that and
+    /// at a gap.
     fn season_ago(&self, ahead: usize, profile: &Profile) -> f64 {
         let season = profile.means.len();
         // 1 is the last value.
         let ago = ahead.div_ceil(season) * season - ahead + 1;
         let place = self.values.len().checked_sub(ago);
-        let there = place.and_then(|p| self.values.get(p));
-        there
-            .copied()
-            .unwrap_or(profile.means[self.phase(ahead, season)])
+        let there = place.and_then(|p| self.values.get(p).copied().flatten());
+        there.unwrap_or(profile.means[self.phase(ahead, season)])
     }
 
     /// Number of experts that say a point from what is remembered alone.

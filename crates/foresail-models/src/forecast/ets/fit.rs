@@ -45,6 +45,10 @@ const BEGINNINGS: [[(f64, f64, f64); 3]; 2] = [
 /// Damping that a search may begin with; short and long memories are two valleys as well.
 const FADES: [f64; 2] = [0.87, 0.97];
 
+/// The least deviation that parameters are scaled by, in means of the series: a series that its
+/// beginnings fit exactly has none, and a scale of zero would divide by it.
+const DEVIATION_MIN: f64 = 1e-9;
+
 /// One form, fitted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
@@ -266,7 +270,7 @@ impl Task<'_> {
         let (_, smoothing, first) = best?;
         let mut last = first.clone();
         let value = likelihood.value(&smoothing, &mut last);
-        if !value.is_finite() {
+        if !(value.is_finite() && last.is_sound(form)) {
             return None;
         }
         let (n, k) = (n as f64, estimated as f64);
@@ -333,7 +337,8 @@ impl Task<'_> {
             fade: self.fade,
             scales: Vec::new(),
         };
-        layout.scale(&smoothing, &first, (sum / n).sqrt(), n);
+        let deviation = larger((sum / n).sqrt(), DEVIATION_MIN);
+        layout.scale(&smoothing, &first, deviation, n);
         let mut slopes = Slopes {
             season: vec![0.0; first.season.len()],
             ..Slopes::default()

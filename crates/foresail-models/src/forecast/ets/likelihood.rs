@@ -12,7 +12,8 @@ use super::state::{Smoothing, State};
 /// Values whose product is taken before its logarithm.
 const CHUNK: usize = 8;
 
-/// What a pass gives where it was refused: a forecast or a state that must be above zero is not.
+/// What a pass gives where it was refused: a forecast or a state that must be above zero is not, or
+/// the numbers ran out of range.
 pub const REFUSED: f64 = f64::INFINITY;
 
 /// A series, a form, and the room that a pass needs.
@@ -71,7 +72,8 @@ impl<'a> Likelihood<'a> {
     }
 
     /// Minus two times the logarithm of the likelihood, without its constants; [`REFUSED`] where a
-    /// multiplicative form meets a forecast or a season at or below zero. `state` moves to the end.
+    /// multiplicative form meets a forecast or a season at or below zero, or where the residuals are
+    /// not finite. `state` moves to the end.
     ///
     /// `n·ln Σe²`, and for multiplicative errors `+ 2·Σ ln f`: the number that R's `ets` and
     /// statsforecast minimise.
@@ -90,6 +92,9 @@ impl<'a> Likelihood<'a> {
         match self.form.error {
             Error::Additive => {
                 self.squares = sum_of_squares(&self.residuals);
+                if !self.squares.is_finite() {
+                    return REFUSED;
+                }
                 self.seen * guarded(self.squares).ln()
             }
             Error::Multiplicative => self.relative(),
@@ -212,7 +217,7 @@ impl<'a> Likelihood<'a> {
             squares += sum;
             logs += product.ln();
         }
-        if !good {
+        if !good || !squares.is_finite() {
             return REFUSED;
         }
         self.squares = squares;

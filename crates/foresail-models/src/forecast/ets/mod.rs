@@ -137,7 +137,7 @@ impl Ets {
         let (values, filled) = (&values[first..], &filled[first..]);
         let wants_season = self.forms.iter().any(|f| f.has_season());
         let steps = if wants_season {
-            season::given_or_found_in(self.season, filled, history.step())
+            season::given_or_found_in(self.season, filled, history.step())?
         } else {
             None
         };

@@ -15,7 +15,7 @@ use super::trend::Growth;
 use super::{Prophet, knobs};
 use crate::forecast::{
     Component, Fit, FitError, Forecast, ForecastError, Forecaster, POINTS_MAX, Paths,
-    check_request, held_values, season,
+    check_request, check_values, held_values, season,
 };
 use crate::rng::{Seed, child};
 
@@ -46,6 +46,7 @@ pub(super) fn restore(state: &[u8]) -> crate::registry::Restored {
 
 impl Fit for Prophet {
     fn fit(&self, history: &Series, seed: Seed) -> Result<Box<dyn Forecaster>, FitError> {
+        check_values(history)?;
         let skipped = history.len().saturating_sub(POINTS_MAX);
         let times: Vec<Timestamp> = (skipped..history.len())
             .map(|i| history.time_of(i))

@@ -16,8 +16,8 @@ use crate::forecast::trust::{Score, covered};
 use crate::forecast::{Forecast, Forecaster, saved};
 use crate::refit;
 
-/// Forecasts whose time has not come yet; a lead of four hours of minutes.
-const SAID_MAX: usize = 256;
+/// Forecasts whose time has not come yet, beyond those of the present lead: it may have been longer.
+const SAID_MORE: usize = 64;
 
 /// How long a refit is waited for before it is asked for anew.
 const PATIENCE: Span = Span::from_seconds(600);
@@ -249,7 +249,9 @@ impl Kept {
                 last: value,
             });
         }
-        while self.said.len() > SAID_MAX {
+        // One a step is awaited for as long as the lead, which is bounded: none is given up before
+        // it is due.
+        while self.said.len() > lead.saturating_add(SAID_MORE) {
             self.said.pop_front();
         }
     }

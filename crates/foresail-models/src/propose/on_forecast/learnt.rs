@@ -9,6 +9,7 @@ use foresail_core::quantity::units::Replicas;
 use serde::{Deserialize, Serialize};
 
 use crate::forecast::quantile::of_values;
+use crate::forecast::track::remember;
 
 /// Measurements of capacity that are kept: an hour of minutes.
 const CAPACITIES_MAX: usize = 60;
@@ -50,13 +51,6 @@ pub(crate) struct Learnt {
     before: Option<(Timestamp, Replicas)>,
     /// Rises that are not ready yet: when they were asked for, and the replicas.
     rises: VecDeque<(Timestamp, Replicas)>,
-}
-
-fn remember<T>(ring: &mut VecDeque<T>, value: T, most: usize) {
-    if ring.len() >= most {
-        ring.pop_front();
-    }
-    ring.push_back(value);
 }
 
 fn quantile(values: &VecDeque<f64>, level: f64, least: usize) -> Option<f64> {

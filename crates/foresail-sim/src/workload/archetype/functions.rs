@@ -146,6 +146,7 @@ fn ramps(base: f64, minutes: usize, stream: &mut Stream) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use foresail_core::quantity::units::larger;
 
     fn counts(function: &Function) -> Vec<f64> {
         let Workload::Counts { counts, .. } = &function.workload else {
@@ -170,7 +171,7 @@ mod tests {
         for i in 0..8 {
             let counts = counts(&functions.function(Archetype::Spike, i, Seed(1)));
             for hour in counts.chunks_exact(64) {
-                let most = hour.iter().fold(0.0, |a: f64, b| a.max(*b));
+                let most = hour.iter().fold(0.0, |a, b| larger(a, *b));
                 let mut sorted = hour.to_vec();
                 sorted.sort_by(f64::total_cmp);
                 assert!(most > 2.0 * sorted[hour.len() / 2], "{i}: {hour:?}");

@@ -24,7 +24,7 @@ use crate::forecast::backtest::{
 use crate::forecast::chosen::{KnobText, each_has_its_forecaster, knob_of, quick};
 use crate::forecast::duel::{Duel, Mean, Pooled, duels, means, pooled};
 use crate::forecast::fans;
-use crate::forecast::histories::{Split, busiest_of, case, named, plural};
+use crate::forecast::histories::{Split, busiest_of, case, named, plural, tell_gaps};
 use crate::forecast::protocol::{AHEAD, groups};
 
 /// The most origins of one series.
@@ -246,6 +246,7 @@ impl BacktestArgs {
         };
         self.series.reading.check_order(items.as_ref(), trace)?;
         tell(items.as_ref());
+        found.iter().for_each(tell_gaps);
         let split = Split {
             ahead: plan.ahead.clone(),
             origins: self.origins,

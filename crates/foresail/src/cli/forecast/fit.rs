@@ -69,7 +69,7 @@ pub(super) fn seasons_told(seasons: &[Season], item: &TraceItem) -> String {
 /// Where the trace cannot be read, the fit fails or the model not be written.
 pub(super) fn run(args: &FitArgs, out: &mut dyn Write) -> Result<Code> {
     let output = Output::here(args.output)?;
-    stored::refuse_pickle(&args.out)?;
+    stored::check_place(&args.out)?;
     let fit = args.chosen.unfitted()?;
     let item = args.series.read(&args.trace)?;
     let model = fitted(

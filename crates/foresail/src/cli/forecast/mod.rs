@@ -113,7 +113,7 @@ fn fitted(name: &str, fit: &dyn Fit, item: &TraceItem, seed: Seed) -> Result<Box
     fit.fit(&item.demand, seed).map_err(|error| {
         let message = format!("{}: {name}: {error}", item.id);
         match error {
-            FitError::Empty | FitError::TooShort { .. } => Coded {
+            FitError::Empty | FitError::EmptyPart { .. } | FitError::TooShort { .. } => Coded {
                 code: Code::TooLittleData,
                 message,
             }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use foresail_adapters::results::six_digits;
 use foresail_core::quantity::series::Series;
@@ -18,7 +18,7 @@ use super::{Chosen, OneSeries, fitted};
 use crate::cli::{Output, print_csv, whole};
 use crate::exit::Code;
 use crate::forecast::fans::{self, step_text};
-use crate::forecast::histories::{horizon, plural};
+use crate::forecast::histories::{horizon, plural, tell_gaps};
 use crate::forecast::stored;
 use crate::forecast::terminal::{Look, draw};
 
@@ -70,7 +70,7 @@ struct Ready {
 pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<Code> {
     let output = Output::here(args.output)?;
     if let Some(path) = &args.out {
-        fans::ending(path)?;
+        fans::place(path)?;
     }
     let ready = ready(args)?;
     let steps = horizon(args.horizon.as_deref(), ready.step)?;
@@ -94,13 +94,14 @@ fn ready(args: &ShowArgs) -> Result<Ready> {
     match (&args.model, &args.trace) {
         (Some(model), trace) => of_model(args, model, trace.as_ref()),
         (None, Some(trace)) => of_trace(args, trace),
-        (None, None) => anyhow::bail!("name a trace with --trace or a model with --model"),
+        (None, None) => bail!("name a trace with --trace or a model with --model"),
     }
 }
 
 fn of_trace(args: &ShowArgs, trace: &Path) -> Result<Ready> {
     let fit = args.chosen.unfitted()?;
     let item = args.series.read(trace)?;
+    tell_gaps(&item);
     // An impossible horizon is refused before a fit that takes long.
     horizon(args.horizon.as_deref(), item.demand.step())?;
     let forecaster = fitted(
@@ -125,6 +126,7 @@ fn of_model(args: &ShowArgs, path: &Path, trace: Option<&PathBuf>) -> Result<Rea
     let mut title = format!("{} ({name})", saved.model);
     if let Some(trace) = trace {
         let item = args.series.read(trace)?;
+        tell_gaps(&item);
         let taken = stored::take_in(&mut saved, &item.demand)
             .with_context(|| format!("{name} and {}", trace.display()))?;
         let (values, gaps) = (
@@ -134,6 +136,8 @@ fn of_model(args: &ShowArgs, path: &Path, trace: Option<&PathBuf>) -> Result<Rea
         eprintln!("note: {values} and {gaps} of {} were taken in", item.id);
         title = format!("{} by {} ({name})", item.id, saved.model);
         past = Some(item.demand);
+    } else if let Some(item) = &args.series.item {
+        bail!("--item {item}: a model alone has no items; name the trace with --trace");
     }
     Ok(Ready {
         title,

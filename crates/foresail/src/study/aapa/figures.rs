@@ -35,9 +35,19 @@ fn tradeoff(group: &Group<'_>) -> Figure {
         &Tradeoff {
             name: format!("figure-cost-{name}"),
             title: format!("Cost against violations: {}", group.name()),
-            caption: "Each point is a policy; the line joins the best settings of the plain HPA, means over the same functions. What lies below the line is worth its trouble.".to_owned(),
+            caption: format!(
+                "{}: each point is a policy; the line joins the best settings of the plain HPA, means over the same functions. What lies below the line is worth its trouble.",
+                if group.archetype.is_some() {
+                    group.name()
+                } else {
+                    "The whole mix"
+                }
+            ),
             x: (String::new(), "replica-minutes of a function".to_owned()),
-            y: (String::new(), "requests that broke the promise, %".to_owned()),
+            y: (
+                String::new(),
+                "requests that broke the promise, %".to_owned(),
+            ),
             line: line.iter().map(text).collect(),
         },
     )
@@ -67,7 +77,7 @@ fn index(groups: &[Group<'_>]) -> Figure {
         (
             "figure-rei",
             "Resource Efficiency Index",
-            "More is better; one definition for every bar.",
+            "The Resource Efficiency Index by archetype; more is better, one definition for every bar.",
         ),
         &groups.iter().map(panel).collect::<Vec<_>>(),
     )
@@ -133,7 +143,7 @@ fn timeline(group: &Group<'_>) -> Option<Figure> {
     Some(forecast(
         "figure-timeline",
         "A spike function: demand and capacity",
-        "Requests per minute in grey; what the replicas that were ready could serve, under the plain HPA and under aapa.",
+        "The first spike function: requests per minute in grey; what the replicas that were ready could serve, under the plain HPA and under aapa.",
         ForecastLines {
             demand: &demand,
             middle: &middle,

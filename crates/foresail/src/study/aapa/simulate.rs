@@ -68,7 +68,7 @@ impl Figures {
             violations,
             busy_minutes: served * subject.run_time.seconds() / 60.0,
             replica_minutes: measured.replica_minutes,
-            oscillation: oscillation(&measured.minutes),
+            flaps_per_minute: flaps_per_minute(&measured.minutes),
             changes_per_hour: measured.actions as f64 / hours,
         });
         Self {
@@ -93,8 +93,8 @@ impl Figures {
 
 /// Changes of direction over all minutes but the first.
 ///
-/// Source: GuilinDev/aapa-simulator:src/utils/metrics.py (`oscillation_rate`).
-fn oscillation(minutes: &[MinuteRow]) -> f64 {
+/// Source: GuilinDev/aapa-simulator:src/utils/metrics.py (`oscillation_rate` over minutes).
+fn flaps_per_minute(minutes: &[MinuteRow]) -> f64 {
     let moves = minutes
         .windows(2)
         .map(|w| i64::from(w[1].current) - i64::from(w[0].current));
@@ -193,7 +193,7 @@ fn kept_alive(subject: &Subject) -> Result<Figures> {
             violations,
             busy_minutes,
             replica_minutes: container_minutes,
-            oscillation: 0.0,
+            flaps_per_minute: 0.0,
             changes_per_hour: 0.0,
         }),
         minutes: Vec::new(),

@@ -1,12 +1,11 @@
 //! What the study leaves behind: logs, the summary, pictures, one page; and its table on stdout.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
-use foresail_adapters::atomic::write_file;
+use foresail_adapters::atomic::{MARKER, ResultsFolder};
 use foresail_adapters::results::{Column, Table};
 use foresail_web::page::study::{Section, StudyPage, TextTable, render};
 use foresail_web::page::text::number;
@@ -42,22 +41,40 @@ fn log_name(model: &str, policy: Policy) -> String {
     format!("sim_{model}_TEST_{}.csv", policy.name())
 }
 
-/// Stage four: every file below `reports/`; the place of the page.
-pub(super) fn write(folder: &Path, results: &Results, command: &str) -> Result<PathBuf> {
-    let reports = folder.join("reports");
-    fs::create_dir_all(&reports).with_context(|| format!("cannot make {}", reports.display()))?;
+/// Whether the study writes files of this name into `reports/`.
+fn is_ours(name: &str) -> bool {
+    let log = name.starts_with("sim_") && name.contains("_TEST_") && name.ends_with(".csv");
+    let figure = ["_forecast.png", "_policy_comparison.png"];
+    ["index.html", MARKER, "metrics_summary.csv"].contains(&name)
+        || log
+        || figure.iter().any(|end| name.ends_with(end))
+}
+
+/// Begins `reports/` below a folder: what the study left there before is replaced as a whole.
+///
+/// # Errors
+/// Where the place cannot be written or holds something else.
+pub(super) fn begin(folder: &Path) -> Result<ResultsFolder> {
+    Ok(ResultsFolder::begin_of(&folder.join("reports"), &is_ours)?)
+}
+
+/// Stage four: every file of `reports/`.
+///
+/// # Errors
+/// Where a file cannot be written or a figure not be drawn.
+pub(super) fn write(reports: ResultsFolder, results: &Results, command: &str) -> Result<()> {
     let drawn = figures::all(results);
     let stage = bar(results.shown().len() as u64 + 2, "Evaluation");
     for model in results.shown() {
         for run in model.runs.iter().filter(|r| !r.minutes.is_empty()) {
             let text = log(&results.trace, run);
-            let path = reports.join(log_name(&model.name, run.policy));
-            write_file(&path, |w| w.write_all(text.as_bytes()))?;
+            let name = log_name(&model.name, run.policy);
+            reports.write(&name, |w| w.write_all(text.as_bytes()))?;
         }
         stage.step(&model.name);
     }
     let table = summary(results);
-    write_file(&reports.join("metrics_summary.csv"), |w| table.write_csv(w))?;
+    reports.write("metrics_summary.csv", |w| table.write_csv(w))?;
     let fonts = png::fonts();
     let pictures: Vec<_> = drawn
         .par_iter()
@@ -65,16 +82,19 @@ pub(super) fn write(folder: &Path, results: &Results, command: &str) -> Result<P
         .collect();
     for (figure, picture) in pictures {
         let bytes = picture.context("a figure could not be drawn")?;
-        let path = reports.join(format!("{}.png", figure.name));
-        write_file(&path, |w| w.write_all(&bytes))?;
+        let name = format!("{}.png", figure.name);
+        reports.write(&name, |w| w.write_all(&bytes))?;
     }
     stage.step("pictures");
     let page = page(results, drawn, command);
-    let path = reports.join("index.html");
-    write_file(&path, |w| w.write_all(render(&page).as_bytes()))?;
+    reports.write("index.html", |w| w.write_all(render(&page).as_bytes()))?;
+    // The version stands first: by it a later run knows these results as ours.
+    let marker = format!("{{\"v\":1,\"command\":{}}}\n", json!(command));
+    reports.write(MARKER, |w| w.write_all(marker.as_bytes()))?;
+    reports.commit()?;
     stage.step("report");
     stage.finish();
-    Ok(path)
+    Ok(())
 }
 
 /// The minutes of one run, with the published columns.

@@ -96,12 +96,15 @@ fn run(matches: &ArgMatches, out: &mut dyn Write) -> Result<Code> {
     let flags = Flags::from_arg_matches(matches)?;
     let output = Output::here(flags.output)?;
     let models = models::named(&flags.models, flags.refit as usize)?;
+    // The place is tried before the work, so that nobody waits for nothing.
+    let reports = files::begin(&flags.out)?;
     let trace = data(&flags)?;
     let results = train_and_replay(&flags, &models, &trace)?;
-    let report = files::write(&flags.out, &results, &command(&flags))?;
+    files::write(reports, &results, &command(&flags))?;
     files::print(&results, output, out)?;
     if output == Output::Table {
-        writeln!(out, "report: {}", report.display())?;
+        let page = flags.out.join("reports/index.html");
+        writeln!(out, "report: {}", page.display())?;
     }
     Ok(Code::Done)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use foresail_core::spec::SpecProblem;
 use foresail_models::forecast::Fit;
-use foresail_models::registry::{forecaster, forecaster_names};
+use foresail_models::registry::{SLOW_FORECASTERS, forecaster, forecaster_names};
 
 /// One model.
 #[derive(Debug)]
@@ -50,7 +50,8 @@ fn plain(name: &str, refit: usize) -> Result<Model> {
         name: name.to_owned(),
         fit,
         refit: Some(refit),
-        chance: false,
+        // The slow ones are the nets, whose weights begin at random.
+        chance: SLOW_FORECASTERS.contains(&name),
     })
 }
 
@@ -60,5 +61,21 @@ fn net() -> Model {
         fit: Box::new(foresail_models::forecast::lstm::Lstm::study_shape()),
         refit: None,
         chance: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_net_is_trained_with_every_seed() {
+        let names = ["prophet", "lstm", "hybrid", "last"].map(str::to_owned);
+        let chance: Vec<bool> = named(&names, 15)
+            .unwrap()
+            .iter()
+            .map(|m| m.chance)
+            .collect();
+        assert_eq!(chance, [false, true, true, false]);
     }
 }

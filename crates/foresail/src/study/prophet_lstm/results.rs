@@ -93,7 +93,8 @@ pub(super) const FIGURES: [fn(&Scores) -> f64; 6] = [
     |s| s.latency_mean,
 ];
 
-/// Two-sided 97.5 % points of Student's t by degrees of freedom, then the normal's.
+/// 97.5 % points of Student's t with 1 to 9 degrees of freedom; of more, that of 9 below 30 and that
+/// of 30 (2.042) from there on, so that no interval is too narrow.
 /// Source: any table of the distribution.
 const T: [f64; 9] = [
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262,

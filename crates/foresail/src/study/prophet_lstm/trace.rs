@@ -12,6 +12,7 @@ use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_sim::workload::published::{self, Shape};
 
 use crate::compare::trace::open;
+use crate::forecast::histories::held;
 
 /// The first line of `data/run.csv`, as published.
 const HEAD: &str = "timestamp,req_per_min,hour,dayofweek,is_event";
@@ -71,12 +72,7 @@ impl Trace {
                 "{name} has steps of {seconds} s: the study runs on minutes; convert the trace first"
             );
         }
-        let mut last = series.iter().flatten().next().unwrap_or(0.0);
-        let mut hold = |v: Option<f64>| {
-            last = v.unwrap_or(last);
-            last
-        };
-        let demand: Vec<f64> = series.iter().map(&mut hold).collect();
+        let demand = held(&series);
         if demand.len() < MINUTES_MIN {
             let minutes = demand.len();
             bail!(
