@@ -163,7 +163,7 @@ fn a_class_that_is_missing_keeps_a_probability_near_zero_and_one_class_alone_is_
 }
 
 #[test]
-fn a_model_of_other_features_and_a_damaged_one_are_refused_by_name() {
+fn a_model_that_is_changed_or_cut_anywhere_is_refused() {
     let bytes = std::fs::read(MODEL).unwrap();
     let refused = |from: &[u8], to: &[u8]| {
         let at = bytes.windows(from.len()).position(|w| w == from).unwrap();
@@ -171,9 +171,8 @@ fn a_model_of_other_features_and_a_damaged_one_are_refused_by_name() {
         changed.splice(at..at + from.len(), to.iter().copied());
         saved::read(&changed).unwrap_err().to_string()
     };
-    assert!(refused(b"\"kurtosis\"", b"\"pulse\"").contains("`pulse`"));
-    assert!(refused(b"\"Spike\"", b"\"Burst\"").contains("Burst"));
-    assert!(refused(b"\"v\":1", b"\"v\":9").contains("version 9"));
+    assert!(refused(b"\"Spike\"", b"\"Burst\"").contains("damaged"));
+    assert!(refused(b"\"v\":2", b"\"v\":9").contains("version 9"));
     assert!(refused(b"classifier", b"forecaster").contains("classify train"));
     let mut changed = bytes.clone();
     *changed.last_mut().unwrap() ^= 1;

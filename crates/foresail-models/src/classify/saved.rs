@@ -123,3 +123,30 @@ pub fn read(bytes: &[u8]) -> Result<Model, ClassifierError> {
     model.labels = head.labels;
     Ok(model)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file whose first line names other features or classes, sealed as it must be.
+    fn refused(features: &[&str], classes: &[String]) -> ClassifierError {
+        let head = Head {
+            classes: classes.to_vec(),
+            features: features.iter().map(|f| (*f).to_owned()).collect(),
+            labels: "truth".to_owned(),
+        };
+        read(&envelope::seal(KIND, &head, b"state")).unwrap_err()
+    }
+
+    #[test]
+    fn a_model_of_other_features_or_classes_is_refused_by_name() {
+        let error = refused(&["kurtosis", "pulse"], &classes()).to_string();
+        assert!(error.contains("`pulse`"), "{error}");
+        let error = refused(&["kurtosis"], &["Burst".to_owned()]).to_string();
+        assert!(error.contains("Burst"), "{error}");
+        let error = refused(&["kurtosis"], &classes());
+        assert!(matches!(error, ClassifierError::State { .. }), "{error}");
+        let forecaster = envelope::seal("forecaster", &0, b"state");
+        assert_eq!(read(&forecaster), Err(ClassifierError::Form));
+    }
+}
