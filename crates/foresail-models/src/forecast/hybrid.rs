@@ -2,7 +2,7 @@
 //!
 //! The base tells the shape of days, the net the next steps of the errors around it. Errors are out of
 //! sample: the base is fitted to the history up to some origins, and each fit tells the steps up to the
-//! next origin, [`DRAWN`] at a time, with the steps seen in between taken in; what it tells of steps
+//! next origin, sixty at a time, with the steps seen in between taken in; what it tells of steps
 //! that it was fitted to would be too good. Quantiles are those of the net around the sum of both
 //! medians; beyond the net's reach never nearer to it than the base's own.
 //! Source of the idea: Zhang 2003, Time series forecasting using a hybrid ARIMA and neural network

@@ -2,7 +2,7 @@
 //!
 //! [`Prophet`] holds the settings, [`model::Model`] what was fitted to rows of any times, and
 //! `forecaster` puts both behind the traits of every forecaster. The fit minimises Prophet's own
-//! posterior ([`fit`]) and is compared in the tests with facebook/prophet 1.5.0: the same function
+//! posterior (file `fit`) and is compared in the tests with facebook/prophet 1.5.0: the same function
 //! is reached as low or lower than by Stan, whose optimiser stops early at the kinks of |δ|.
 //! Source: Taylor & Letham, Forecasting at Scale, The American Statistician 72(1), 2018.
 
