@@ -130,6 +130,14 @@ fn what_cannot_be_run_is_refused_with_the_mend() {
     .unwrap();
     let told = refused(&["--config", "config.yaml"]);
     assert!(told.contains("spyke"), "{told}");
+    let foreign = folder.path().join("mine");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("letter.txt"), "mine").unwrap();
+    refused(&["--out", "mine"]);
+    assert!(
+        foreign.join("letter.txt").exists(),
+        "a foreign folder is left alone"
+    );
     let told = refused(&["--seeds", "0"]);
     assert!(told.contains("--seeds"), "{told}");
     assert!(

@@ -1,11 +1,10 @@
 //! What the study leaves behind: a file per table and figure, one page; and its table on stdout.
 
-use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
-use foresail_adapters::atomic::write_file;
+use foresail_adapters::atomic::{MARKER, ResultsFolder};
 use foresail_adapters::results::{Column, Table};
 use foresail_web::figure::Figure;
 use foresail_web::page::study::{Section, StudyPage, TextTable, render};
@@ -35,15 +34,28 @@ fn csv(table: &TextTable) -> Table {
     }
 }
 
-/// Writes every file; the place of the page.
+/// Whether the study writes files of this name.
+fn is_ours(name: &str) -> bool {
+    let figure = name.starts_with("figure-") && (name.ends_with(".png") || name.ends_with(".svg"));
+    ["index.html", MARKER].contains(&name) || name.ends_with(".csv") || figure
+}
+
+/// Begins the folder of results: what the study left there before is replaced as a whole.
+///
+/// # Errors
+/// Where the place cannot be written or holds something else.
+pub(super) fn begin(folder: &Path) -> Result<ResultsFolder> {
+    Ok(ResultsFolder::begin_of(folder, &is_ours)?)
+}
+
+/// Writes every file.
 ///
 /// # Errors
 /// Where a file cannot be written or a figure not be drawn.
-pub(super) fn write(folder: &Path, report: Report) -> Result<PathBuf> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+pub(super) fn write(folder: ResultsFolder, report: Report) -> Result<()> {
     for named in &report.tables {
-        let path = folder.join(format!("{}.csv", named.file));
-        write_file(&path, |w| csv(&named.table).write_csv(w))?;
+        let name = format!("{}.csv", named.file);
+        folder.write(&name, |w| csv(&named.table).write_csv(w))?;
     }
     let fonts = png::fonts();
     let pictures: Vec<_> = report
@@ -56,14 +68,16 @@ pub(super) fn write(folder: &Path, report: Report) -> Result<PathBuf> {
         .collect();
     for (figure, picture, svg) in pictures {
         let bytes = picture.context("a figure could not be drawn")?;
-        let path = |ending: &str| folder.join(format!("{}.{ending}", figure.name));
-        write_file(&path("png"), |w| w.write_all(&bytes))?;
-        write_file(&path("svg"), |w| w.write_all(svg.as_bytes()))?;
+        let name = |ending: &str| format!("{}.{ending}", figure.name);
+        folder.write(&name("png"), |w| w.write_all(&bytes))?;
+        folder.write(&name("svg"), |w| w.write_all(svg.as_bytes()))?;
     }
+    // The version stands first: by it a later run knows these results as ours.
+    let marker = format!("{{\"v\":1,\"command\":{}}}\n", json!(report.command));
     let page = page(report);
-    let path = folder.join("index.html");
-    write_file(&path, |w| w.write_all(render(&page).as_bytes()))?;
-    Ok(path)
+    folder.write("index.html", |w| w.write_all(render(&page).as_bytes()))?;
+    folder.write(MARKER, |w| w.write_all(marker.as_bytes()))?;
+    Ok(folder.commit()?)
 }
 
 fn page(report: Report) -> StudyPage {

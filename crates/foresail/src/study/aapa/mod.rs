@@ -93,6 +93,8 @@ fn run(matches: &ArgMatches, out: &mut dyn Write) -> Result<Code> {
     let output = Output::here(flags.output)?;
     let served = served(&flags)?;
     let subjects = subjects(&flags, &served)?;
+    // A place that cannot be written is told before the work, not after it.
+    let folder = files::begin(&flags.out)?;
     let seed = Seed(flags.seed);
     let stage = bar(6, "Classification");
     let classification = learn::classification(seed, &|name| stage.step(name))?;
@@ -118,8 +120,9 @@ fn run(matches: &ArgMatches, out: &mut dyn Write) -> Result<Code> {
         command: command(&flags),
     };
     files::print(&report, output, out)?;
-    let page = files::write(&flags.out, report)?;
+    files::write(folder, report)?;
     if output == Output::Table {
+        let page = flags.out.join("index.html");
         writeln!(out, "report: {}", page.display())?;
     }
     Ok(Code::Done)
