@@ -347,8 +347,11 @@ fn a_live_shadow_reacts_scores_and_replays() {
         .collect();
     assert!((6..=13).contains(&lines.len()), "{} syncs", lines.len());
 
-    // Two days of history are there from the first sync on.
-    assert!(lines[0]["forecast"].is_u64(), "{}", lines[0]);
+    // Two days of history are there from the first sync on, but it ends six minutes ago: no forecast
+    // speaks of the present by it.
+    let basis = &lines[0]["explanation"]["proposals"][0]["basis"];
+    assert!(lines[0]["forecast"].is_null(), "{}", lines[0]);
+    assert_eq!(basis["absent"], "noMetric", "{}", lines[0]);
     // 900 req/s at 80 per replica.
     let most = lines.iter().filter_map(|l| l["reactive"].as_u64()).max();
     assert_eq!(most, Some(12));

@@ -181,7 +181,7 @@ pub(super) fn classification(seed: Seed, done: &(dyn Fn(&str) + Sync)) -> Result
         majorities,
         learnt: learnt.into_iter().collect::<Result<_>>()?,
         shipped: Learnt {
-            labels: "known truth, as shipped",
+            labels: "known truth (as shipped)",
             features: "and the corrected ones",
             agreement: None,
             truth: judged(&model, &parts[2]),
