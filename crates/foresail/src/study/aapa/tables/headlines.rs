@@ -161,7 +161,7 @@ impl Study<'_> {
 }
 
 fn row(texts: [String; 6]) -> Vec<String> {
-    texts.to_vec()
+    Vec::from(texts)
 }
 
 fn shown(value: Option<f64>) -> String {
