@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Splits above one another at most: who walks a tree must not exhaust the stack.
+const DEPTH_MAX: usize = 4096;
+
 /// Below it a value counts as zero where zero means missing; source: LightGBM, `kZeroThreshold`.
 const ZERO: f64 = 1e-35;
 
@@ -127,12 +130,20 @@ impl Tree {
         if leaves != splits + 1 || leaves > i32::MAX as usize {
             return Err(format!("{splits} splits and {leaves} leaves"));
         }
+        // Children stand after their parents, so that each depth is known when it is asked for.
+        let mut depths = vec![0_usize; splits];
         let mut led_to = (vec![splits == 0; splits.max(1)], vec![splits == 0; leaves]);
         for (place, split) in self.splits.iter().enumerate() {
             if split.threshold.is_nan() || split.gain.is_nan() {
                 return Err(format!("split {place} has a threshold or gain of NaN"));
             }
+            if depths[place] > DEPTH_MAX {
+                return Err(format!("split {place} is more than {DEPTH_MAX} deep"));
+            }
             for child in [split.left, split.right] {
+                if let Some(next) = usize::try_from(child).ok().filter(|next| *next < splits) {
+                    depths[next] = depths[place] + 1;
+                }
                 let known = match usize::try_from(child) {
                     Ok(next) if next > place => led_to.0.get_mut(next),
                     Ok(_) => None,

@@ -280,20 +280,10 @@ fn predictive_relaxed(setup: &Setup, initial: u32) -> Policy {
     setup.policy("predictive-relaxed", summary, spec, initial)
 }
 
-/// Archetypes over the plain HPA of the setup. The cooldown of each archetype takes the place of
-/// Kubernetes' down window; where the user's own HPA has rules of its own, those hold as well.
+/// Archetypes over the plain HPA of the setup, whose rules hold as well: without a wish it decides
+/// alone, and must be the HPA that it is.
 fn aapa(setup: &Setup, initial: u32) -> Policy {
-    let mut hpa = setup.hpa_spec(setup.hpa_target_percent);
-    if hpa.behavior.is_none() {
-        let down = ScalingRules {
-            stabilization_window_seconds: Some(0),
-            ..ScalingRules::default()
-        };
-        hpa.behavior = Some(Behavior {
-            scale_up: None,
-            scale_down: Some(down),
-        });
-    }
+    let hpa = setup.hpa_spec(setup.hpa_target_percent);
     let mut aapa = ProposerSpec::named("aapa");
     aapa.knobs.clone_from(&setup.aapa);
     let spec = setup.spec(hpa, vec![aapa], Floor::Strict);

@@ -29,7 +29,7 @@ use foresail_core::propose::{
     Absence, Basis, Confidence, Context, Proposal, Proposer, Reactive, RestoreError,
 };
 use foresail_core::quantity::time::{Span, Timestamp};
-use foresail_core::quantity::units::Replicas;
+use foresail_core::quantity::units::{Replicas, smaller};
 use foresail_core::spec::{SpecProblem, ValidSpec, ValidTarget};
 use serde::{Deserialize, Serialize};
 
@@ -62,14 +62,21 @@ const CLASSIFIER: Knob = Knob {
 /// How often demand is classified: as often as windows begin.
 pub(crate) const RECLASSIFY: Knob = Knob::number(
     "reclassifySeconds",
-    [600.0, 60.0, 86_400.0],
-    "time between two verdicts",
+    [600.0, 60.0, 3600.0],
+    "time between two verdicts; an hour is how long one is good for",
 );
 
 const MIN_CONFIDENCE: Knob = Knob::number(
     "minConfidencePercent",
     [50.0, 0.0, 100.0],
     "below it the safe default decides: a level with noise, over the reactive floor",
+);
+
+/// For studies of what doubt does.
+const CONFIDENCE_MAX: Knob = Knob::number(
+    "confidencePercentMax",
+    [100.0, 0.0, 100.0],
+    "a verdict counts for no surer than this",
 );
 
 /// Lead with which another archetype takes over at its first win. Own choice: with four classes a
@@ -93,6 +100,7 @@ pub const ENTRY: Entry = Entry {
         CLASSIFIER,
         RECLASSIFY,
         MIN_CONFIDENCE,
+        CONFIDENCE_MAX,
         MARGIN,
         strategy_knob("spike", "knobs of the strategy for bursts"),
         strategy_knob("periodic", "knobs of the strategy for what recurs"),
@@ -168,6 +176,7 @@ struct Aapa {
     classifier: Arc<dyn Classifier>,
     rule: Rule,
     min_confidence: f64,
+    confidence_max: f64,
     strategies: Strategies,
     forecasts: Forecasts,
     memories: Vec<Memory>,
@@ -197,6 +206,7 @@ impl Aapa {
             classifier,
             rule: rule(build),
             min_confidence: build.knobs.number("minConfidencePercent") / 100.0,
+            confidence_max: build.knobs.number("confidencePercentMax") / 100.0,
             strategies: Strategies::read(|name| build.knobs.map(name), build.path)?,
             forecasts: Forecasts::new(settings),
             memories: Vec::new(),
@@ -219,6 +229,7 @@ impl Aapa {
             archetype,
             confidence,
         } = force.ok_or(Absence::NoHistory)?;
+        let confidence = smaller(confidence, self.confidence_max);
         let found = if archetype == Archetype::Idle {
             None
         } else {

@@ -141,7 +141,10 @@ impl Strategies {
                 problems.extend(found);
                 Knobs::default()
             });
-            let strategy = strategy(&knobs);
+            let mut strategy = strategy(&knobs);
+            if name == "spike" {
+                strategy.min = strategy.min.max(Spike::warm_pool(&knobs));
+            }
             if strategy.min > strategy.max {
                 let (min, max) = (strategy.min, strategy.max);
                 let message = format!("{min} is above maxReplicas = {max}: raise it or lower this");
@@ -149,8 +152,7 @@ impl Strategies {
             }
             (strategy, knobs)
         };
-        let (mut spike, spike_knobs) = read("spike", super::spike::KNOBS);
-        spike.min = spike.min.max(Spike::warm_pool(&spike_knobs));
+        let (spike, spike_knobs) = read("spike", super::spike::KNOBS);
         let (periodic, periodic_knobs) = read("periodic", super::periodic::KNOBS);
         let (ramp, ramp_knobs) = read("ramp", super::ramp::KNOBS);
         let (stationary, stationary_knobs) = read("stationary", super::stationary::KNOBS);

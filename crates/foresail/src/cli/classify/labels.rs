@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use foresail_core::propose::archetype::Archetype;
+use foresail_core::quantity::time::Timestamp;
 use foresail_models::classify::labeling::{PROFILES, Profile, profile_names};
 use foresail_models::classify::window::Placed;
 
@@ -21,7 +22,7 @@ pub(super) enum Labels {
     /// The majority of a profile's rules.
     Profile(&'static Profile),
     /// Those of a file, by item and window.
-    File(BTreeMap<(String, usize), Archetype>),
+    File(BTreeMap<(String, Timestamp), Archetype>),
 }
 
 impl Labels {
@@ -58,27 +59,29 @@ impl Labels {
                 let votes = profile.votes(&window.features);
                 Some(profile.majority(votes, &window.features).archetype)
             }
-            Self::File(labels) => labels.get(&(item.id.clone(), window.index)).copied(),
+            Self::File(labels) => labels
+                .get(&(item.id.clone(), item.time_of(window)))
+                .copied(),
         }
     }
 }
 
-/// Reads the columns `item`, `window` and `archetype`.
-fn read(path: &Path) -> Result<BTreeMap<(String, usize), Archetype>> {
+/// Reads the columns `item`, `begin` and `archetype`: another stride gives windows other numbers.
+fn read(path: &Path) -> Result<BTreeMap<(String, Timestamp), Archetype>> {
     let mut reader = csv::Reader::from_path(path)?;
     let head = reader.headers()?.clone();
     let column = |name: &str| {
         let found = head.iter().position(|h| h.trim() == name);
         found.ok_or_else(|| anyhow!("the column `{name}` is missing"))
     };
-    let (item, window, archetype) = (column("item")?, column("window")?, column("archetype")?);
+    let (item, begin, archetype) = (column("item")?, column("begin")?, column("archetype")?);
     let mut labels = BTreeMap::new();
     for (row, record) in reader.records().enumerate() {
         let (record, line) = (record?, row + 2);
         let field = |place: usize| record.get(place).unwrap_or("").trim();
-        let index = field(window)
+        let time: Timestamp = field(begin)
             .parse()
-            .map_err(|_| anyhow!("line {line}: `{}` is no number of a window", field(window)))?;
+            .map_err(|_| anyhow!("line {line}: `{}` is no time", field(begin)))?;
         let name = field(archetype);
         let known = ARCHETYPES
             .iter()
@@ -87,7 +90,13 @@ fn read(path: &Path) -> Result<BTreeMap<(String, usize), Archetype>> {
             let names = ARCHETYPES.map(Archetype::name).join(", ");
             anyhow!("line {line}: `{name}` is no archetype; known are {names}")
         })?;
-        labels.insert((field(item).to_owned(), index), *known);
+        let window = (field(item).to_owned(), time);
+        if labels.insert(window, *known).is_some() {
+            bail!(
+                "line {line}: this window of {} has a label already",
+                field(item)
+            );
+        }
     }
     Ok(labels)
 }

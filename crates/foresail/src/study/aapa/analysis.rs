@@ -95,12 +95,12 @@ fn mean(values: &[f64]) -> f64 {
 
 impl<'a> Group<'a> {
     /// The groups of archetypes that have a function, in the order of the classes, then the mix.
-    pub(super) fn all(flown: &'a [(Archetype, Flown)]) -> Vec<Self> {
+    pub(super) fn all(flown: &'a [(Option<Archetype>, Flown)]) -> Vec<Self> {
         let of = |archetype: Option<Archetype>| Self {
             archetype,
             flown: flown
                 .iter()
-                .filter(|(a, _)| archetype.is_none_or(|wanted| wanted == *a))
+                .filter(|(a, _)| archetype.is_none() || archetype == *a)
                 .map(|(_, f)| f)
                 .collect(),
         };
@@ -143,11 +143,14 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Improvement of a policy's mean over the plain HPA's, in percent; more is better.
+    /// Improvement of a policy's mean over the plain HPA's, in percent; more is better. Where the
+    /// HPA has none of it: none either, or without end worse.
     pub(super) fn improvement(&self, policy: &str, of: fn(&Figures) -> f64) -> f64 {
-        let plain = self.mean("hpa", of);
+        let (plain, ours) = (self.mean("hpa", of), self.mean(policy, of));
         if plain > 0.0 {
-            (1.0 - self.mean(policy, of) / plain) * 100.0
+            (1.0 - ours / plain) * 100.0
+        } else if ours > 0.0 {
+            f64::NEG_INFINITY
         } else {
             0.0
         }

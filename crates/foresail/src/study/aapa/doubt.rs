@@ -1,11 +1,8 @@
-//! What doubt does to a target: every function scaled as if its archetype were less sure.
-
-use std::collections::BTreeMap;
+//! What doubt does to a target: every function scaled as if no verdict on it were surer than this.
+//! Below the least confidence the safe default decides, as in every run.
 
 use anyhow::Result;
-use foresail_core::propose::archetype::{Archetype, adjust};
 use rayon::prelude::*;
-use serde_json::{Value, json};
 
 use super::simulate::flown_by;
 use super::subjects::Subject;
@@ -21,26 +18,6 @@ pub(super) struct AtConfidence {
     pub(super) replica_minutes: f64,
 }
 
-/// The strategies of `knobs` with this much confidence already counted in by Algorithm 1.
-///
-/// What the classifier is in doubt of comes on top, as in every run.
-fn doubted(confidence: f64) -> BTreeMap<String, Value> {
-    let mut knobs = BTreeMap::new();
-    for archetype in Archetype::CLASSES {
-        let Some(strategy) = archetype.strategy() else {
-            continue;
-        };
-        let adjusted = adjust(confidence, &strategy);
-        let value = json!({
-            "targetPercent": adjusted.target * 100.0,
-            "cooldownSeconds": adjusted.cooldown.seconds(),
-            "minReplicas": adjusted.min.get(),
-        });
-        knobs.insert(archetype.name().to_lowercase(), value);
-    }
-    knobs
-}
-
 /// `aapa` on every function at each confidence; `done` is called after each.
 ///
 /// # Errors
@@ -52,7 +29,7 @@ pub(super) fn at_each(
     let one = |confidence: f64| -> Result<AtConfidence> {
         let runs: Vec<Result<_>> = subjects
             .par_iter()
-            .map(|s| flown_by(&s.clone().with_knobs(doubted(confidence)), "aapa"))
+            .map(|s| flown_by(&s.clone().surely(confidence), "aapa"))
             .collect();
         let runs = runs.into_iter().collect::<Result<Vec<_>>>()?;
         let count = runs.len().max(1) as f64;

@@ -157,13 +157,17 @@ fn subjects(flags: &Flags, served: &Served) -> Result<Vec<Subject>> {
     Ok(subjects::generated(&seeds, functions, served))
 }
 
-/// Functions with the class that they are counted under: the true one, or the one told most often.
-fn with_archetypes(subjects: &[Subject], flown: Vec<Flown>) -> Result<Vec<(Archetype, Flown)>> {
+/// Functions with the class that they are counted under: the true one, or the one told most often;
+/// none where no window was told, which counts in the mix alone.
+fn with_archetypes(
+    subjects: &[Subject],
+    flown: Vec<Flown>,
+) -> Result<Vec<(Option<Archetype>, Flown)>> {
     let pairs = subjects.iter().zip(flown);
     pairs
         .map(|(subject, flown)| {
             let archetype = match subject.truth {
-                Some(truth) => truth,
+                Some(truth) => Some(truth),
                 None => told_most_often(subject)?,
             };
             Ok((archetype, flown))
@@ -171,11 +175,11 @@ fn with_archetypes(subjects: &[Subject], flown: Vec<Flown>) -> Result<Vec<(Arche
         .collect()
 }
 
-fn told_most_often(subject: &Subject) -> Result<Archetype> {
+fn told_most_often(subject: &Subject) -> Result<Option<Archetype>> {
     let tells = classifier(DEFAULT_CLASSIFIER, "classifier")
         .map_err(|p| anyhow::anyhow!(foresail_core::spec::SpecProblem::joined(&p)))?;
     let Workload::Counts { counts, .. } = &subject.item.workload else {
-        return Ok(Archetype::Stationary);
+        return Ok(None);
     };
     let mut ring = Ring::default();
     let mut told = [0_usize; 4];
@@ -188,8 +192,9 @@ fn told_most_often(subject: &Subject) -> Result<Archetype> {
             told[class] += 1;
         }
     }
-    let most = (0..4).max_by_key(|c| (told[*c], 4 - c)).unwrap_or(3);
-    Ok(Archetype::CLASSES[most])
+    let most = (0..4).max_by_key(|c| (told[*c], 4 - c));
+    let most = most.filter(|c| told[*c] > 0);
+    Ok(most.map(|c| Archetype::CLASSES[c]))
 }
 
 fn notes(flags: &Flags, subjects: &[Subject], served: &Served) -> Vec<String> {

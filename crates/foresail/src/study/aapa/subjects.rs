@@ -14,6 +14,7 @@ use foresail_models::rng::Seed;
 use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
 use foresail_sim::experiment::{Item, Setup};
 use foresail_sim::function::Function;
+use foresail_sim::rng::Stream;
 use foresail_sim::service::times_of;
 use foresail_sim::workload::archetype::Functions;
 use foresail_sim::workload::{Within, Workload};
@@ -21,6 +22,7 @@ use foresail_sim::workload::{Within, Workload};
 use serde_json::Value;
 
 use crate::compare::trace::open;
+use crate::forecast::histories::held;
 
 /// CPU target of the plain HPA.
 /// Source: AAPA, section IV (HPA at 70 %, five minutes of stabilization).
@@ -114,9 +116,11 @@ impl Subject {
         }
     }
 
-    /// The same on pods with `aapa`'s knobs changed.
-    pub(super) fn with_knobs(mut self, knobs: BTreeMap<String, Value>) -> Self {
-        self.item.setup.aapa = knobs;
+    /// The same where no verdict counts for surer than this, from 0 to 1.
+    pub(super) fn surely(mut self, confidence: f64) -> Self {
+        let percent = Value::from(confidence * 100.0);
+        let knobs = &mut self.item.setup.aapa;
+        knobs.insert("confidencePercentMax".to_owned(), percent);
         self
     }
 }
@@ -132,7 +136,8 @@ pub(super) fn generated(seeds: &[Seed], functions: Functions, served: &Served) -
     seeds.iter().flat_map(of).collect()
 }
 
-/// The busiest functions of a trace, each under the first seed; a gap holds the minute before.
+/// The busiest functions of a trace, each under the first seed; a gap holds the minute before it,
+/// the first ones the first to come.
 ///
 /// # Errors
 /// Where it cannot be read, has other steps than minutes, or has no function with enough calls.
@@ -157,10 +162,21 @@ pub(super) fn of_trace(
             let seconds = series.step().seconds();
             bail!("{name} has steps of {seconds} s: the study runs on minutes; convert it first");
         }
-        let mut last = 0.0;
-        let counts = series.iter().map(|v| {
-            last = v.unwrap_or(last);
-            last.round() as u32
+        if series.gaps() > 0 {
+            eprintln!(
+                "note: {}: {} minutes are missing; each holds the one before",
+                item.id,
+                series.gaps()
+            );
+        }
+        // What is no whole number is a mean and drawn, or calls below one half would never come.
+        let mut stream = Stream::of(seed, &format!("counts/{}", item.id));
+        let counts = held(series).into_iter().map(|v| {
+            if v.fract() > 0.0 {
+                stream.poisson(v) as u32
+            } else {
+                v as u32
+            }
         });
         let recorded = item.durations.as_ref().and_then(times_of);
         let function = Function {
