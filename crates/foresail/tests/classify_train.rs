@@ -187,7 +187,8 @@ fn what_cannot_be_is_refused_with_the_mend() {
     fs::write(at.join("bad"), "{}").unwrap();
     let bad = ["classify", "predict", "flat.csv", "--model", "bad"];
     assert!(refused(at, &bad).contains("classify train --output"));
-    fs::write(at.join("labels.csv"), "item,window,archetype\na,0,Burst\n").unwrap();
+    let head = "item,begin,archetype\na,2026-01-01T00:00:00Z";
+    fs::write(at.join("labels.csv"), format!("{head},Burst\n")).unwrap();
     let labels = [
         "classify",
         "train",
@@ -198,4 +199,9 @@ fn what_cannot_be_is_refused_with_the_mend() {
         "m",
     ];
     assert!(refused(at, &labels).contains("`Burst` is no archetype"));
+    let twice = format!("{head},Ramp\na,2026-01-01T00:00:00Z,Spike\n");
+    fs::write(at.join("labels.csv"), twice).unwrap();
+    assert!(refused(at, &labels).contains("has a label already"));
+    fs::write(at.join("labels.csv"), "item,window,archetype\na,0,Ramp\n").unwrap();
+    assert!(refused(at, &labels).contains("`begin` is missing"));
 }

@@ -249,6 +249,26 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_of_splits_that_would_exhaust_the_stack_is_refused() {
+        let leaf = Leaf {
+            value: 1.0,
+            count: 1,
+            weight: 1.0,
+        };
+        let chain = |depth: i32| {
+            let link = |place: i32| Split {
+                left: if place + 1 < depth { place + 1 } else { !depth },
+                right: !place,
+                ..split(Missing::Never, false)
+            };
+            let leaves = vec![leaf; depth as usize + 1];
+            Tree::new((0..depth).map(link).collect(), leaves)
+        };
+        assert!(chain(4000).is_ok());
+        assert!(chain(5000).is_err());
+    }
+
+    #[test]
     fn what_is_no_tree_is_refused() {
         let leaf = Leaf {
             value: 1.0,
