@@ -4,11 +4,11 @@
 use anyhow::Result;
 use rayon::prelude::*;
 
-use super::simulate::flown_by;
+use super::simulate::{Figures, Flown, flown_by};
 use super::subjects::Subject;
 
-/// Confidences that are looked at.
-const CONFIDENCES: [f64; 5] = [1.0, 0.75, 0.5, 0.25, 0.0];
+/// Confidences below full that are looked at.
+const CONFIDENCES: [f64; 4] = [0.75, 0.5, 0.25, 0.0];
 
 /// What `aapa` came to at one confidence.
 #[derive(Clone, Copy, Debug)]
@@ -18,29 +18,44 @@ pub(super) struct AtConfidence {
     pub(super) replica_minutes: f64,
 }
 
-/// `aapa` on every function at each confidence; `done` is called after each.
+impl AtConfidence {
+    fn of(confidence: f64, runs: &[&Figures]) -> Self {
+        let count = runs.len().max(1) as f64;
+        let mean = |of: fn(&Figures) -> f64| runs.iter().map(|f| of(f)).sum::<f64>() / count;
+        Self {
+            confidence,
+            violations_percent: mean(Figures::violations_percent),
+            replica_minutes: mean(|f| f.replica_minutes),
+        }
+    }
+}
+
+/// `aapa` on every function at full confidence, which is as it was `flown`, then at each lower one;
+/// `done` is called after each of these.
 ///
 /// # Errors
 /// Where it cannot be run.
 pub(super) fn at_each(
     subjects: &[Subject],
+    flown: &[Flown],
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<AtConfidence>> {
-    let one = |confidence: f64| -> Result<AtConfidence> {
-        let runs: Vec<Result<_>> = subjects
+    let of_aapa = flown.iter().flat_map(|f| &f.policies);
+    let of_aapa = of_aapa.filter(|(name, _)| *name == "aapa").map(|(_, f)| f);
+    let mut all = vec![AtConfidence::of(1.0, &of_aapa.collect::<Vec<_>>())];
+    for confidence in CONFIDENCES {
+        let runs: Vec<Result<Figures>> = subjects
             .par_iter()
             .map(|s| flown_by(&s.clone().surely(confidence), "aapa"))
             .collect();
         let runs = runs.into_iter().collect::<Result<Vec<_>>>()?;
-        let count = runs.len().max(1) as f64;
         done("doubt");
-        Ok(AtConfidence {
+        all.push(AtConfidence::of(
             confidence,
-            violations_percent: runs.iter().map(|f| f.violations_percent()).sum::<f64>() / count,
-            replica_minutes: runs.iter().map(|f| f.replica_minutes).sum::<f64>() / count,
-        })
-    };
-    CONFIDENCES.into_iter().map(one).collect()
+            &runs.iter().collect::<Vec<_>>(),
+        ));
+    }
+    Ok(all)
 }
 
 /// Steps that [`at_each`] tells of.

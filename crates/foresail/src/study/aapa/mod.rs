@@ -23,7 +23,7 @@ use clap::{ArgMatches, Args, FromArgMatches};
 use foresail_core::propose::archetype::Archetype;
 use foresail_core::quantity::time::Span;
 use foresail_models::classify::window::Ring;
-use foresail_models::classify::{STRIDE, WINDOW};
+use foresail_models::classify::{Classifier, STRIDE, WINDOW};
 use foresail_models::registry::{DEFAULT_CLASSIFIER, classifier};
 use foresail_models::rng::Seed;
 use foresail_sim::workload::Workload;
@@ -103,7 +103,7 @@ fn run(matches: &ArgMatches, out: &mut dyn Write) -> Result<Code> {
     let flown = simulate::fly_all(&subjects, &|name| stage.step(name))?;
     stage.finish();
     let stage = bar(doubt::STEPS, "Doubt");
-    let at = doubt::at_each(&subjects, &|name| stage.step(name))?;
+    let at = doubt::at_each(&subjects, &flown, &|name| stage.step(name))?;
     stage.finish();
     let flown = with_archetypes(&subjects, flown)?;
     let groups = Group::all(&flown);
@@ -163,23 +163,16 @@ fn with_archetypes(
     subjects: &[Subject],
     flown: Vec<Flown>,
 ) -> Result<Vec<(Option<Archetype>, Flown)>> {
-    let pairs = subjects.iter().zip(flown);
-    pairs
-        .map(|(subject, flown)| {
-            let archetype = match subject.truth {
-                Some(truth) => Some(truth),
-                None => told_most_often(subject)?,
-            };
-            Ok((archetype, flown))
-        })
-        .collect()
-}
-
-fn told_most_often(subject: &Subject) -> Result<Option<Archetype>> {
     let tells = classifier(DEFAULT_CLASSIFIER, "classifier")
         .map_err(|p| anyhow::anyhow!(foresail_core::spec::SpecProblem::joined(&p)))?;
+    let counted = |s: &Subject| s.truth.or_else(|| told_most_often(s, &*tells));
+    let pairs = subjects.iter().zip(flown);
+    Ok(pairs.map(|(s, flown)| (counted(s), flown)).collect())
+}
+
+fn told_most_often(subject: &Subject, tells: &dyn Classifier) -> Option<Archetype> {
     let Workload::Counts { counts, .. } = &subject.item.workload else {
-        return Ok(None);
+        return None;
     };
     let mut ring = Ring::default();
     let mut told = [0_usize; 4];
@@ -194,7 +187,7 @@ fn told_most_often(subject: &Subject) -> Result<Option<Archetype>> {
     }
     let most = (0..4).max_by_key(|c| (told[*c], 4 - c));
     let most = most.filter(|c| told[*c] > 0);
-    Ok(most.map(|c| Archetype::CLASSES[c]))
+    most.map(|c| Archetype::CLASSES[c])
 }
 
 fn notes(flags: &Flags, subjects: &[Subject], served: &Served) -> Vec<String> {
