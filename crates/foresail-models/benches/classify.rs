@@ -24,38 +24,12 @@ use foresail_models::classify::label_model::{FitOptions, LabelModel, Patterns};
 use foresail_models::classify::labeling::{CORRECTED, Votes};
 use foresail_models::registry::CLASSIFIERS;
 use serde_json::{Value, json};
-use support::{lines, median, normals, peer, round, splitmix};
+use support::{lines, median, peer, round, splitmix, windows};
 
 const WINDOWS: usize = 20_000;
 
 /// Sum of all generated counts; stands in the peers' README as well.
 const SUM: f64 = 125_234_343.0;
-
-/// A quarter each of spike, periodic, ramp and stationary windows, as `gen.windows` has them.
-fn windows() -> Vec<Window> {
-    let tau = std::f64::consts::TAU;
-    let (p, z) = (splitmix(13, WINDOWS * 4), normals(14, WINDOWS * 60));
-    let one = |i: usize| {
-        let p = &p[i * 4..i * 4 + 4];
-        let base = 5.0 + 200.0 * p[0] * p[0];
-        let at = (p[1] * 57.0).floor();
-        std::array::from_fn(|step| {
-            let t = step as f64;
-            let rate = match i % 4 {
-                0 if t >= at && t < at + 2.0 => base * (4.0 + 30.0 * p[2]),
-                1 => {
-                    let turns = t / (5.0 + 20.0 * p[3]) + p[1];
-                    base * (1.0 + (0.3 + 0.6 * p[2]) * (tau * turns).sin())
-                }
-                2 => base * (1.0 + (0.5 + 4.0 * p[2]) * t / 60.0),
-                _ => base,
-            };
-            let count = (rate + rate.sqrt() * z[i * 60 + step]).round_ties_even();
-            if count > 0.0 { count } else { 0.0 }
-        })
-    };
-    (0..WINDOWS).map(one).collect()
-}
 
 /// Microseconds a window of `work` over all of them.
 fn per_window(windows: &[Window], work: impl Fn(&Window)) -> f64 {
@@ -195,7 +169,7 @@ fn main() {
     if std::env::args().any(|a| a == "--test") {
         return;
     }
-    let windows = windows();
+    let windows = windows(WINDOWS, 13);
     let sum: f64 = windows.iter().flatten().sum();
     assert!((sum / SUM - 1.0).abs() < 1e-12, "the windows differ: {sum}");
     features(&windows);

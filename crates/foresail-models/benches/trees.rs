@@ -12,8 +12,7 @@
     reason = "a benchmark measures time and prints what it measured"
 )]
 
-use std::process::Command;
-use std::time::Instant;
+mod support;
 
 use foresail_core::quantity::units::larger;
 use foresail_models::classify::features::published;
@@ -21,77 +20,14 @@ use foresail_models::rng::Seed;
 use foresail_models::trees::bins::Bins;
 use foresail_models::trees::{LabelledRows, Packed, Parameters, SoftmaxTrees};
 use serde_json::{Value, json};
+use support::{median, peer, round, splitmix, windows};
 
 const LEARNT: usize = 70_000;
 const TESTED: usize = 10_000;
-const WINDOW: usize = 60;
 /// Sum of all generated windows; the peer prints the same.
 const SUM: f64 = 501_539_817.0;
 /// Share of wrong labels.
 const WRONG: f64 = 0.02;
-
-/// CPU seconds of this thread so far.
-fn cpu() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanos = text.split(' ').next()?.parse::<f64>().ok()?;
-    Some(nanos / 1e9)
-}
-
-fn timed(work: impl FnOnce()) -> f64 {
-    // The kernel books a thread's time when it lets go of the processor.
-    std::thread::yield_now();
-    let (wall, before) = (Instant::now(), cpu());
-    work();
-    std::thread::yield_now();
-    match (before, cpu()) {
-        (Some(a), Some(b)) if b > a => b - a,
-        _ => wall.elapsed().as_secs_f64(),
-    }
-}
-
-fn splitmix(seed: u64, count: usize) -> Vec<f64> {
-    let one = |i: u64| {
-        let mut z = seed.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        ((z >> 11) as f64 + 0.5) / 2_f64.powi(53)
-    };
-    (1..=count as u64).map(one).collect()
-}
-
-fn normals(seed: u64, count: usize) -> Vec<f64> {
-    let pair = |u: &[f64]| (-2.0 * u[0].ln()).sqrt() * (std::f64::consts::TAU * u[1]).cos();
-    splitmix(seed, 2 * count).chunks(2).map(pair).collect()
-}
-
-/// Windows of the four classes in turn.
-fn windows(count: usize, seed: u64) -> Vec<Vec<f64>> {
-    let (p, z) = (splitmix(seed, count * 4), normals(seed + 1, count * WINDOW));
-    let one = |i: usize| {
-        let p = &p[4 * i..4 * i + 4];
-        let base = 5.0 + 200.0 * p[0] * p[0];
-        let at = (p[1] * (WINDOW - 3) as f64).floor();
-        let rate = |t: f64| match i % 4 {
-            0 if t >= at && t < at + 2.0 => base * (4.0 + 30.0 * p[2]),
-            1 => {
-                let turns = t / (5.0 + 20.0 * p[3]) + p[1];
-                base * (1.0 + (0.3 + 0.6 * p[2]) * (std::f64::consts::TAU * turns).sin())
-            }
-            2 => base * (1.0 + (0.5 + 4.0 * p[2]) * t / WINDOW as f64),
-            _ => base,
-        };
-        let value = |t: usize| {
-            let rate = rate(t as f64);
-            larger(
-                (rate + rate.sqrt() * z[i * WINDOW + t]).round_ties_even(),
-                0.0,
-            )
-        };
-        (0..WINDOW).map(value).collect()
-    };
-    (0..count).map(one).collect()
-}
 
 /// The class of each window, some of them wrong.
 fn labels(count: usize) -> Vec<u8> {
@@ -105,29 +41,6 @@ fn labels(count: usize) -> Vec<u8> {
         ((i + shift) % 4) as u8
     };
     wrong.iter().enumerate().map(one).collect()
-}
-
-/// The peer's row; `None` where there is none.
-fn peer() -> Option<Value> {
-    let folder = std::env::var_os("FORESAIL_PEERS")?;
-    let python = std::env::var_os("FORESAIL_PYTHON").unwrap_or_else(|| "python3".into());
-    let output = Command::new(python)
-        .current_dir(folder)
-        .args(["aapa_lightgbm.py", "--reps", "1"])
-        .output()
-        .ok()?;
-    serde_json::from_slice(&output.stdout).ok()
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
-/// Median of three.
-fn median(run: impl Fn() -> f64) -> f64 {
-    let mut runs = [run(), run(), run()];
-    runs.sort_by(f64::total_cmp);
-    runs[1]
 }
 
 /// Accuracy and mean log-loss on the rows that were not learnt from.
@@ -180,13 +93,15 @@ fn main() {
         };
         SoftmaxTrees::fit(&rows, &parameters, Seed(1)).expect("rows that fit together")
     };
-    let seconds = median(|| timed(|| drop(std::hint::black_box(fit()))));
+    let seconds = median(|| drop(std::hint::black_box(fit())));
     let trained = fit();
     let (accuracy, loss) = judged(&trained.trees, &rows, &labels);
     let mut row = json!({"bench": "softmax-train", "rows": LEARNT, "features": columns.len(),
         "classes": 4, "rounds": trained.kept, "cpu_s": round(seconds), "threads": 1,
         "accuracy": accuracy, "log_loss": round(loss)});
-    let theirs = peer();
+    let theirs = peer("aapa_lightgbm.py", &["--reps", "1"])
+        .into_iter()
+        .next();
     if let Some(theirs) = &theirs {
         row["peer_cpu_s"] = theirs["cpu_s"].clone();
         row["peer_accuracy"] = theirs["accuracy"].clone();
@@ -208,11 +123,9 @@ fn answers(trees: &SoftmaxTrees, rows: &[Vec<f64>], theirs: Option<&Value>) -> V
     }
     let each = |scores: &dyn Fn(&[f64]) -> Vec<f64>| {
         let seconds = median(|| {
-            timed(|| {
-                for row in asked {
-                    std::hint::black_box(scores(row));
-                }
-            })
+            for row in asked {
+                std::hint::black_box(scores(row));
+            }
         });
         round(1e6 * seconds / asked.len() as f64)
     };

@@ -9,6 +9,7 @@
 use std::process::Command;
 use std::time::Instant;
 
+use foresail_models::classify::{WINDOW, Window};
 use serde_json::Value;
 
 /// CPU seconds of this thread so far.
@@ -53,6 +54,33 @@ pub fn splitmix(seed: u64, count: usize) -> Vec<f64> {
 pub fn normals(seed: u64, count: usize) -> Vec<f64> {
     let pair = |u: &[f64]| (-2.0 * u[0].ln()).sqrt() * (std::f64::consts::TAU * u[1]).cos();
     splitmix(seed, 2 * count).chunks(2).map(pair).collect()
+}
+
+/// So many windows, a quarter each of spike, periodic, ramp and stationary ones, as `gen.windows`
+/// has them; the normal numbers are those of the next seed.
+pub fn windows(count: usize, seed: u64) -> Vec<Window> {
+    let tau = std::f64::consts::TAU;
+    let (p, z) = (splitmix(seed, count * 4), normals(seed + 1, count * WINDOW));
+    let one = |i: usize| {
+        let p = &p[i * 4..i * 4 + 4];
+        let base = 5.0 + 200.0 * p[0] * p[0];
+        let at = (p[1] * 57.0).floor();
+        std::array::from_fn(|step| {
+            let t = step as f64;
+            let rate = match i % 4 {
+                0 if t >= at && t < at + 2.0 => base * (4.0 + 30.0 * p[2]),
+                1 => {
+                    let turns = t / (5.0 + 20.0 * p[3]) + p[1];
+                    base * (1.0 + (0.3 + 0.6 * p[2]) * (tau * turns).sin())
+                }
+                2 => base * (1.0 + (0.5 + 4.0 * p[2]) * t / 60.0),
+                _ => base,
+            };
+            let count = (rate + rate.sqrt() * z[i * WINDOW + step]).round_ties_even();
+            if count > 0.0 { count } else { 0.0 }
+        })
+    };
+    (0..count).map(one).collect()
 }
 
 /// The lines that a peer's script prints; none where `FORESAIL_PEERS` names no folder of them, or it
