@@ -14,3 +14,4 @@ pub mod refit;
 pub mod registry;
 pub mod rng;
 pub mod trees;
+pub mod tune;

@@ -23,6 +23,7 @@ use crate::propose::{
     schedule, simple_ceiling,
 };
 use crate::rng::Seed;
+use crate::tune::{self, TunerEntry};
 
 /// What a proposer is built from.
 #[derive(Debug)]
@@ -152,6 +153,9 @@ pub fn classifier(name: &str, path: &str) -> Result<Arc<dyn Classifier>, Vec<Spe
     };
     (entry.build)().map_err(|why| vec![SpecProblem::new(path.to_owned(), why)])
 }
+
+/// Every tuner.
+pub static TUNERS: &[TunerEntry] = &[tune::random::ENTRY];
 
 /// The forecaster where none is named.
 pub const DEFAULT_FORECASTER: &str = auto::ENTRY.name;

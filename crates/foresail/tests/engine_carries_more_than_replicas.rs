@@ -17,7 +17,7 @@ use foresail_core::explain::{Explanation, Identity};
 use foresail_core::history::View;
 use foresail_core::hpa::{HpaSpec, MetricSpec, Phase, Pod, PodReading, PodSample, Reading, Ready};
 use foresail_core::observe::{Health, Samples, TargetState};
-use foresail_core::propose::advice::{Advice, Measurement, Says, Trial, Tuner};
+use foresail_core::propose::advice::{Advice, Best, Measurement, Says, Trial, Tuner};
 use foresail_core::propose::plan::{Plan, Setting, TargetId};
 use foresail_core::propose::{
     Absence, Basis, Confidence, Context, Proposal, Proposer, RestoreError,
@@ -332,6 +332,19 @@ impl Tuner for Bisects {
             self.best = Some(trial.number);
         }
     }
+
+    fn best(&self) -> Option<Best> {
+        self.best.map(|number| Best {
+            plan: stage_plan(900 - 200 * number as i64),
+            objective: 1.0,
+            excess: 0.0,
+            feasible: true,
+        })
+    }
+
+    fn reopen(&mut self, _trials: u64) {
+        self.next = 0;
+    }
 }
 
 /// Turns the trial that is advised into a wish.
@@ -399,6 +412,7 @@ fn a_trial_that_breaks_the_slo_or_costs_too_much_is_dropped() {
             &trial,
             &Measurement {
                 objective: Some(1.0),
+                excess: None,
                 slo_met,
             },
         );

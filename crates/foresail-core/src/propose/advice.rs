@@ -61,10 +61,29 @@ pub struct Trial {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Measurement {
-    /// The value of the objective, where one could be measured.
+    /// The value of the objective, where one could be measured; less is better.
     pub objective: Option<f64>,
+    /// How far the constrained quantity lies above its bound, in its own unit; zero or less keeps
+    /// it. Absent where it was not measured.
+    #[serde(default)]
+    pub excess: Option<f64>,
     /// `false` where the SLO broke while it ran.
     pub slo_met: bool,
+}
+
+/// The best that a tuner was told of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Best {
+    /// What was tried.
+    pub plan: Plan,
+    /// Mean of the objective over its measurements.
+    pub objective: f64,
+    /// Mean excess over its measurements.
+    pub excess: f64,
+    /// `true` where the constraint was kept. Where none kept it, the best is the one that missed
+    /// it by the least.
+    pub feasible: bool,
 }
 
 /// Sequential experiments: ask for trials, tell what they came to.
@@ -76,6 +95,10 @@ pub trait Tuner {
     fn ask(&mut self) -> Vec<Trial>;
     /// Takes in what a trial came to.
     fn tell(&mut self, trial: &Trial, measurement: &Measurement);
+    /// The best so far; `None` before anything was measured.
+    fn best(&self) -> Option<Best>;
+    /// Goes on for so many trials more, from what is known: the world has drifted.
+    fn reopen(&mut self, trials: u64);
 }
 
 /// Cuts a text to [`TEXT_BYTES_MAX`] bytes at a character's edge.

@@ -1,0 +1,31 @@
+//! Tuners: sequential experiments over the settings of a workflow's stages.
+//!
+//! A tuner is deterministic: told the same measurements in the same order it asks for the same
+//! trials, so a journal of them resumes it. A new tuner is one file here and one line in
+//! [`TUNERS`](crate::registry::TUNERS).
+
+pub mod random;
+pub mod space;
+pub mod told;
+
+use foresail_core::propose::advice::Tuner;
+
+use crate::knobs::{Knob, Knobs};
+use crate::rng::Seed;
+use space::Space;
+
+/// A tuner ready to be asked, or what is wrong with its knobs together.
+pub type TunerBuilt = Result<Box<dyn Tuner + Send>, String>;
+
+/// One tuner of the registry.
+#[derive(Debug)]
+pub struct TunerEntry {
+    /// Its name, in kebab case.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// Its knobs.
+    pub knobs: &'static [Knob],
+    /// Its constructor, from checked knobs.
+    pub build: fn(&Knobs, &Space, Seed) -> TunerBuilt,
+}
