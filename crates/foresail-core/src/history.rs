@@ -71,6 +71,8 @@ pub struct TargetHistory {
     concurrency: VecDeque<Point>,
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     idle_times: VecDeque<Point>,
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    busy_peaks: VecDeque<Point>,
     changes: VecDeque<Change>,
     /// Panic of each proposer, in the order of the spec.
     pub(crate) panics: Vec<Option<PanicEpisode>>,
@@ -84,6 +86,7 @@ impl TargetHistory {
             Metric::Demand => &self.demand,
             Metric::Concurrency => &self.concurrency,
             Metric::IdleTime => &self.idle_times,
+            Metric::BusyPeak => &self.busy_peaks,
         }
     }
 
@@ -92,6 +95,7 @@ impl TargetHistory {
             Metric::Demand => &mut self.demand,
             Metric::Concurrency => &mut self.concurrency,
             Metric::IdleTime => &mut self.idle_times,
+            Metric::BusyPeak => &mut self.busy_peaks,
         }
     }
 

@@ -4,13 +4,15 @@
 //! that a record names by its hash. An artifact is a line of JSON, the request, then the model file
 //! of [`crate::forecast::saved`].
 
+use std::collections::VecDeque;
+
 use foresail_core::engine::{Engine, Input, Tick};
 use foresail_core::history::Point;
-use foresail_core::observe::Metric;
 use foresail_core::propose::refit::RefitRequest;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::spec::SpecProblem;
+use rayon::prelude::*;
 
 use crate::forecast::saved::{self, Saved, SavedError};
 use crate::forecast::{FitError, POINTS_MAX};
@@ -118,12 +120,20 @@ pub fn run<'a>(
 /// # Errors
 /// As [`run`], and where the engine has no such target.
 pub fn run_on(engine: &Engine, request: &RefitRequest) -> Result<Vec<u8>, RefitError> {
+    run(request, points_of(engine, request)?.iter())
+}
+
+/// The points that a request is about.
+fn points_of<'a>(
+    engine: &'a Engine,
+    request: &RefitRequest,
+) -> Result<&'a VecDeque<Point>, RefitError> {
     let place = engine.spec().index_of(&request.target);
     let history = place.and_then(|p| engine.target_history(p));
     let history = history.ok_or_else(|| RefitError::Target {
         target: request.target.to_string(),
     })?;
-    run(request, history.points(Metric::Demand).iter())
+    Ok(history.points(request.metric))
 }
 
 /// Runs every refit of a tick and stores the artifacts; returns the inputs that install them.
@@ -139,9 +149,16 @@ pub fn answer_telling(
     tick: &Tick,
     mut tell: impl FnMut(&RefitRequest, &RefitError),
 ) -> Vec<Input> {
+    let asked = tick.refits.iter().map(|r| (r, points_of(engine, r)));
+    let asked: Vec<_> = asked.collect();
+    let fit = |(request, points): &(&RefitRequest, Result<&VecDeque<Point>, RefitError>)| {
+        let points = points.clone()?;
+        run(request, points.iter())
+    };
+    let fitted: Vec<_> = asked.par_iter().map(fit).collect();
     let mut ready = Vec::new();
-    for request in &tick.refits {
-        match run_on(engine, request) {
+    for (request, artifact) in tick.refits.iter().zip(fitted) {
+        match artifact {
             Ok(bytes) => ready.push(bytes),
             Err(error) => tell(request, &error),
         }
@@ -167,6 +184,7 @@ pub fn open(artifact: &[u8], request: &RefitRequest) -> Option<Result<Saved, Sav
 mod tests {
     use std::collections::BTreeMap;
 
+    use foresail_core::observe::Metric;
     use foresail_core::propose::plan::TargetId;
     use foresail_core::propose::refit::LevelChange;
 
@@ -181,6 +199,7 @@ mod tests {
     fn request(from: i64, until: i64) -> RefitRequest {
         RefitRequest {
             target: TargetId::new("default/Deployment/web"),
+            metric: Metric::Demand,
             forecaster: "last".to_owned(),
             knobs: BTreeMap::new(),
             step: STEP,

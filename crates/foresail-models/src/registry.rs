@@ -13,13 +13,13 @@ use foresail_core::spec::{ProposerSpec, Spec, SpecProblem, ValidSpec};
 
 use crate::classify::{Classifier, labeling, trained};
 use crate::forecast::{
-    Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, holt_winters, hybrid, lstm,
-    mstl, naive, prophet, theta,
+    Fit, Forecaster, auto, boosted, conformal, croston, ensemble, ets, fourier, holt_winters,
+    hybrid, lstm, mstl, naive, prophet, theta,
 };
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     aapa, aapa_published, advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed,
-    keepalive_histogram, kpa, oracle, persistence, policy_aware, predictive, predictive_hpa,
+    keepalive_histogram, kpa, oracle, persistence, policy_aware, pool, predictive, predictive_hpa,
     schedule, simple_ceiling,
 };
 use crate::rng::Seed;
@@ -55,7 +55,7 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 17] = [
+pub static PROPOSERS: [Entry; 19] = [
     aapa::ENTRY,
     aapa_published::ENTRY,
     advised::ENTRY,
@@ -69,6 +69,8 @@ pub static PROPOSERS: [Entry; 17] = [
     oracle::ENTRY,
     persistence::ENTRY,
     policy_aware::ENTRY,
+    pool::forecast::ENTRY,
+    pool::reactive::ENTRY,
     predictive::ENTRY,
     predictive_hpa::ENTRY,
     schedule::ENTRY,
@@ -107,6 +109,7 @@ pub static FORECASTERS: &[ForecasterEntry] = &[
     croston::TSB,
     ensemble::ENTRY,
     ets::ENTRY,
+    fourier::ENTRY,
     holt_winters::ENTRY,
     hybrid::ENTRY,
     lstm::ENTRY,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::propose::archetype::{Archetype, Classed, Turn};
-use crate::propose::{Absence, Basis, Held, demand_quantity};
+use crate::propose::{Absence, Basis, Held, Peaks, demand_quantity};
 use crate::quantity::time::Timestamp;
 use crate::quantity::units::{Quantity, Unit};
 use crate::spec::ValidTarget;
@@ -67,6 +67,19 @@ pub enum BasisTold {
         standard: u32,
         /// Windows around a forecast.
         forecast: u32,
+    },
+    /// The busy containers that are expected of the next window.
+    Peaks {
+        /// Who forecasts.
+        peaks_by: String,
+        /// The quantile that sizes the pool, in percent.
+        level_percent: u8,
+        /// Containers in the middle of what is thought.
+        middle: Quantity,
+        /// The lower edge of the band.
+        low: Quantity,
+        /// The quantile.
+        high: Quantity,
     },
     /// An archetype, and what doubt about it did to its strategy.
     Archetype {
@@ -179,6 +192,23 @@ fn classed_told(classed: &Classed) -> BasisTold {
     }
 }
 
+fn peaks_told(peaks: &Peaks, target: &ValidTarget) -> BasisTold {
+    let count = |value: f64| Quantity::from_f64(value, Unit::Count);
+    match peaks.targets.iter().find(|(id, _)| *id == target.id) {
+        Some((_, Ok(ahead))) => BasisTold::Peaks {
+            peaks_by: peaks.forecaster.to_owned(),
+            level_percent: peaks.level_percent,
+            middle: count(ahead.middle),
+            low: count(ahead.low),
+            high: count(ahead.high),
+        },
+        Some((_, Err(why))) => BasisTold::Absent { absent: *why },
+        None => BasisTold::Absent {
+            absent: Absence::NoMetric,
+        },
+    }
+}
+
 impl BasisTold {
     pub(super) fn of(basis: &Basis, target: &ValidTarget, now: Timestamp) -> Self {
         let count = |value: f64| Quantity::from_f64(value, Unit::Count);
@@ -231,6 +261,7 @@ impl BasisTold {
                 standard: *standard,
                 forecast: *forecast,
             },
+            Basis::Peaks(peaks) => peaks_told(peaks, target),
             Basis::Advice { text } => Self::Advice { text: text.clone() },
             Basis::Trial {
                 number,
@@ -296,6 +327,16 @@ impl BasisTold {
             }
             Self::Schedule { rule } => format!("rule {rule}"),
             Self::IdleTimes { .. } => "idle times".to_owned(),
+            Self::Peaks {
+                level_percent,
+                middle,
+                high,
+                ..
+            } => format!(
+                "p{level_percent} of the next peak = {} around {}",
+                decimal(*high),
+                decimal(*middle)
+            ),
             Self::Archetype {
                 archetype,
                 confidence_percent,

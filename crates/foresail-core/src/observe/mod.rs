@@ -84,20 +84,29 @@ pub enum Metric {
     Concurrency,
     /// Seconds for which no container of a function was busy, one point as each such time ends.
     IdleTime,
+    /// The most containers of a function that were busy at once, one point a minute.
+    BusyPeak,
 }
 
 impl Metric {
     /// Every series.
-    pub const ALL: [Self; 3] = [Self::Demand, Self::Concurrency, Self::IdleTime];
+    pub const ALL: [Self; 4] = [
+        Self::Demand,
+        Self::Concurrency,
+        Self::IdleTime,
+        Self::BusyPeak,
+    ];
 
     /// Points that are kept: two weeks of minutes of demand, ten minutes of seconds of concurrency,
-    /// and as many idle times as a driver tells at once.
+    /// as many idle times as a driver tells at once, and two days of minutes of busy containers:
+    /// a scope may have thousands of functions.
     #[must_use]
     pub const fn points_max(self) -> usize {
         match self {
             Self::Demand => 14 * 1440,
             Self::Concurrency => 600,
             Self::IdleTime => 512,
+            Self::BusyPeak => 2 * 1440,
         }
     }
 }

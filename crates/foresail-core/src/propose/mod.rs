@@ -125,6 +125,9 @@ pub enum Basis {
         /// Windows around a forecast: most idle times are out of the histogram's bounds.
         forecast: u32,
     },
+    /// Peaks of busy containers: what each target's next window is thought to need, or why nothing
+    /// is told of it.
+    Peaks(Box<Peaks>),
     /// Advice from outside, with its reasoning.
     Advice {
         /// The adviser's words.
@@ -143,6 +146,30 @@ pub enum Basis {
     Archetypes(Vec<(TargetId, Result<Classed, Absence>)>),
     /// No wish, and why.
     Absent(Absence),
+}
+
+/// What pools were sized by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peaks {
+    /// Who forecasts, by its name.
+    pub forecaster: &'static str,
+    /// The quantile that sizes a pool, in percent.
+    pub level_percent: u8,
+    /// Each target's own, in the order of the spec.
+    pub targets: Vec<(TargetId, Result<PeakAhead, Absence>)>,
+}
+
+/// The most containers that are thought to be busy at once in the next window.
+///
+/// Units: containers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeakAhead {
+    /// The middle of what is thought.
+    pub middle: f64,
+    /// The lower edge of the band around it.
+    pub low: f64,
+    /// The quantile that sizes the pool.
+    pub high: f64,
 }
 
 /// What of Knative's algorithm made another number of its quotient.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::plan::TargetId;
+use crate::observe::Metric;
 use crate::quantity::time::{Span, Timestamp};
 
 /// A level of demand that changed: what came before is told at the level since then.
@@ -24,8 +25,11 @@ pub struct LevelChange {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RefitRequest {
-    /// Whose demand.
+    /// Whose series.
     pub target: TargetId,
+    /// Which series of it.
+    #[serde(default = "demand", skip_serializing_if = "is_demand")]
+    pub metric: Metric,
     /// Which forecaster, by its name in the registry.
     pub forecaster: String,
     /// Its knobs.
@@ -45,4 +49,12 @@ pub struct RefitRequest {
     pub seed: u64,
     /// An artifact that comes later is of no use; it will be asked for anew.
     pub deadline: Timestamp,
+}
+
+fn demand() -> Metric {
+    Metric::Demand
+}
+
+fn is_demand(metric: &Metric) -> bool {
+    *metric == Metric::Demand
 }

@@ -15,6 +15,7 @@ pub mod croston;
 pub mod decompose;
 pub mod ensemble;
 pub mod ets;
+pub mod fourier;
 pub mod holt_winters;
 pub mod hybrid;
 pub mod linear_trend;

@@ -14,6 +14,7 @@ pub(crate) mod on_forecast;
 pub mod oracle;
 pub mod persistence;
 pub mod policy_aware;
+pub mod pool;
 pub mod predictive;
 pub mod predictive_hpa;
 pub mod schedule;

@@ -75,6 +75,8 @@ pub(super) struct Containers {
     concurrency: u32,
     alive: u32,
     busy: u32,
+    /// The most that were busy at once since the last look.
+    busy_peak: u32,
     keep: Keep,
     /// When `keep` was set.
     kept_since: i64,
@@ -94,6 +96,7 @@ impl Containers {
             concurrency,
             alive: 0,
             busy: 0,
+            busy_peak: 0,
             keep,
             kept_since: 0,
             idle_since: None,
@@ -107,6 +110,11 @@ impl Containers {
 
     pub(super) fn busy(&self) -> u32 {
         self.busy
+    }
+
+    /// The most that were busy at once since the last call of this.
+    pub(super) fn take_busy_peak(&mut self) -> u32 {
+        std::mem::replace(&mut self.busy_peak, self.busy)
     }
 
     /// Containers that are not ready yet.
@@ -239,6 +247,7 @@ impl Containers {
         let slot = &mut self.slots[index as usize];
         if slot.in_flight == 0 {
             self.busy += 1;
+            self.busy_peak = self.busy_peak.max(self.busy);
         }
         slot.in_flight += 1;
         self.idle_since = None;

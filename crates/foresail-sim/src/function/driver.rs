@@ -5,15 +5,19 @@ use foresail_core::act::Outcome;
 use foresail_core::admit::{Admission, Arbiter, Budgets, Decision};
 use foresail_core::engine::{Engine, Input, Tick};
 use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
+use foresail_core::propose::advice::{Advice, Says};
 use foresail_core::propose::plan::{Plan, Setting, TargetId};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
 use foresail_core::spec::SpecProblem;
+use foresail_models::propose::oracle::NAME;
+use foresail_models::refit;
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
 
 use super::config::{Function, Keep, Platform};
-use super::policy::FunctionPolicy;
+use super::oracle;
+use super::policy::{FunctionPolicy, Reads};
 use super::run::{FunctionPilot, FunctionSeen};
 
 /// The least time between two points of demand: a series of demand has one a minute.
@@ -35,8 +39,10 @@ pub struct KeepPilot<L> {
     engine: Engine,
     arbiter: Admission,
     targets: Vec<TargetId>,
-    reads: bool,
+    reads: Reads,
     counted_at: Option<Timestamp>,
+    /// Pools of every function that the oracle advises, tick by tick.
+    advised: std::vec::IntoIter<Vec<u32>>,
     /// What listens.
     pub listener: L,
 }
@@ -56,6 +62,11 @@ impl<L: KeepListener> KeepPilot<L> {
         listener: L,
     ) -> Result<Self, Vec<SpecProblem>> {
         let engine = engine_of(policy.spec(functions, platform), seed)?;
+        let advised = match policy.reads {
+            Reads::Future => oracle::pools(platform, functions, seed, policy.interval)
+                .map_err(|p| vec![SpecProblem::new(p.field.to_owned(), p.message)])?,
+            _ => Vec::new(),
+        };
         let bytes = |b: u64| i64::try_from(b).unwrap_or(i64::MAX).saturating_mul(1000);
         let budgets = Budgets {
             warm_memory: warm_memory.map(|b| Quantity::from_milli(bytes(b), Unit::Bytes)),
@@ -68,8 +79,36 @@ impl<L: KeepListener> KeepPilot<L> {
             arbiter: Admission::new(budgets),
             reads: policy.reads,
             counted_at: None,
+            advised: advised.into_iter(),
             listener,
         })
+    }
+
+    /// What the oracle says of the window that begins.
+    fn advice(&mut self, now: Timestamp) -> Option<Input> {
+        let pools = self.advised.next()?;
+        let setting = |pool: u32| Setting {
+            pool: Some(Replicas::new(pool)),
+            keep_alive: Some(Span::ZERO),
+            ..Setting::default()
+        };
+        let pairs = self.targets.iter().zip(pools);
+        let plan = pairs.map(|(id, pool)| (id.clone(), setting(pool)));
+        Some(Input::Advice(Advice {
+            by: NAME.to_owned(),
+            at: now,
+            until: now + self.engine.spec().written().interval,
+            says: Says::Plan(plan.collect()),
+            confidence_percent: None,
+            text: String::new(),
+        }))
+    }
+
+    /// Fits what a tick asked for, and hands it over.
+    fn refit(&mut self, tick: &Tick) {
+        for input in refit::answer(&mut self.engine, tick) {
+            self.feed(input);
+        }
     }
 
     fn feed(&mut self, input: Input) -> Option<Tick> {
@@ -81,12 +120,16 @@ impl<L: KeepListener> KeepPilot<L> {
         let pairs = self.targets.iter().zip(seen);
         let targets = pairs.clone().map(|(id, seen)| state_of(id, seen)).collect();
         let mut values = Vec::new();
-        if self.reads {
-            let since = self.counted_at.map(|at| now - at);
-            for (id, seen) in pairs {
-                values.extend(idle_samples(id, seen));
-                let elapsed = since.filter(|s| *s >= MINUTE);
-                values.extend(elapsed.map(|s| demand_sample(id, now, seen.calls, s)));
+        let since = self.counted_at.map(|at| now - at);
+        let elapsed = since.filter(|s| *s >= MINUTE);
+        for (id, seen) in pairs {
+            match self.reads {
+                Reads::Nothing | Reads::Future => break,
+                Reads::IdleTimes => {
+                    values.extend(idle_samples(id, seen));
+                    values.extend(elapsed.map(|s| demand_sample(id, now, seen.calls, s)));
+                }
+                Reads::BusyPeaks => values.extend(elapsed.map(|_| peak_sample(id, now, seen))),
             }
         }
         self.counted_at = Some(now);
@@ -139,6 +182,15 @@ fn demand_sample(id: &TargetId, at: Timestamp, calls: u64, elapsed: Span) -> Sam
     }
 }
 
+fn peak_sample(id: &TargetId, at: Timestamp, seen: &FunctionSeen<'_>) -> Sample {
+    Sample {
+        target: id.clone(),
+        metric: Metric::BusyPeak,
+        at,
+        value: Some(f64::from(seen.busy_peak)),
+    }
+}
+
 /// What a decision makes of a setting; an axis that it leaves open stays.
 fn keep_of(decision: &Decision, before: Keep) -> Keep {
     Keep {
@@ -153,15 +205,19 @@ impl<L: KeepListener> FunctionPilot for KeepPilot<L> {
     }
 
     fn reads_idle_times(&self) -> bool {
-        self.reads
+        self.reads == Reads::IdleTimes
     }
 
     fn sync(&mut self, now: Timestamp, seen: &[FunctionSeen<'_>]) -> Vec<(usize, Keep)> {
         let samples = self.samples(now, seen);
         self.feed(Input::Samples(samples));
+        if let Some(advice) = self.advice(now) {
+            self.feed(advice);
+        }
         let Some(tick) = self.feed(Input::Tick { now }) else {
             return Vec::new();
         };
+        self.refit(&tick);
         let decisions = self.arbiter.admit(&[(self.engine.spec(), &tick)]);
         let mut changes = Vec::new();
         let mut executed = Plan::new();

@@ -11,6 +11,7 @@ pub mod config;
 mod containers;
 pub mod driver;
 pub mod measure;
+pub mod oracle;
 pub mod policy;
 mod run;
 

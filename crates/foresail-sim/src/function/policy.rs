@@ -23,8 +23,21 @@ pub struct FunctionPolicy {
     pub proposer: ProposerSpec,
     /// Time between two ticks.
     pub interval: Span,
-    /// `true` where it reads idle times and demand.
-    pub reads: bool,
+    /// What it reads.
+    pub reads: Reads,
+}
+
+/// What a policy of function mode reads besides the state of every function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing.
+    Nothing,
+    /// Idle times and demand.
+    IdleTimes,
+    /// The most containers that were busy at once in each minute.
+    BusyPeaks,
+    /// The future: what it will need, as advice.
+    Future,
 }
 
 impl FunctionPolicy {
@@ -80,7 +93,7 @@ pub fn fixed(minutes: u32) -> FunctionPolicy {
         summary: format!("idle containers stay warm for {minutes} minutes"),
         proposer,
         interval: Span::from_seconds(86_400),
-        reads: false,
+        reads: Reads::Nothing,
     }
 }
 
@@ -93,14 +106,77 @@ pub fn histogram() -> FunctionPolicy {
         summary: summary.to_owned(),
         proposer: ProposerSpec::named("keepalive-histogram"),
         interval: Span::from_seconds(60),
-        reads: true,
+        reads: Reads::IdleTimes,
     }
 }
 
-/// The default set: ten minutes, as the large platforms had it, and the hybrid histogram.
+fn on_peaks(name: &str, summary: &str, proposer: ProposerSpec) -> FunctionPolicy {
+    FunctionPolicy {
+        name: name.to_owned(),
+        summary: summary.to_owned(),
+        proposer,
+        interval: Span::from_seconds(60),
+        reads: Reads::BusyPeaks,
+    }
+}
+
+/// A pool of what was busy at once in the last minute, and no keep-alive.
+#[must_use]
+pub fn reactive() -> FunctionPolicy {
+    let summary = "a pool of what was busy at once in the last minute";
+    on_peaks(
+        "pool-reactive",
+        summary,
+        ProposerSpec::named("pool-reactive"),
+    )
+}
+
+/// A pool of the next minute's peak by any forecaster; `name` is the policy's.
+#[must_use]
+pub fn on_forecast(name: &str, forecaster: &str, summary: &str) -> FunctionPolicy {
+    let mut proposer = ProposerSpec::named("pool-forecast");
+    let forecaster = json!(forecaster);
+    proposer.knobs.insert("forecaster".to_owned(), forecaster);
+    on_peaks(name, summary, proposer)
+}
+
+/// Knows every call to come: each minute's pool is what that minute needs. A reference, no policy.
+#[must_use]
+pub fn oracle() -> FunctionPolicy {
+    FunctionPolicy {
+        name: "oracle".to_owned(),
+        summary: "knows the future: each minute's pool is what that minute needs".to_owned(),
+        proposer: ProposerSpec::named("oracle"),
+        interval: Span::from_seconds(60),
+        reads: Reads::Future,
+    }
+}
+
+/// The default set: ten minutes, as the large platforms had it, the hybrid histogram, pools by the
+/// last peak and by forecasts of the next one, and the reference that knows it.
 #[must_use]
 pub fn default_policies() -> Vec<FunctionPolicy> {
-    vec![fixed(10), histogram()]
+    vec![
+        fixed(10),
+        histogram(),
+        reactive(),
+        on_forecast(
+            "pool-ets",
+            "ets",
+            "a pool of the next minute's peak by exponential smoothing",
+        ),
+        on_forecast(
+            "pool-fourier",
+            "fourier",
+            "a pool of the next minute's peak by its strongest waves, as IceBreaker has it",
+        ),
+        on_forecast(
+            "predictive",
+            "auto",
+            "a pool of the next minute's peak by the default forecaster",
+        ),
+        oracle(),
+    ]
 }
 
 /// Keep-alives of the line that a policy must beat, in minutes.

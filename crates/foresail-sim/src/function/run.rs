@@ -39,6 +39,8 @@ pub struct FunctionSeen<'a> {
     pub idle_times: &'a [(Timestamp, f64)],
     /// Calls since the last look.
     pub calls: u64,
+    /// The most containers that were busy at once since the last look.
+    pub busy_peak: u32,
 }
 
 /// Says how containers are kept.
@@ -322,6 +324,11 @@ impl<'a> Run<'a> {
         }
         let most = Metric::IdleTime.points_max();
         let start = self.start;
+        let peaks: Vec<u32> = self
+            .containers
+            .iter_mut()
+            .map(Containers::take_busy_peak)
+            .collect();
         let see = |(i, c): (usize, &Containers)| {
             let times = self.idle_times.get(i).map_or(&[][..], Vec::as_slice);
             FunctionSeen {
@@ -332,6 +339,7 @@ impl<'a> Run<'a> {
                 idle_since: c.idle_since().map(|at| start + Span::from_nanos(at)),
                 idle_times: &times[times.len().saturating_sub(most)..],
                 calls: c.tally.calls - self.calls_before[i],
+                busy_peak: peaks[i],
             }
         };
         let seen: Vec<_> = self.containers.iter().enumerate().map(see).collect();

@@ -319,6 +319,15 @@ fn basis(basis: &BasisTold) -> String {
         } => format!(
             "idle times: {histogram} functions by histogram, {standard} by standard keep-alive, {forecast} by forecast"
         ),
+        BasisTold::Peaks {
+            peaks_by,
+            level_percent,
+            middle,
+            low,
+            high,
+        } => format!(
+            "busy containers of the next window by {peaks_by}: {middle}, from {low} to {high} (p{level_percent})"
+        ),
         BasisTold::Archetype {
             archetype,
             confidence_percent,

@@ -14,7 +14,9 @@ use foresail_sim::config::{Shape, Times};
 use foresail_sim::driver::Deaf;
 use foresail_sim::function::driver::{KeepListener, KeepPilot};
 use foresail_sim::function::measure::at_level;
-use foresail_sim::function::policy::{FIXED_MINUTES, FunctionPolicy, default_policies, fixed};
+use foresail_sim::function::policy::{
+    FIXED_MINUTES, FunctionPolicy, Reads, default_policies, fixed,
+};
 use foresail_sim::function::{Function, FunctionMeasures, Keep, Platform, run};
 use foresail_sim::service::times_of;
 use foresail_sim::workload::population::Population;
@@ -361,10 +363,14 @@ fn policy_report(
     reference: f64,
 ) -> PolicyReport {
     let days = plan.functions[0].workload.length().seconds() / 86_400.0;
-    let pipeline = if policy.reads {
-        format!("decides every {}; idle times as they end", policy.interval)
-    } else {
-        "looks at nothing".to_owned()
+    let pipeline = match policy.reads {
+        Reads::Nothing => "looks at nothing".to_owned(),
+        Reads::IdleTimes => format!("decides every {}; idle times as they end", policy.interval),
+        Reads::BusyPeaks => format!(
+            "decides every {}; the most that were busy at once since",
+            policy.interval
+        ),
+        Reads::Future => format!("decides every {}; the future", policy.interval),
     };
     PolicyReport {
         name: policy.name.clone(),

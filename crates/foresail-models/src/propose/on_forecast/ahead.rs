@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use foresail_core::history::TargetHistory;
-use foresail_core::observe::Metric;
 use foresail_core::propose::plan::TargetId;
 use foresail_core::propose::refit::{LevelChange, RefitRequest};
 use foresail_core::propose::{Absence, TripCause};
@@ -125,7 +124,7 @@ impl Memory {
         now: Timestamp,
         reach: Reach,
     ) -> Option<f64> {
-        let points = history.points(Metric::Demand);
+        let points = history.points(settings.metric);
         let step = settings.step;
         if let Some((last, _)) = self.seen {
             self.kept.catch_up(points.iter(), step, last);
@@ -191,7 +190,7 @@ impl Memory {
         history: &TargetHistory,
         now: Timestamp,
     ) -> Option<RefitRequest> {
-        let first = history.points(Metric::Demand).front();
+        let first = history.points(settings.metric).front();
         let (Some(first), Some((last, _))) = (first, self.seen) else {
             return None;
         };
@@ -202,6 +201,7 @@ impl Memory {
         let due = self.kept.due(settings, (first, last), now, at_once);
         let request = due.map(|(from, until)| RefitRequest {
             target: self.target.clone(),
+            metric: settings.metric,
             forecaster: settings.choice.name.clone(),
             knobs: settings.choice.knobs.clone(),
             step: settings.step,

@@ -12,6 +12,7 @@ mod learnt;
 use std::fmt::Debug;
 
 use foresail_core::history::{TargetHistory, View};
+use foresail_core::observe::Metric;
 use foresail_core::propose::plan::Setting;
 use foresail_core::propose::refit::RefitRequest;
 use foresail_core::propose::{
@@ -79,6 +80,8 @@ pub(crate) const REFIT: Knob = Knob::number(
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     choice: Choice,
+    /// The series that is forecast.
+    metric: Metric,
     step: Span,
     /// Levels of the forecast, rising.
     levels: Vec<f64>,
@@ -113,8 +116,28 @@ impl Settings {
         Self::of(build, name, level)
     }
 
+    /// The same of the peaks of busy containers, which need no capacity.
+    ///
+    /// # Errors
+    /// What is wrong with the forecaster's name and knobs.
+    pub(crate) fn of_peaks(build: &Build<'_>, level: f64) -> Result<Self, Vec<SpecProblem>> {
+        let settings = Self::named(build, build.knobs.word("forecaster"), level, Vec::new())?;
+        Ok(Self {
+            metric: Metric::BusyPeak,
+            ..settings
+        })
+    }
+
     fn of(build: &Build<'_>, name: &str, level: f64) -> Result<Self, Vec<SpecProblem>> {
-        let mut problems = unknown_capacities(build.spec);
+        Self::named(build, name, level, unknown_capacities(build.spec))
+    }
+
+    fn named(
+        build: &Build<'_>,
+        name: &str,
+        level: f64,
+        mut problems: Vec<SpecProblem>,
+    ) -> Result<Self, Vec<SpecProblem>> {
         let choice = Choice {
             name: name.to_owned(),
             knobs: build.knobs.map("forecasterKnobs"),
@@ -138,6 +161,7 @@ impl Settings {
         let steps = (seconds("historySeconds").nanos() / STEP.nanos()).clamp(1, POINTS_MAX as i64);
         Ok(Self {
             choice,
+            metric: Metric::Demand,
             step: STEP,
             band: [0.1, 0.5, 0.9].map(place),
             sizing: place(level),
@@ -163,9 +187,12 @@ impl Settings {
         self
     }
 
-    /// Half a request in a step, in requests per second.
+    /// Half of the least that can come in a step: a request, in requests per second, or a container.
     fn half(&self) -> f64 {
-        0.5 / self.step.seconds()
+        match self.metric {
+            Metric::BusyPeak => 0.5,
+            _ => 0.5 / self.step.seconds(),
+        }
     }
 
     /// Begin of step `number`.
@@ -173,7 +200,7 @@ impl Settings {
         Timestamp::from_nanos((number - 1).saturating_mul(self.step.nanos()))
     }
 
-    fn forecaster_name(&self) -> &'static str {
+    pub(crate) fn forecaster_name(&self) -> &'static str {
         let entry = FORECASTERS.iter().find(|e| e.name == self.choice.name);
         entry.map_or("none", |e| e.name)
     }
