@@ -11,7 +11,9 @@ use foresail_models::rng::Seed;
 use foresail_sim::config::{Shape, Times};
 use foresail_sim::driver::Deaf;
 use foresail_sim::function::driver::KeepPilot;
-use foresail_sim::function::policy::{FunctionPolicy, fixed, histogram};
+use foresail_sim::function::policy::{
+    FunctionPolicy, default_policies, fixed, histogram, on_forecast, oracle, reactive,
+};
 use foresail_sim::function::{Function, FunctionMeasures, Keep, Platform, Unkept, run};
 use foresail_sim::workload::{Within, Workload};
 
@@ -295,4 +297,74 @@ fn a_memory_bound_that_never_binds_changes_nothing() {
     assert!(free.memory_most() > 10 * 100 * MB, "{}", free.memory_most());
     assert_eq!(bounded.evicted() + bounded.requests.rejected, 0);
     assert_eq!(free, bounded);
+}
+
+/// Bursts of five calls at once, in every `every`-th minute.
+fn bursts(id: &str, minutes: usize, every: usize) -> Function {
+    let count = |m: usize| if m % every == every / 2 { 5 } else { 0 };
+    let workload = Workload::Counts {
+        start: Timestamp::EPOCH,
+        step: Span::from_seconds(60),
+        counts: (0..minutes).map(count).collect(),
+        within: Within::Bursty,
+    };
+    Function {
+        id: id.to_owned(),
+        workload,
+        service: constant(20_000),
+        memory: 100 * MB,
+    }
+}
+
+fn slow_start() -> Platform {
+    Platform {
+        cold_start: constant(2000),
+        ..platform(600)
+    }
+}
+
+#[test]
+fn who_knows_the_future_starts_nothing_cold_but_what_comes_at_once() {
+    let functions = [
+        bursts("often", 600, 3),
+        bursts("seldom", 600, 50),
+        poisson(0.2, 36_000, constant(3000)),
+    ];
+    let known = flown(&oracle(), &slow_start(), &functions, None);
+    // Nothing can be ready in the first two seconds.
+    assert!(known.cold_starts() <= 2, "{}", known.cold_starts());
+    for policy in default_policies().iter().filter(|p| p.name != "oracle") {
+        let other = flown(policy, &slow_start(), &functions, None);
+        let holds = known.warm_memory_time() < other.warm_memory_time();
+        let fewer = known.cold_starts() < other.cold_starts();
+        assert!(fewer, "{}: {}", policy.name, other.cold_starts());
+        assert!(holds || other.cold_percent() > 5.0, "{}", policy.name);
+    }
+}
+
+#[test]
+fn a_pool_by_the_last_peak_lags_a_minute_behind_and_holds_nothing_longer() {
+    // A burst in every third minute: the pool stands in the minute after, and is gone by the next.
+    let often = [bursts("often", 600, 3)];
+    let last = flown(&reactive(), &slow_start(), &often, None);
+    assert!(last.cold_percent() > 50.0, "{}", last.cold_percent());
+    let kept = flown(&fixed(10), &slow_start(), &often, None);
+    assert!(kept.cold_percent() < 10.0, "{}", kept.cold_percent());
+    assert!(last.warm_memory_time() < 0.7 * kept.warm_memory_time());
+}
+
+#[test]
+fn a_forecast_of_peaks_keeps_a_pool_for_bursts_that_outlast_every_keep_alive() {
+    // Every twelve minutes: ten minutes of keep-alive start all five cold, each time.
+    let functions = [bursts("timer", 2880, 12)];
+    let kept = flown(&fixed(10), &slow_start(), &functions, None);
+    assert!(kept.cold_percent() > 90.0, "{}", kept.cold_percent());
+    let waves = on_forecast("waves", "fourier", "");
+    let pooled = flown(&waves, &slow_start(), &functions, None);
+    assert!(
+        pooled.cold_starts() * 2 < kept.cold_starts(),
+        "{} of {}",
+        pooled.cold_starts(),
+        kept.cold_starts()
+    );
 }

@@ -1,5 +1,7 @@
 //! What a run in function mode was worth: cold starts, warm memory, latency.
 
+use foresail_core::quantity::time::Span;
+
 use crate::function::containers::Tally;
 use crate::metrics::histogram::Histogram;
 use crate::metrics::measure::Requests;
@@ -15,9 +17,50 @@ pub struct FunctionMinute {
     pub memory: u64,
 }
 
+/// How often a function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// At most once an hour.
+    Rare,
+    /// More often, and at most once a minute.
+    Middling,
+    /// More often than that.
+    Frequent,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 3] = [Self::Rare, Self::Middling, Self::Frequent];
+
+    /// The class of so many calls in so much time.
+    #[must_use]
+    pub fn of(calls: f64, time: Span) -> Self {
+        let an_hour = calls * 3600.0 / time.seconds();
+        if an_hour <= 1.0 {
+            Self::Rare
+        } else if an_hour <= 60.0 {
+            Self::Middling
+        } else {
+            Self::Frequent
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rare => "rare",
+            Self::Middling => "middling",
+            Self::Frequent => "frequent",
+        }
+    }
+}
+
 /// One function of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OfFunction {
+    /// How often its workload calls it.
+    pub class: Class,
     /// What its containers came to.
     pub tally: Tally,
     /// Memory of one container in bytes.
@@ -33,6 +76,8 @@ pub struct FunctionMeasures {
     pub wait: Histogram,
     /// Time from a call to its end.
     pub latency: Histogram,
+    /// The same by class, in the order of [`Class::ALL`].
+    pub latency_by_class: [Histogram; 3],
     /// Every function, in the order of the run.
     pub functions: Vec<OfFunction>,
     /// Every minute.
@@ -74,6 +119,17 @@ impl FunctionMeasures {
     #[must_use]
     pub fn cold_percent(&self) -> f64 {
         self.cold_starts() as f64 * 100.0 / self.requests.arrived.max(1) as f64
+    }
+
+    /// Share of the calls of a class that waited for a container to start, in percent; not a number
+    /// where there were none.
+    #[must_use]
+    pub fn cold_percent_of(&self, class: Class) -> f64 {
+        let of_class = self.functions.iter().filter(|f| f.class == class);
+        let (cold, calls) = of_class.fold((0, 0), |(cold, calls), f| {
+            (cold + f.tally.cold_starts, calls + f.tally.calls)
+        });
+        cold as f64 * 100.0 / calls as f64
     }
 
     /// Share of each function's calls that waited for a container to start, in percent, ascending;

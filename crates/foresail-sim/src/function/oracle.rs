@@ -1,10 +1,10 @@
 //! What a policy would wish that knew every call to come.
 //!
 //! The busy containers of each function are those of a run in which nothing starts cold, looked at in
-//! small steps. A pool that is asked for at a tick serves from one start-up later until the same
-//! moment of the next window; so much is asked for as is busy at once in that time, and everything
-//! beyond goes at once. No call but the very first then starts cold, with no memory beyond what
-//! decisions once a window cost. A reference: a policy that decides more often could hold less.
+//! small steps. What is asked for at a tick is what will be busy at once from then until what the next
+//! tick asks for is ready, and everything beyond goes at once. No call but the very first then starts
+//! cold, with little memory beyond what decisions once a window cost. A reference: a policy that
+//! decides more often could hold less.
 
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::rng::Seed;
@@ -73,9 +73,9 @@ pub fn pools(
     let peaks = watch.peaks.get(1..).unwrap_or_default();
     let windows = peaks.len().div_ceil(per_window.max(1)) + 1;
     let most = |window: usize| {
-        let first = window * per_window + lead;
+        let first = window * per_window;
         let mut most = vec![0; functions.len()];
-        for step in peaks.iter().skip(first).take(per_window) {
+        for step in peaks.iter().skip(first).take(per_window + lead) {
             for (most, peak) in most.iter_mut().zip(step) {
                 *most = (*most).max(*peak);
             }

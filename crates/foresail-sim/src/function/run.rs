@@ -10,7 +10,7 @@ use foresail_models::rng::Seed;
 
 use super::config::{Function, Keep, Platform};
 use super::containers::{Containers, Found};
-use super::measure::{FunctionMeasures, FunctionMinute, OfFunction};
+use super::measure::{Class, FunctionMeasures, FunctionMinute, OfFunction};
 use crate::config::ConfigProblem;
 use crate::metrics::histogram::Histogram;
 use crate::metrics::measure::{MINUTE, Requests};
@@ -119,7 +119,9 @@ struct Run<'a> {
     /// Waits above zero; the others are counted.
     wait: Histogram,
     without_wait: u64,
-    latency: Histogram,
+    /// Latency by class.
+    latency: [Histogram; 3],
+    classes: Vec<Class>,
     minutes: Vec<FunctionMinute>,
     /// Idle times since the last look, by function; empty where nobody reads them.
     idle_times: Vec<Vec<(Timestamp, f64)>>,
@@ -157,6 +159,11 @@ pub fn run(
         begin = slice_end;
     }
     Ok(run.finish())
+}
+
+fn class_of(function: &Function) -> Class {
+    let workload = &function.workload;
+    Class::of(workload.expected(), workload.length())
 }
 
 impl Drawn {
@@ -201,7 +208,8 @@ impl<'a> Run<'a> {
             },
             wait: Histogram::default(),
             without_wait: 0,
-            latency: Histogram::default(),
+            latency: Default::default(),
+            classes: functions.iter().map(class_of).collect(),
             minutes: vec![FunctionMinute::default(); minutes],
             idle_times: vec![Vec::new(); idle_times],
             calls_before: vec![0; functions.len()],
@@ -256,7 +264,7 @@ impl<'a> Run<'a> {
         } else {
             self.without_wait += 1;
         }
-        self.latency.record(ready - now + service);
+        self.latency[self.classes[function] as usize].record(ready - now + service);
         if let Some(since) = idle_since
             && !self.idle_times.is_empty()
         {
@@ -391,16 +399,22 @@ impl<'a> Run<'a> {
             requests.rejected += tally.rejected;
             requests.in_service += containers.in_flight();
         }
+        let mut latency = Histogram::default();
+        for of_class in &self.latency {
+            latency.merge(of_class);
+        }
         debug_assert!(requests.are_conserved(), "{requests:?}");
         let pairs = self.functions.iter().zip(&self.containers);
-        let functions = pairs.map(|(f, c)| OfFunction {
+        let functions = pairs.zip(&self.classes).map(|((f, c), class)| OfFunction {
+            class: *class,
             tally: c.tally,
             memory: f.memory,
         });
         FunctionMeasures {
             requests,
             wait: self.wait,
-            latency: self.latency,
+            latency,
+            latency_by_class: self.latency,
             functions: functions.collect(),
             minutes: self.minutes,
         }

@@ -309,7 +309,7 @@ pub fn compare(
     for (policy, outcome) in plan.policies.iter().zip(runs) {
         let (measured, listener) = outcome.context("the comparison stopped")?;
         workload.get_or_insert_with(|| workload_report(plan, &measured));
-        policies.push(policy_report(policy, &measured, plan, reference));
+        policies.push(policy_report(policy, &measured, reference));
         rows.push(listener);
     }
     let workload = workload.context("no policy was run")?;
@@ -329,7 +329,7 @@ pub fn compare(
         assumptions: assumptions(options, plan),
         policies,
         frontier: Vec::new(),
-        tradeoffs: tradeoffs(&line, plan, reference),
+        tradeoffs: tradeoffs(&line, reference),
     };
     Ok(Comparison {
         report,
@@ -359,10 +359,8 @@ fn workload_report(plan: &FunctionPlan, measured: &FunctionMeasures) -> Workload
 fn policy_report(
     policy: &FunctionPolicy,
     measured: &FunctionMeasures,
-    plan: &FunctionPlan,
     reference: f64,
 ) -> PolicyReport {
-    let days = plan.functions[0].workload.length().seconds() / 86_400.0;
     let pipeline = match policy.reads {
         Reads::Nothing => "looks at nothing".to_owned(),
         Reads::IdleTimes => format!("decides every {}; idle times as they end", policy.interval),
@@ -376,7 +374,7 @@ fn policy_report(
         name: policy.name.clone(),
         summary: policy.summary.clone(),
         pipeline,
-        measures: function_measures(measured, days, reference),
+        measures: function_measures(measured, reference),
         ready: Vec::new(),
         current: Vec::new(),
         capacity: Vec::new(),
@@ -387,11 +385,10 @@ fn policy_report(
     }
 }
 
-fn tradeoffs(line: &[Swept], plan: &FunctionPlan, reference: f64) -> Vec<Tradeoff> {
-    let days = plan.functions[0].workload.length().seconds() / 86_400.0;
+fn tradeoffs(line: &[Swept], reference: f64) -> Vec<Tradeoff> {
     let one = |name: &str, title: &str, x: (&str, &str), y: (&str, &str)| {
         let point = |(minutes, measured): &Swept| {
-            let measures = function_measures(measured, days, reference);
+            let measures = function_measures(measured, reference);
             let of = |key: &str| {
                 measures
                     .iter()

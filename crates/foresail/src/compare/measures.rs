@@ -1,7 +1,7 @@
 //! The measures of a run by name, each with its meaning, in one order everywhere.
 
 use foresail_sim::function::FunctionMeasures;
-use foresail_sim::function::measure::{OfFunction, at_level};
+use foresail_sim::function::measure::{Class, at_level};
 use foresail_sim::metrics::measure::Measures;
 use foresail_web::read_model::{Better, Measure};
 
@@ -44,30 +44,11 @@ pub fn measures(m: &Measures, slo: &str) -> Vec<Measure> {
     ]
 }
 
-/// Calls a day at most of a rare function, and of a middling one: one an hour, one a minute.
-const CALLS_A_DAY: [f64; 2] = [24.0, 1440.0];
-
-/// Share of the calls that started cold, in percent, over functions with so many calls a day.
-fn cold_of_class(m: &FunctionMeasures, days: f64, from: f64, to: f64) -> f64 {
-    let in_class = |f: &&OfFunction| {
-        let a_day = f.tally.calls as f64 / days;
-        a_day > from && a_day <= to
-    };
-    let sums = m
-        .functions
-        .iter()
-        .filter(in_class)
-        .fold((0, 0), |(cold, calls), f| {
-            (cold + f.tally.cold_starts, calls + f.tally.calls)
-        });
-    sums.0 as f64 * 100.0 / sums.1 as f64
-}
-
 /// Every measure of a run in function mode, in the order of `summary.csv` and of the report's table.
 ///
-/// `days` is the run's length, `reference` what the fixed keep-alive of ten minutes keeps warm.
+/// `reference` is what the fixed keep-alive of ten minutes keeps warm.
 #[must_use]
-pub(super) fn function_measures(m: &FunctionMeasures, days: f64, reference: f64) -> Vec<Measure> {
+pub(super) fn function_measures(m: &FunctionMeasures, reference: f64) -> Vec<Measure> {
     let one =
         |key: &str, name: &str, meaning: &str, value: f64, digits: usize, better: Better| Measure {
             key: key.to_owned(),
@@ -81,10 +62,12 @@ pub(super) fn function_measures(m: &FunctionMeasures, days: f64, reference: f64)
     let shares = m.cold_percents();
     let share = |level| at_level(&shares, level).unwrap_or(f64::NAN);
     let always = shares.iter().filter(|s| **s >= 100.0).count() as f64;
-    let [rare, middling] = CALLS_A_DAY;
-    let class = |from, to| cold_of_class(m, days, from, to);
     let warm = m.warm_memory_time();
     let latency = |level| m.latency.quantile_seconds(level).unwrap_or(f64::NAN) * 1000.0;
+    let latency_of = |class: Class| {
+        let latency = m.latency_by_class[class as usize].quantile_seconds(0.99);
+        latency.unwrap_or(f64::NAN) * 1000.0
+    };
     let wait = |level| m.wait.quantile_seconds(level).unwrap_or(f64::NAN) * 1000.0;
     let mut all = vec![
         one(
@@ -139,7 +122,7 @@ pub(super) fn function_measures(m: &FunctionMeasures, days: f64, reference: f64)
             "rare_cold_percent",
             "rare cold %",
             "share of cold starts over functions with at most one call an hour",
-            class(-1.0, rare),
+            m.cold_percent_of(Class::Rare),
             1,
             Lower,
         ),
@@ -147,7 +130,7 @@ pub(super) fn function_measures(m: &FunctionMeasures, days: f64, reference: f64)
             "middling_cold_percent",
             "middling cold %",
             "share of cold starts over functions with more than that and at most one call a minute",
-            class(rare, middling),
+            m.cold_percent_of(Class::Middling),
             2,
             Lower,
         ),
@@ -155,7 +138,7 @@ pub(super) fn function_measures(m: &FunctionMeasures, days: f64, reference: f64)
             "frequent_cold_percent",
             "frequent cold %",
             "share of cold starts over functions with more than one call a minute",
-            class(middling, f64::INFINITY),
+            m.cold_percent_of(Class::Frequent),
             3,
             Lower,
         ),
@@ -212,6 +195,30 @@ pub(super) fn function_measures(m: &FunctionMeasures, days: f64, reference: f64)
             "latency p99 ms",
             "99 % of the calls ended within this time, the wait included",
             latency(0.99),
+            0,
+            Lower,
+        ),
+        one(
+            "rare_latency_p99_ms",
+            "rare p99 ms",
+            "99 % of the calls of functions with at most one call an hour ended within this time",
+            latency_of(Class::Rare),
+            0,
+            Lower,
+        ),
+        one(
+            "middling_latency_p99_ms",
+            "middling p99 ms",
+            "the same of functions with more than that and at most one call a minute",
+            latency_of(Class::Middling),
+            0,
+            Lower,
+        ),
+        one(
+            "frequent_latency_p99_ms",
+            "frequent p99 ms",
+            "the same of functions with more than one call a minute",
+            latency_of(Class::Frequent),
             0,
             Lower,
         ),

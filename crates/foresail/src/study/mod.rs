@@ -5,6 +5,7 @@
 
 pub mod aapa;
 pub mod prophet_lstm;
+mod report;
 mod stats;
 mod verdict;
 

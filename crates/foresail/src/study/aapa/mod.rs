@@ -7,7 +7,6 @@
 mod analysis;
 mod doubt;
 mod figures;
-mod files;
 mod learn;
 mod published;
 mod simulate;
@@ -30,6 +29,7 @@ use foresail_sim::workload::Workload;
 use foresail_sim::workload::archetype::Functions;
 
 use super::Study;
+use super::report::{self, Report};
 use crate::cli::progress::bar;
 use crate::cli::{Output, whole};
 use crate::compare::aapa_file;
@@ -94,7 +94,7 @@ fn run(matches: &ArgMatches, out: &mut dyn Write) -> Result<Code> {
     let served = served(&flags)?;
     let subjects = subjects(&flags, &served)?;
     // A place that cannot be written is told before the work, not after it.
-    let folder = files::begin(&flags.out)?;
+    let folder = report::begin(&flags.out)?;
     let seed = Seed(flags.seed);
     let stage = bar(6, "Classification");
     let classification = learn::classification(seed, &|name| stage.step(name))?;
@@ -112,15 +112,16 @@ fn run(matches: &ArgMatches, out: &mut dyn Write) -> Result<Code> {
         classification: &classification,
         seed,
     };
-    let report = files::Report {
+    let report = Report {
+        title: "AAPA",
         headline: study.headline(),
         notes: notes(&flags, &subjects, &served),
         tables: study.tables(&at),
         figures: figures::all(&groups, &classification, &at),
         command: command(&flags),
     };
-    files::print(&report, output, out)?;
-    files::write(folder, report)?;
+    report::print(&report, output, out)?;
+    report::write(folder, report)?;
     if output == Output::Table {
         let page = flags.out.join("index.html");
         writeln!(out, "report: {}", page.display())?;

@@ -7,7 +7,6 @@ mod policies;
 
 use foresail_core::propose::archetype::Archetype;
 use foresail_models::rng::Seed;
-use foresail_web::page::study::TextTable;
 use foresail_web::page::text::number;
 
 use self::policies::uncertainty;
@@ -15,30 +14,13 @@ use super::analysis::{Group, Paired};
 use super::doubt::AtConfidence;
 use super::learn::Classification;
 use super::simulate::Figures;
-
-/// A table and the file that holds it.
-#[derive(Clone, Debug)]
-pub(super) struct Named {
-    /// The file's name without its ending.
-    pub(super) file: &'static str,
-    pub(super) title: &'static str,
-    pub(super) notes: Vec<String>,
-    pub(super) table: TextTable,
-}
+use crate::study::report::{Named, table};
 
 /// What the tables are made from.
 pub(super) struct Study<'a> {
     pub(super) groups: &'a [Group<'a>],
     pub(super) classification: &'a Classification,
     pub(super) seed: Seed,
-}
-
-fn table(columns: &[&str], rows: Vec<Vec<String>>) -> TextTable {
-    TextTable {
-        columns: columns.iter().map(|c| (*c).to_owned()).collect(),
-        rows,
-        prose: false,
-    }
 }
 
 fn percent(value: f64, digits: usize) -> String {

@@ -1,4 +1,4 @@
-//! What the study leaves behind: a file per table and figure, one page; and its table on stdout.
+//! What a study leaves behind: a file per table and figure, one page; and its first tables on stdout.
 
 use std::io::Write;
 use std::path::Path;
@@ -12,16 +12,36 @@ use foresail_web::png;
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::tables::Named;
 use crate::cli::{Output, print_csv, print_table};
 
+/// A table and the file that holds it.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    /// The file's name without its ending.
+    pub(crate) file: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) notes: Vec<String>,
+    pub(crate) table: TextTable,
+}
+
+/// A table of numbers.
+pub(crate) fn table(columns: &[&str], rows: Vec<Vec<String>>) -> TextTable {
+    TextTable {
+        columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+        rows,
+        prose: false,
+    }
+}
+
 /// Everything that is written.
-pub(super) struct Report {
-    pub(super) headline: String,
-    pub(super) notes: Vec<String>,
-    pub(super) tables: Vec<Named>,
-    pub(super) figures: Vec<Figure>,
-    pub(super) command: String,
+pub(crate) struct Report {
+    /// Title of the page.
+    pub(crate) title: &'static str,
+    pub(crate) headline: String,
+    pub(crate) notes: Vec<String>,
+    pub(crate) tables: Vec<Named>,
+    pub(crate) figures: Vec<Figure>,
+    pub(crate) command: String,
 }
 
 fn csv(table: &TextTable) -> Table {
@@ -44,7 +64,7 @@ fn is_ours(name: &str) -> bool {
 ///
 /// # Errors
 /// Where the place cannot be written or holds something else.
-pub(super) fn begin(folder: &Path) -> Result<ResultsFolder> {
+pub(crate) fn begin(folder: &Path) -> Result<ResultsFolder> {
     Ok(ResultsFolder::begin_of(folder, &is_ours)?)
 }
 
@@ -52,7 +72,7 @@ pub(super) fn begin(folder: &Path) -> Result<ResultsFolder> {
 ///
 /// # Errors
 /// Where a file cannot be written or a figure not be drawn.
-pub(super) fn write(folder: ResultsFolder, report: Report) -> Result<()> {
+pub(crate) fn write(folder: ResultsFolder, report: Report) -> Result<()> {
     for named in &report.tables {
         let name = format!("{}.csv", named.file);
         folder.write(&name, |w| csv(&named.table).write_csv(w))?;
@@ -97,7 +117,7 @@ fn page(report: Report) -> StudyPage {
     };
     sections.insert(sections.len().min(2), pictures);
     StudyPage {
-        title: "AAPA".to_owned(),
+        title: report.title.to_owned(),
         headline: report.headline,
         notes: report.notes,
         sections,
@@ -109,7 +129,7 @@ fn page(report: Report) -> StudyPage {
 ///
 /// # Errors
 /// What the writer gives.
-pub(super) fn print(report: &Report, output: Output, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn print(report: &Report, output: Output, out: &mut dyn Write) -> Result<()> {
     match output {
         Output::Table => {
             for named in report.tables.iter().take(2) {
