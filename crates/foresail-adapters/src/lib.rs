@@ -4,6 +4,8 @@
 
 pub mod atomic;
 pub mod io;
+pub mod load;
+pub mod openwhisk;
 pub mod prometheus;
 pub mod registry;
 pub mod results;

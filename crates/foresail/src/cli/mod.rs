@@ -19,6 +19,7 @@ pub mod study;
 pub mod trace;
 mod trace_check;
 mod trace_generate;
+mod trace_stages;
 pub mod watch;
 
 use std::io::Write;

@@ -16,7 +16,7 @@ use foresail_core::quantity::trace::TraceItem;
 use serde_json::json;
 
 use crate::cli::reading::{Reading, tell};
-use crate::cli::{Output, print_csv, trace_check, trace_generate};
+use crate::cli::{Output, print_csv, trace_check, trace_generate, trace_stages};
 use crate::exit::Code;
 
 /// Look at traces, check, convert, make and cut them
@@ -155,6 +155,13 @@ enum What {
         #[command(flatten)]
         to: To,
     },
+    /// Write the load stages (duration, users, spawn_rate) that make a trace's demand
+    Stages {
+        #[command(flatten)]
+        input: In,
+        #[command(flatten)]
+        stages: trace_stages::StagesArgs,
+    },
     /// Cut items and times out of a trace
     Slice {
         #[command(flatten)]
@@ -187,6 +194,7 @@ pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<Code> {
         } => trace_check::check(folder, days, Output::here(*output)?, out),
         What::Convert { input, to } => convert(input, to, out),
         What::Generate { what, to } => trace_generate::run(what, to, out),
+        What::Stages { input, stages } => stages.run(input.open()?.as_mut(), out),
         What::Slice {
             input,
             functions,

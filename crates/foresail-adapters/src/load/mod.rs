@@ -1,0 +1,3 @@
+//! Load on a server: what is sent when.
+
+pub mod stages;

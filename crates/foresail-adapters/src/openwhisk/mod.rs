@@ -1,0 +1,3 @@
+//! OpenWhisk: what its activation records say.
+
+pub mod activation;
