@@ -28,6 +28,31 @@ impl<R: Real> Mask<R> {
         }
     }
 
+    /// As [`Self::draw`] from half as many bits: a passage of many masks is bound by its stream.
+    ///
+    /// The share that is left out is `rate` to 2⁻³².
+    pub fn draw_quickly(rows: usize, rate: f64, stream: &mut impl Rng) -> Self {
+        let kept = R::of(1.0 / (1.0 - rate));
+        let below = (rate * 2_f64.powi(32)) as u32;
+        let mut factor = || {
+            if stream.next_u32() < below {
+                R::ZERO
+            } else {
+                kept
+            }
+        };
+        let mut row = || std::array::from_fn::<R, LANES, _>(|_| factor());
+        Self {
+            rows: (0..rows).map(|_| row()).collect(),
+        }
+    }
+
+    /// Its factors, row by row.
+    #[must_use]
+    pub fn rows(&self) -> &[Row<R>] {
+        &self.rows
+    }
+
     /// Multiplies rows, or gradients on their way back; the mask repeats over a longer sequence.
     pub fn apply(&self, rows: &mut [Row<R>]) {
         for (row, factors) in rows.iter_mut().zip(self.rows.iter().cycle()) {

@@ -4,6 +4,7 @@ use foresail_nn::activation::Activation;
 use foresail_nn::dropout::Mask;
 use foresail_nn::linear::{Linear, LinearTape};
 use foresail_nn::loss::{Loss, gaussian};
+use foresail_nn::lstm::stack::{Stack, StackTape};
 use foresail_nn::lstm::{Lstm, LstmTape, Upstream};
 use foresail_nn::{LANES, Layer, Row};
 use rand_chacha::ChaCha8Rng;
@@ -155,6 +156,29 @@ fn layers_on_top_of_each_other_with_and_without_dropout() {
     check_lstm([2, 4, 2], false, false);
     check_lstm([1, 5, 3], true, true);
     check_lstm([1, 3, 2], false, true);
+}
+
+#[test]
+fn layers_of_different_widths_with_a_mask_on_each_output_and_on_some() {
+    for masked in [[true, true], [true, false], [false, false]] {
+        let mut chance = stream(7);
+        let mut net = Stack::<f64>::orthogonal(5, &[7, 1], &mut chance);
+        let (x, weights) = (rows(6 * 5, &mut chance), rows(6, &mut chance));
+        let mut mask = |width, on: bool| on.then(|| Mask::draw(width, 0.3, &mut chance));
+        let masks = [mask(7, masked[0]), mask(1, masked[1])];
+        let mut tape = StackTape::default();
+        let mut back = vec![[0.0; LANES]; x.len()];
+        check(&mut net, |net, gradients| {
+            let loss = weighed(net.forward(&x, &masks, &mut tape), &weights);
+            if gradients {
+                net.backward(&weights, &masks, &mut tape, Some(&mut back));
+            }
+            loss
+        });
+        check_inputs(&x, &back, |x| {
+            weighed(net.forward(x, &masks, &mut tape), &weights)
+        });
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::dispatch;
 use crate::activation::Apply;
 use crate::linear::{AddOuter, Multiply};
+use crate::lstm::passes::Pass;
 use crate::lstm::step::{Backward, Forward};
 
 /// The kernels of a kind of number.
@@ -12,6 +13,9 @@ pub trait Compiled: Sized {
 
     /// Steps of a layer, backward; gives the width of a row of the sums.
     fn backward(kernel: Backward<'_, Self>) -> usize;
+
+    /// One pass per lane over a sequence with masked inputs.
+    fn pass(kernel: Pass<'_, Self>);
 
     /// Weights times rows.
     fn multiply(kernel: Multiply<'_, Self>);
@@ -32,6 +36,10 @@ macro_rules! compiled {
 
             fn backward(kernel: Backward<'_, Self>) -> usize {
                 dispatch(kernel)
+            }
+
+            fn pass(kernel: Pass<'_, Self>) {
+                dispatch(kernel);
             }
 
             fn multiply(kernel: Multiply<'_, Self>) {

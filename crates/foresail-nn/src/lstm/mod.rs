@@ -4,6 +4,8 @@
 //! rows that they meet. Gradients of all weights of a step are one product too.
 //! Source: Hochreiter & Schmidhuber 1997; gates, names and shapes as `torch.nn.LSTM`.
 
+pub mod passes;
+pub mod stack;
 pub(crate) mod step;
 
 use rand_core::Rng;
@@ -73,6 +75,24 @@ impl<R: Real> LstmLayer<R> {
             weight_hh: Parameter::uniform(&[rows, hidden], bound, stream),
             bias_ih: Parameter::uniform(&[rows], bound, stream),
             bias_hh: Parameter::uniform(&[rows], bound, stream),
+        }
+    }
+
+    /// A layer with orthogonal recurrent weights, Xavier's input weights, and biases of zero but for
+    /// the forget gate's, which are one in both biases: two together.
+    ///
+    /// Source: the layer of the published AQUATOPE code; Jozefowicz et al. 2015 for the forget gate.
+    pub fn orthogonal(input: usize, hidden: usize, stream: &mut impl Rng) -> Self {
+        let rows = GATES * hidden;
+        let mut bias = Parameter::zeros(&[rows]);
+        bias.value[hidden..2 * hidden].fill(R::ONE);
+        Self {
+            input,
+            hidden,
+            weight_ih: Parameter::xavier([rows, input], stream),
+            weight_hh: Parameter::orthogonal([rows, hidden], stream),
+            bias_ih: bias.clone(),
+            bias_hh: bias,
         }
     }
 
@@ -179,6 +199,28 @@ impl<R: Real> LstmLayer<R> {
 fn add_each<R: Real>(sums: &mut [R], more: &[R]) {
     for (sum, more) in sums.iter_mut().zip(more) {
         *sum += *more;
+    }
+}
+
+impl<R: Real> Layer<R> for LstmLayer<R> {
+    fn parameters(&self) -> Vec<(String, &Parameter<R>)> {
+        let own = [
+            &self.weight_ih,
+            &self.weight_hh,
+            &self.bias_ih,
+            &self.bias_hh,
+        ];
+        Self::names(0).into_iter().zip(own).collect()
+    }
+
+    fn parameters_mut(&mut self) -> Vec<(String, &mut Parameter<R>)> {
+        let own = [
+            &mut self.weight_ih,
+            &mut self.weight_hh,
+            &mut self.bias_ih,
+            &mut self.bias_hh,
+        ];
+        Self::names(0).into_iter().zip(own).collect()
     }
 }
 
