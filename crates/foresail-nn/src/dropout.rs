@@ -18,6 +18,12 @@ pub struct Mask<R = f32> {
 }
 
 impl<R: Real> Mask<R> {
+    /// A mask of these factors.
+    #[must_use]
+    pub fn of(rows: Vec<Row<R>>) -> Self {
+        Self { rows }
+    }
+
     /// A mask of `rows` rows; `rate` is the share that is left out, 0 to below 1.
     pub fn draw(rows: usize, rate: f64, stream: &mut impl Rng) -> Self {
         let kept = R::of(1.0 / (1.0 - rate));

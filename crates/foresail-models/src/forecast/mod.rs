@@ -22,6 +22,7 @@ pub mod linear_trend;
 pub mod lstm;
 pub mod mstl;
 pub mod naive;
+pub mod pool_net;
 pub mod prophet;
 pub mod quantile;
 pub mod reach;
