@@ -4,13 +4,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use foresail::cli::{self, Cli};
+use foresail::cli::{self, Cli, dashes};
 use foresail::exit::{Code, code_of};
 
 fn main() -> ExitCode {
     // Without a handler an interrupt ends the process too, it only leaves its temporary files.
     let _ = ctrlc::set_handler(interrupted);
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(dashes::flags(std::env::args_os()));
     let stdout = std::io::stdout();
     let mut out = std::io::BufWriter::new(stdout.lock());
     let result = cli::run(cli, &mut out).and_then(|code| {

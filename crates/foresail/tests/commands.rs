@@ -723,6 +723,7 @@ fn help_of_every_command_is_pinned() {
         "study",
         "forecast",
         "classify",
+        "aquatope",
         "trace",
         "report",
         "doctor",
@@ -742,7 +743,8 @@ fn help_of_every_command_is_pinned() {
     ]
     .map(|verb| ["classify", verb]);
     let commands = commands.iter().map(std::slice::from_ref);
-    let nested = forecast.iter().chain(&classify);
+    let aquatope = ["train-encoder", "train-predictor"].map(|verb| ["aquatope", verb]);
+    let nested = forecast.iter().chain(&classify).chain(&aquatope);
     for words in commands.chain(nested.map(<[&str; 2]>::as_slice)) {
         text.push_str(&format!("\n---- foresail {} --help\n", words.join(" ")));
         text.push_str(&stdout(folder.path(), &[words, &["--help"]].concat(), 0));

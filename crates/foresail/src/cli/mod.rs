@@ -2,10 +2,12 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+pub mod aquatope;
 pub mod classify;
 pub mod compare;
 pub mod config;
 pub mod conformance;
+pub mod dashes;
 pub mod decide;
 pub mod doctor;
 pub mod explain;
@@ -144,6 +146,8 @@ pub enum Command {
     Forecast(forecast::ForecastArgs),
     /// Features, labels and archetypes of windows of demand
     Classify(classify::ClassifyArgs),
+    /// Train AQUATOPE's nets: pools of containers from a forecast that knows how sure it is
+    Aquatope(aquatope::AquatopeArgs),
     /// Run a published study again and say of each figure what came of it
     Study(study::StudyArgs),
     /// Look at traces, check, convert, make and cut them
@@ -192,6 +196,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Conformance(args) => conformance::run(&args, out),
         Command::Forecast(args) => forecast::run(&args, out),
         Command::Classify(args) => classify::run(&args, out),
+        Command::Aquatope(args) => aquatope::run(&args, out),
         Command::Study(args) => study::run(&args, out),
         Command::Trace(args) => trace::run(&args, out),
         Command::Report(args) => report::run(&args, out),

@@ -57,6 +57,12 @@ impl Reading {
         open(file, self.format.as_deref(), &options)
     }
 
+    /// `true` where bad rows are skipped.
+    #[must_use]
+    pub fn skips_bad_rows(&self) -> bool {
+        self.skip_bad_rows
+    }
+
     /// Refuses what was read so far where its rows are not in the order of time, unless a rule says
     /// what becomes of uneven times.
     ///

@@ -79,7 +79,7 @@ fn targets_are_relative_to_the_oldest_step_and_times_to_their_own() {
         let told: Vec<f32> = (1..INPUTS).map(|f| x[step * INPUTS + f][0]).collect();
         assert_eq!(told, time(10 + step as i64));
     }
-    assert_eq!(windows.next(place), time(14));
+    assert_eq!(windows.next(place)[..], time(14)[..]);
 }
 
 #[test]
