@@ -38,16 +38,17 @@ impl<R: Real> Mask<R> {
     ///
     /// The share that is left out is `rate` to 2⁻³².
     pub fn draw_quickly(rows: usize, rate: f64, stream: &mut impl Rng) -> Self {
-        let kept = R::of(1.0 / (1.0 - rate));
+        let factors = [R::ZERO, R::of(1.0 / (1.0 - rate))];
         let below = (rate * 2_f64.powi(32)) as u32;
-        let mut factor = || {
-            if stream.next_u32() < below {
-                R::ZERO
-            } else {
-                kept
-            }
+        // All bits of a row at once: number by number the stream's bookkeeping costs more than they do.
+        let mut bytes = [0; 4 * LANES];
+        let mut row = || {
+            stream.fill_bytes(&mut bytes);
+            let words = bytes.as_chunks::<4>().0;
+            let is_kept = |lane: usize| u32::from_le_bytes(words[lane]) >= below;
+            // Looked up and not branched on: no machine guesses a draw.
+            std::array::from_fn::<R, LANES, _>(|lane| factors[usize::from(is_kept(lane))])
         };
-        let mut row = || std::array::from_fn::<R, LANES, _>(|_| factor());
         Self {
             rows: (0..rows).map(|_| row()).collect(),
         }

@@ -1,3 +1,5 @@
+//! Windows: how many, from where to where, in which scale, and what is refused.
+
 use foresail_core::quantity::time::Timestamp;
 
 use super::*;
