@@ -55,7 +55,7 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 19] = [
+pub static PROPOSERS: [Entry; 20] = [
     aapa::ENTRY,
     aapa_published::ENTRY,
     advised::ENTRY,
@@ -70,6 +70,7 @@ pub static PROPOSERS: [Entry; 19] = [
     persistence::ENTRY,
     policy_aware::ENTRY,
     pool::forecast::ENTRY,
+    pool::net::ENTRY,
     pool::reactive::ENTRY,
     predictive::ENTRY,
     predictive_hpa::ENTRY,

@@ -27,8 +27,9 @@ use crate::rng::Seed;
 /// Steps without which there is no wave.
 const POINTS_MIN: usize = 16;
 
-/// Steps after which the window is transformed anew; until then its waves run on.
-const AGE_MAX: usize = 10;
+/// Share of the window after which it is transformed anew, one step at least; until then its waves
+/// run on.
+const AGE_SHARE: usize = 24;
 
 /// The longest window.
 const WINDOW_MAX: f64 = 20_160.0;
@@ -62,7 +63,7 @@ fn restore(state: &[u8]) -> Restored {
         && (1..=1000).contains(&settings.waves)
         && (POINTS_MIN..=settings.window).contains(&fitted.values.len())
         && fitted.values.iter().all(|v| v.is_finite())
-        && fitted.age <= AGE_MAX
+        && fitted.age <= settings.window
         && fitted.found.is_sane(settings.waves);
     if !sane {
         return Err("its numbers do not fit its settings".to_owned());
@@ -300,7 +301,7 @@ impl Forecaster for FittedFourier {
             self.values.pop_front();
         }
         self.age += 1;
-        if self.age > AGE_MAX {
+        if self.age > self.settings.window / AGE_SHARE {
             self.age = 0;
             self.found = Found::of(&self.values, self.settings.waves);
         }

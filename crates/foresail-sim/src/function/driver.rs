@@ -73,7 +73,7 @@ impl<L: KeepListener> KeepPilot<L> {
             ..Budgets::default()
         };
         let targets = engine.spec().targets().iter().map(|t| t.id.clone());
-        Ok(Self {
+        let mut pilot = Self {
             targets: targets.collect(),
             engine,
             arbiter: Admission::new(budgets),
@@ -81,7 +81,12 @@ impl<L: KeepListener> KeepPilot<L> {
             counted_at: None,
             advised: advised.into_iter(),
             listener,
-        })
+        };
+        if let Some(bytes) = &policy.artifact {
+            let artifact = pilot.engine.store(bytes.clone());
+            pilot.feed(Input::Installed { artifact });
+        }
+        Ok(pilot)
     }
 
     /// What the oracle says of the window that begins.

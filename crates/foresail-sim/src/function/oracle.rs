@@ -6,6 +6,7 @@
 //! cold, with little memory beyond what decisions once a window cost. A reference: a policy that
 //! decides more often could hold less.
 
+use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::rng::Seed;
 
@@ -39,6 +40,51 @@ impl FunctionPilot for Watch {
     }
 }
 
+/// Step by step, function by function, what is busy at once where nothing starts cold.
+fn watched(
+    platform: &Platform,
+    functions: &[Function],
+    seed: Seed,
+    step: Span,
+) -> Result<Vec<Vec<u32>>, ConfigProblem> {
+    let warm = Platform {
+        cold_start: Times {
+            mean: Span::ZERO,
+            shape: Shape::Constant,
+        },
+        memory: None,
+        ..platform.clone()
+    };
+    let mut watch = Watch {
+        step,
+        peaks: Vec::new(),
+    };
+    run(&warm, functions, seed, &mut watch)?;
+    // What a step holds is seen at its end: the first look has seen nothing.
+    Ok(watch.peaks.split_off(1.min(watch.peaks.len())))
+}
+
+/// The most containers of each function that are busy at once in each minute, where nothing starts
+/// cold; whole minutes alone.
+///
+/// Shapes: a series per function. Units: containers.
+///
+/// # Errors
+/// [`ConfigProblem`] where the functions cannot be simulated.
+pub fn busy_peaks(
+    platform: &Platform,
+    functions: &[Function],
+    seed: Seed,
+) -> Result<Vec<Series>, ConfigProblem> {
+    let minute = Span::from_seconds(60);
+    let peaks = watched(platform, functions, seed, minute)?;
+    let start = functions[0].workload.start();
+    let of = |place: usize| peaks.iter().map(|step| f64::from(step[place])).collect();
+    Ok((0..functions.len())
+        .map(|place| Series::new(start, minute, of(place)))
+        .collect())
+}
+
 /// Pools of every function, window by window of length `interval`.
 ///
 /// Shapes: windows × functions. Units: containers.
@@ -54,23 +100,9 @@ pub fn pools(
     let startup = platform.cold_start.mean;
     let fits = |s: &&i64| Span::from_seconds(**s) <= startup;
     let step = Span::from_seconds(STEPS.iter().rfind(fits).copied().unwrap_or(STEPS[0]));
-    let warm = Platform {
-        cold_start: Times {
-            mean: Span::ZERO,
-            shape: Shape::Constant,
-        },
-        memory: None,
-        ..platform.clone()
-    };
-    let mut watch = Watch {
-        step,
-        peaks: Vec::new(),
-    };
-    run(&warm, functions, seed, &mut watch)?;
+    let peaks = watched(platform, functions, seed, step)?;
     let steps_of = |span: Span| (span.nanos() + step.nanos() - 1) / step.nanos();
     let (per_window, lead) = (steps_of(interval) as usize, steps_of(startup) as usize);
-    // What a step holds is seen at its end: the first look has seen nothing.
-    let peaks = watch.peaks.get(1..).unwrap_or_default();
     let windows = peaks.len().div_ceil(per_window.max(1)) + 1;
     let most = |window: usize| {
         let first = window * per_window;

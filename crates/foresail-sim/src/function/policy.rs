@@ -25,6 +25,8 @@ pub struct FunctionPolicy {
     pub interval: Span,
     /// What it reads.
     pub reads: Reads,
+    /// A model file that is installed before the first tick.
+    pub artifact: Option<Vec<u8>>,
 }
 
 /// What a policy of function mode reads besides the state of every function.
@@ -41,6 +43,22 @@ pub enum Reads {
 }
 
 impl FunctionPolicy {
+    /// The same with one knob of its proposer set.
+    #[must_use]
+    pub fn with(mut self, knob: &str, value: serde_json::Value) -> Self {
+        self.proposer.knobs.insert(knob.to_owned(), value);
+        self
+    }
+
+    /// The same under another name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..self
+        }
+    }
+
     /// What the engine is told: a target per function, in their order.
     ///
     /// The reactive floor is that of pools: what is busy, which the bounds keep.
@@ -94,6 +112,7 @@ pub fn fixed(minutes: u32) -> FunctionPolicy {
         proposer,
         interval: Span::from_seconds(86_400),
         reads: Reads::Nothing,
+        artifact: None,
     }
 }
 
@@ -107,6 +126,7 @@ pub fn histogram() -> FunctionPolicy {
         proposer: ProposerSpec::named("keepalive-histogram"),
         interval: Span::from_seconds(60),
         reads: Reads::IdleTimes,
+        artifact: None,
     }
 }
 
@@ -117,6 +137,7 @@ fn on_peaks(name: &str, summary: &str, proposer: ProposerSpec) -> FunctionPolicy
         proposer,
         interval: Span::from_seconds(60),
         reads: Reads::BusyPeaks,
+        artifact: None,
     }
 }
 
@@ -140,6 +161,18 @@ pub fn on_forecast(name: &str, forecaster: &str, summary: &str) -> FunctionPolic
     on_peaks(name, summary, proposer)
 }
 
+/// A pool of the upper quantile of the next minute's peak by the net; `artifact` is its file, absent
+/// = the shipped one.
+#[must_use]
+pub fn net(artifact: Option<Vec<u8>>) -> FunctionPolicy {
+    let summary = "a pool of the next minute's peak by a net that knows how sure it is";
+    let proposer = ProposerSpec::named("aquatope-pool");
+    FunctionPolicy {
+        artifact,
+        ..on_peaks("aquatope-pool", summary, proposer)
+    }
+}
+
 /// Knows every call to come: each minute's pool is what that minute needs. A reference, no policy.
 #[must_use]
 pub fn oracle() -> FunctionPolicy {
@@ -149,6 +182,7 @@ pub fn oracle() -> FunctionPolicy {
         proposer: ProposerSpec::named("oracle"),
         interval: Span::from_seconds(60),
         reads: Reads::Future,
+        artifact: None,
     }
 }
 
@@ -175,6 +209,7 @@ pub fn default_policies() -> Vec<FunctionPolicy> {
             "auto",
             "a pool of the next minute's peak by the default forecaster",
         ),
+        net(None),
         oracle(),
     ]
 }

@@ -6,6 +6,7 @@
 //! not in the published code and is stated in docs/aquatope.md.
 
 pub mod forecast;
+pub mod net;
 pub mod reactive;
 
 use foresail_core::history::View;

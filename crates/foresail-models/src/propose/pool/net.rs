@@ -81,6 +81,13 @@ fn build(build: &Build<'_>) -> Built {
     }))
 }
 
+/// What is ahead of a function that is called seldom.
+const QUIET: PeakAhead = PeakAhead {
+    middle: 0.0,
+    low: 0.0,
+    high: 0.0,
+};
+
 /// What is remembered of one function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -146,6 +153,12 @@ impl Memory {
         let square = differ * (value - self.mean);
         self.variance += (square - self.variance) / self.count;
         self.seen = Some(number);
+    }
+
+    /// `true` where nothing was busy throughout the window: one net for all functions tells no more of
+    /// such a one than that it is called seldom.
+    fn is_quiet(&self) -> bool {
+        self.window.iter().all(|v| *v <= 0.0)
     }
 
     fn scale(&self) -> Scale {
@@ -222,7 +235,7 @@ impl NetPool {
         };
         let absences: Vec<Option<Absence>> = self.memory.iter().map(absent).collect();
         let known = self.memory.iter().zip(&absences);
-        let asks = known.filter(|(_, absence)| absence.is_none());
+        let asks = known.filter(|(m, absence)| absence.is_none() && !m.is_quiet());
         let asks: Vec<Ask<'_>> = asks
             .map(|(m, _)| Ask {
                 id: m.target.as_str(),
@@ -236,6 +249,9 @@ impl NetPool {
         let one = |(memory, absence): (&mut Memory, Option<Absence>)| {
             if let Some(why) = absence {
                 return Err(why);
+            }
+            if memory.is_quiet() {
+                return Ok(QUIET);
             }
             let told = told.next().and_then(Result::ok);
             let next = told.and_then(|steps| steps.first().copied());
@@ -302,7 +318,8 @@ impl Proposer for NetPool {
         };
         let state: State = serde_json::from_slice(state).map_err(|e| failed(e.to_string()))?;
         if let Some(file) = state.net {
-            let bytes = unhex(&file).ok_or_else(|| failed("its net is not hexadecimal".to_owned()))?;
+            let bytes =
+                unhex(&file).ok_or_else(|| failed("its net is not hexadecimal".to_owned()))?;
             self.net = restore_net(&bytes).map_err(|e| failed(e.to_string()))?;
             self.installed = Some(bytes);
         }
