@@ -46,11 +46,12 @@ fn a_generated_population_gives_a_report_with_both_figures() {
     let page = fs::read_to_string(report.join("index.html")).unwrap();
     assert!(page.contains("10 min") && page.contains("keepalive-histogram"));
     let calls = column(&report, "calls");
-    assert_eq!(calls.len(), 2);
-    assert!(
-        (calls[0].1 - calls[1].1).abs() < 0.5,
-        "the same calls for both: {calls:?}"
-    );
+    assert_eq!(calls.len(), 7);
+    let same = |(_, c): &(String, f64)| (c - calls[0].1).abs() < 0.5;
+    assert!(calls.iter().all(same), "the same calls for all: {calls:?}");
+    let cold = column(&report, "cold_starts");
+    let of = |name: &str| cold.iter().find(|(n, _)| n == name).unwrap().1;
+    assert!(of("oracle") < of("aquatope-pool") && of("aquatope-pool") < of("pool-reactive"));
     assert!(report.join("ticks.parquet").is_file());
 }
 

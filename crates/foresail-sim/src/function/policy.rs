@@ -186,32 +186,39 @@ pub fn oracle() -> FunctionPolicy {
     }
 }
 
-/// The default set: ten minutes, as the large platforms had it, the hybrid histogram, pools by the
+/// Every policy by name: ten minutes, as the large platforms had it, the hybrid histogram, pools by the
 /// last peak and by forecasts of the next one, and the reference that knows it.
 #[must_use]
-pub fn default_policies() -> Vec<FunctionPolicy> {
+pub fn policies() -> Vec<FunctionPolicy> {
+    let by = |name, forecaster, how| {
+        let summary = format!("a pool of the next minute's peak by {how}");
+        on_forecast(name, forecaster, &summary)
+    };
     vec![
         fixed(10),
         histogram(),
         reactive(),
-        on_forecast(
-            "pool-ets",
-            "ets",
-            "a pool of the next minute's peak by exponential smoothing",
-        ),
-        on_forecast(
+        by("pool-ets", "ets", "exponential smoothing"),
+        by(
             "pool-fourier",
             "fourier",
-            "a pool of the next minute's peak by its strongest waves, as IceBreaker has it",
+            "its strongest waves, as IceBreaker has it",
         ),
-        on_forecast(
-            "predictive",
-            "auto",
-            "a pool of the next minute's peak by the default forecaster",
-        ),
+        by(PREDICTIVE, "auto", "the default forecaster"),
         net(None),
         oracle(),
     ]
+}
+
+/// The one whose forecaster weighs many: minutes of computing for a day of some hundred functions.
+const PREDICTIVE: &str = "predictive";
+
+/// The default set: all but the slowest.
+#[must_use]
+pub fn default_policies() -> Vec<FunctionPolicy> {
+    let mut all = policies();
+    all.retain(|p| p.name != PREDICTIVE);
+    all
 }
 
 /// Keep-alives of the line that a policy must beat, in minutes.

@@ -4,6 +4,7 @@
 //! figures beside both, and says of each what came of it.
 
 pub mod aapa;
+pub mod aquatope_pool;
 pub mod prophet_lstm;
 mod report;
 mod stats;
@@ -30,4 +31,4 @@ pub struct Study {
 }
 
 /// Every study.
-pub static STUDIES: [Study; 2] = [aapa::STUDY, prophet_lstm::STUDY];
+pub static STUDIES: [Study; 3] = [aapa::STUDY, aquatope_pool::STUDY, prophet_lstm::STUDY];

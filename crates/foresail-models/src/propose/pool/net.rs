@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{KEEP_ALIVE, QUANTILE, Rounding, wish};
 use crate::forecast::calibrate::Calibrator;
-use crate::forecast::pool_net::{Ask, PoolNet, Scale, restore_net};
+use crate::forecast::pool_net::{Ask, FileError, PoolNet, Scale, restore_net};
 use crate::forecast::quantile::normal_quantile;
 use crate::knobs::{Kind, Knob};
 use crate::propose::on_forecast::TICKS_PER_SAVE;
@@ -62,9 +62,17 @@ pub const ENTRY: Entry = Entry {
     build,
 };
 
+/// The shipped net.
+///
+/// # Errors
+/// [`FileError`] where the file that was built in cannot be read: a broken build.
+pub fn shipped() -> Result<PoolNet, FileError> {
+    restore_net(SHIPPED)
+}
+
 fn build(build: &Build<'_>) -> Built {
-    let net = restore_net(SHIPPED)
-        .map_err(|e| vec![SpecProblem::new(build.path.to_owned(), e.to_string())])?;
+    let net =
+        shipped().map_err(|e| vec![SpecProblem::new(build.path.to_owned(), e.to_string())])?;
     let percent = build.knobs.number("quantilePercent");
     Ok(Box::new(NetPool {
         net,

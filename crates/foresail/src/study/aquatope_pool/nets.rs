@@ -1,0 +1,85 @@
+//! The nets of the study: both shapes, trained alike on functions that nothing else of it sees.
+
+use anyhow::Result;
+use foresail_models::forecast::pool_net::{PoolNet, PoolSeries, Shape, Training, train};
+use foresail_models::rng::Seed;
+use foresail_sim::function::{Platform, oracle};
+use foresail_sim::workload::population::Population;
+
+use super::Flags;
+
+/// Functions that are learnt from, over [`DAYS`] days.
+const FUNCTIONS: usize = 60;
+
+const DAYS: u32 = 2;
+
+/// Windows that are learnt from at most.
+const WINDOWS_MAX: usize = 12_288;
+
+/// Minutes with a call without which a function teaches nothing.
+const BUSY_MIN: usize = 20;
+
+/// What the seed of the functions that are learnt from lies above the study's: far from the others.
+const APART: u64 = 1_000_003;
+
+/// A net in each shape.
+#[derive(Debug)]
+pub(super) struct Nets {
+    /// As published: dropout on outputs of one channel, too.
+    pub(super) published: PoolNet,
+    /// Without that.
+    pub(super) sound: PoolNet,
+}
+
+impl Nets {
+    /// Trains both; `done` is called after each epoch.
+    ///
+    /// # Errors
+    /// Where a training fails.
+    pub(super) fn train(flags: &Flags, done: &(dyn Fn(&str) + Sync)) -> Result<Self> {
+        let seed = Seed(flags.seed.wrapping_add(APART));
+        let series = taught(seed, flags.quick)?;
+        let epochs = usize::try_from(flags.epochs)?;
+        let both = |shape: Shape| -> Result<PoolNet> {
+            let of = |training: Training| Training {
+                shape,
+                epochs,
+                windows_max: WINDOWS_MAX,
+                ..training
+            };
+            let name = match shape {
+                Shape::Published => "published shape",
+                Shape::Sound => "sound shape",
+            };
+            let encoder =
+                train::encoder(&series, &of(Training::encoder()), seed, &mut |_| done(name))?;
+            let head = of(Training::head());
+            Ok(train::head(&encoder, &series, &head, seed, &mut |_| {
+                done(name)
+            })?)
+        };
+        Ok(Self {
+            published: both(Shape::Published)?,
+            sound: both(Shape::Sound)?,
+        })
+    }
+}
+
+/// Peaks of the functions that are learnt from.
+fn taught(seed: Seed, quick: bool) -> Result<Vec<PoolSeries>> {
+    let functions = if quick { FUNCTIONS / 3 } else { FUNCTIONS };
+    let population = Population {
+        functions,
+        days: DAYS,
+    };
+    let functions = population.functions(seed);
+    let peaks = oracle::busy_peaks(&Platform::default(), &functions, seed)?;
+    let pairs = functions.into_iter().zip(peaks);
+    let busy = |peaks: &foresail_core::quantity::series::Series| {
+        peaks.iter().flatten().filter(|v| *v > 0.0).count() >= BUSY_MIN
+    };
+    Ok(pairs
+        .filter(|(_, peaks)| busy(peaks))
+        .map(|(f, peaks)| PoolSeries { id: f.id, peaks })
+        .collect())
+}
