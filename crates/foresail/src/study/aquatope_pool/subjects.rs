@@ -10,7 +10,7 @@ use foresail_sim::workload::population::Population;
 
 use super::{FUNCTIONS, Flags};
 use crate::compare::function_mode::{FunctionArgs, functions_of};
-use crate::compare::options::{Options, RunArgs};
+use crate::compare::{Options, RunArgs};
 
 /// Functions that share a platform, and the seed of their run.
 #[derive(Clone, Debug)]
