@@ -15,4 +15,5 @@ pub mod metrics;
 pub mod rng;
 pub mod service;
 pub mod simulation;
+pub mod workflow;
 pub mod workload;

@@ -6,6 +6,7 @@
 
 mod branch;
 mod check;
+mod promise;
 mod timing;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::spec::SpecProblem;
 
 pub use branch::Outcome;
 pub use check::{COPIES_MAX, STAGES_MAX};
+pub use promise::Promise;
 pub use timing::Timing;
 
 /// One stage as it is written.
