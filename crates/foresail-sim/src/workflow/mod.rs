@@ -5,6 +5,7 @@
 //! drawn before it, so a search that is resumed sees what it would have seen.
 
 pub mod bound;
+pub mod file;
 mod front;
 mod graph;
 mod lagrange;
