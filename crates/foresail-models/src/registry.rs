@@ -20,7 +20,7 @@ use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     aapa, aapa_published, advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed,
     keepalive_histogram, kpa, oracle, persistence, policy_aware, pool, predictive, predictive_hpa,
-    schedule, simple_ceiling,
+    schedule, simple_ceiling, trial,
 };
 use crate::rng::Seed;
 use crate::tune::{self, TunerEntry};
@@ -55,7 +55,7 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 20] = [
+pub static PROPOSERS: [Entry; 21] = [
     aapa::ENTRY,
     aapa_published::ENTRY,
     advised::ENTRY,
@@ -76,6 +76,7 @@ pub static PROPOSERS: [Entry; 20] = [
     predictive_hpa::ENTRY,
     schedule::ENTRY,
     simple_ceiling::ENTRY,
+    trial::ENTRY,
 ];
 
 /// A forecaster that can be fitted, or what is wrong with its knobs together.

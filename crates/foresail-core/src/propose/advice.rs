@@ -53,7 +53,8 @@ pub struct Trial {
     pub number: u64,
     /// What is tried.
     pub plan: Plan,
-    /// What it costs, in thousandths of the currency.
+    /// What it costs, in thousandths of the currency; with what was spent on the trials before it
+    /// where the cap is one on all of them.
     pub spend_milli: u64,
 }
 

@@ -19,3 +19,4 @@ pub mod predictive;
 pub mod predictive_hpa;
 pub mod schedule;
 pub mod simple_ceiling;
+pub mod trial;
