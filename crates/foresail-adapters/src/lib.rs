@@ -10,3 +10,4 @@ pub mod prometheus;
 pub mod registry;
 pub mod results;
 pub mod retry;
+pub mod workflow;

@@ -9,6 +9,7 @@ pub mod page;
 pub mod png;
 pub mod read_model;
 pub mod reliability;
+pub mod search;
 mod strip;
 pub mod study;
 pub mod sweep;

@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod exit;
 pub mod forecast;
 pub mod interrupt;
+pub mod optimize;
 pub mod record;
 pub mod study;
 pub mod sweep;

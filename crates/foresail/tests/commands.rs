@@ -724,6 +724,8 @@ fn help_of_every_command_is_pinned() {
         "forecast",
         "classify",
         "aquatope",
+        "optimize",
+        "workflow",
         "trace",
         "report",
         "doctor",

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// Commands whose published scripts have underscores in their flags.
-const GROUPS: [&str; 1] = ["aquatope"];
+const GROUPS: [&str; 2] = ["aquatope", "optimize"];
 
 /// The arguments with dashes for the underscores of flags, where the command is one of those groups.
 ///
@@ -46,6 +46,10 @@ mod tests {
         check(
             "foresail trace info my_file --skip_bad_rows",
             "foresail trace info my_file --skip_bad_rows",
+        );
+        check(
+            "foresail optimize --n_init 5 --workflow_config=my_flow.json",
+            "foresail optimize --n-init 5 --workflow-config=my_flow.json",
         );
         check(
             "foresail aquatope x -- --a_b",

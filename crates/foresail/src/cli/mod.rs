@@ -12,6 +12,7 @@ pub mod decide;
 pub mod doctor;
 pub mod explain;
 pub mod forecast;
+pub mod optimize;
 pub mod progress;
 pub mod reading;
 pub mod replay;
@@ -23,6 +24,7 @@ mod trace_check;
 mod trace_generate;
 mod trace_stages;
 pub mod watch;
+pub mod workflow;
 
 use std::io::Write;
 
@@ -38,6 +40,7 @@ use crate::exit::Code;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people.
+    #[value(alias = "text")]
     Table,
     /// For programs.
     Json,
@@ -150,6 +153,10 @@ pub enum Command {
     Aquatope(aquatope::AquatopeArgs),
     /// Run a published study again and say of each figure what came of it
     Study(study::StudyArgs),
+    /// Find the cheapest CPU and memory of a workflow's stages that keep its promise
+    Optimize(Box<optimize::OptimizeArgs>),
+    /// Look at workflows
+    Workflow(workflow::WorkflowArgs),
     /// Look at traces, check, convert, make and cut them
     Trace(trace::TraceArgs),
     /// Rebuild the report from a results folder
@@ -198,6 +205,8 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Classify(args) => classify::run(&args, out),
         Command::Aquatope(args) => aquatope::run(&args, out),
         Command::Study(args) => study::run(&args, out),
+        Command::Optimize(args) => optimize::run(&args, out),
+        Command::Workflow(args) => workflow::run(&args, out),
         Command::Trace(args) => trace::run(&args, out),
         Command::Report(args) => report::run(&args, out),
         Command::Doctor(args) => doctor::run(&args, out),

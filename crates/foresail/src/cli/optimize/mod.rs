@@ -1,0 +1,306 @@
+//! `foresail optimize`: the cheapest sizes of a workflow's stages that keep its promise.
+
+mod flags;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use foresail_core::engine::{Engine, Hash};
+use foresail_core::propose::advice::Tuner;
+use foresail_core::spec::SpecProblem;
+use foresail_core::value::cost::Price;
+use foresail_core::value::workflow::Promise;
+use foresail_models::knobs::Knobs;
+use foresail_models::registry::TUNERS;
+use foresail_models::rng::Seed;
+use foresail_models::tune::TunerEntry;
+use foresail_sim::workflow::bound::{Bound, BoundError, bound};
+use foresail_sim::workflow::subject::Subject;
+use serde_json::{Value, json};
+
+pub use flags::OptimizeArgs;
+
+use super::workflow::subject;
+use crate::cli::{Output, progress};
+use crate::exit::Code;
+use crate::interrupt;
+use crate::optimize::report::Report;
+use crate::optimize::{
+    Conclusion, Found, Journal, Protocol, Referee, Row, Search, Simulated, referee,
+};
+use crate::record::Recorder;
+
+/// Tuners in the order in which one is taken where none is named.
+const DEFAULTS: [&str; 2] = ["bayes", "random"];
+
+/// The condition of a journal that may be another one after a drift.
+const DRIFTS: &str = "the workflow's hash";
+
+/// Runs the command.
+///
+/// # Errors
+/// Where the workflow cannot be read, a flag does not fit the tuner, or the search fails.
+pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
+    let output = Output::here(args.output)?;
+    let subject = chosen(args)?;
+    let protocol = protocol(args, &subject)?;
+    let entry = tuner_entry(args)?;
+    let knobs = knobs(args, entry)?;
+    let seed = Seed(args.seed);
+    let checked = Knobs::read(entry.knobs, &knobs, "tuner")
+        .map_err(|p| anyhow!("tuner {}: {}", entry.name, SpecProblem::joined(&p)))?;
+    let mut tuner = (entry.build)(&checked, &subject.space(), seed)
+        .map_err(|why| anyhow!("tuner {}: {why}", entry.name))?;
+    // Places are tried before the work, so that nobody waits for nothing.
+    let folder = args.out.as_deref().map(Report::begin).transpose()?;
+    let conditions = conditions(&subject, &protocol, entry.name, &knobs, args.seed);
+    // A workflow that has drifted is another one with the same stages.
+    let forgiven: &[&str] = if args.reopen.is_some() {
+        &[DRIFTS]
+    } else {
+        &[]
+    };
+    let mut journal = args
+        .journal
+        .as_deref()
+        .map(|path| Journal::open(path, &conditions, forgiven))
+        .transpose()?;
+    let least = least(&subject, &protocol.price);
+    let found = search(args, &subject, &protocol, &mut *tuner, journal.as_mut())?;
+    let report = Report {
+        subject: &subject,
+        protocol: &protocol,
+        found: &found,
+        tuner: entry.name,
+        seed: args.seed,
+        bound: least.as_ref(),
+        doubts: Vec::new(),
+        command: command(args, &subject, entry.name),
+    };
+    if let Some(folder) = folder {
+        report.write(folder)?;
+    }
+    match output {
+        Output::Table => report.print(out)?,
+        Output::Json => writeln!(out, "{}", report.value())?,
+        Output::Csv => report.table().write_csv(&mut *out)?,
+    }
+    if let (Some(folder), true) = (&args.out, output == Output::Table) {
+        writeln!(out, "report: {}", folder.join("index.html").display())?;
+    }
+    let code = code(found.conclusion);
+    if code != Code::Done {
+        eprintln!("{}", report.headline());
+    }
+    Ok(code)
+}
+
+fn code(conclusion: Conclusion) -> Code {
+    match conclusion {
+        Conclusion::Best | Conclusion::Unconfirmed | Conclusion::FormerIsBest => Code::Done,
+        Conclusion::NoneKept | Conclusion::Broke => Code::No,
+        Conclusion::Interrupted => Code::Interrupted,
+    }
+}
+
+/// The workflow that was named, with the promise that the flags say.
+fn chosen(args: &OptimizeArgs) -> Result<Subject> {
+    let named = args.workflow.as_ref().or(args.workflow_config.as_ref());
+    let mut subject = subject(named.context("name a workflow")?)?;
+    let Promise { seconds, level } = subject.promise;
+    subject.promise = Promise {
+        seconds: args.protocol.qos.unwrap_or(seconds),
+        level: args.protocol.percentile.map_or(level, |p| p / 100.0),
+    };
+    Ok(subject)
+}
+
+fn protocol(args: &OptimizeArgs, subject: &Subject) -> Result<Protocol> {
+    let (flags, promise) = (&args.protocol, subject.promise);
+    ensure!(
+        flags.timeout.seconds() > promise.seconds,
+        "--timeout {}: must be longer than the promise of {} s, or its break is never seen",
+        flags.timeout,
+        promise.seconds
+    );
+    Ok(Protocol {
+        promise,
+        warmups: flags.warmups,
+        repeats: flags.repeats,
+        requests: flags.requests,
+        abort_factor: flags.qos_abort.0,
+        wait: flags.timeout,
+        price: Price {
+            cpu_core_hour: flags.cpu_price,
+            memory_gib_hour: flags.memory_price,
+            ..Price::FUNCTIONS
+        },
+    })
+}
+
+fn tuner_entry(args: &OptimizeArgs) -> Result<&'static TunerEntry> {
+    let of = |name: &str| TUNERS.iter().find(|t| t.name == name);
+    let found = match &args.tuner {
+        Some(name) => of(name),
+        None => DEFAULTS.iter().find_map(|name| of(name)),
+    };
+    found.context("no tuner is known")
+}
+
+/// The tuner's knobs: the published flags that it has, its count of trials, then `--tuner-knob`.
+fn knobs(args: &OptimizeArgs, entry: &TunerEntry) -> Result<BTreeMap<String, Value>> {
+    let flags = &args.published;
+    let trials = u64::from(flags.n_init) + u64::from(flags.n_batch) * u64::from(flags.batch_size);
+    let all = [
+        ("nInit", json!(flags.n_init)),
+        ("nBatch", json!(flags.n_batch)),
+        ("mcSamples", json!(flags.mc_samples)),
+        ("batchSize", json!(flags.batch_size)),
+        ("numRestarts", json!(flags.num_restarts)),
+        ("rawSamples", json!(flags.raw_samples)),
+        ("infeasibleCost", json!(flags.infeasible_cost)),
+        ("anomalyDetection", json!(flags.anomaly_detection)),
+        ("confidence", json!(flags.confidence)),
+        // A tuner without batches may ask as often as the published one.
+        ("trialsSteps", json!(trials)),
+        ("trials", json!(trials)),
+    ];
+    let has = |name: &str| entry.knobs.iter().any(|k| k.name == name);
+    let mut knobs: BTreeMap<String, Value> = all
+        .into_iter()
+        .filter(|(name, _)| has(name))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    for knob in &args.knobs {
+        let Some((name, value)) = knob.split_once('=') else {
+            bail!("--tuner-knob {knob}: write NAME=VALUE");
+        };
+        // What is no number, boolean or other JSON is a word.
+        let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+        knobs.insert(name.to_owned(), value);
+    }
+    Ok(knobs)
+}
+
+/// Everything that a search depends on.
+fn conditions(
+    subject: &Subject,
+    protocol: &Protocol,
+    tuner: &str,
+    knobs: &BTreeMap<String, Value>,
+    seed: u64,
+) -> BTreeMap<String, String> {
+    let abort = protocol.abort_factor;
+    let workflow = Hash::of(format!("{subject:?}").as_bytes());
+    let sizes = format!("{:?} {:?}", subject.targets(), subject.sizes);
+    let sizes = Hash::of(sizes.as_bytes());
+    let all = [
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("workflow", subject.name().to_owned()),
+        ("qos", protocol.promise.seconds.to_string()),
+        ("percentile", (100.0 * protocol.promise.level).to_string()),
+        ("stages", sizes.as_str().to_owned()),
+        (DRIFTS, workflow.as_str().to_owned()),
+        ("tuner", tuner.to_owned()),
+        ("tuner's knobs", json!(knobs).to_string()),
+        ("seed", seed.to_string()),
+        ("warmups", protocol.warmups.to_string()),
+        ("repeats", protocol.repeats.to_string()),
+        ("requests", protocol.requests.to_string()),
+        (
+            "qos-abort",
+            abort.map_or_else(|| "off".to_owned(), |f| f.to_string()),
+        ),
+        ("timeout", protocol.wait.to_string()),
+        ("cpu-price", protocol.price.cpu_core_hour.to_string()),
+        ("memory-price", protocol.price.memory_gib_hour.to_string()),
+    ];
+    all.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+/// What the cheapest possible plan costs; a promise that cannot be kept is said and searched all
+/// the same, as a live workflow's surfaces are a model.
+fn least(subject: &Subject, price: &Price) -> Option<Bound> {
+    match bound(subject, price) {
+        Ok(bound) => Some(bound),
+        Err(error @ BoundError::Infeasible { .. }) => {
+            eprintln!("note: {error}");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn search(
+    args: &OptimizeArgs,
+    subject: &Subject,
+    protocol: &Protocol,
+    tuner: &mut dyn Tuner,
+    journal: Option<&mut Journal>,
+) -> Result<Found> {
+    let seed = Seed(args.seed);
+    let milli = args.spend_cap.map(|cap| (cap * 1000.0).floor() as u64);
+    let spec = referee::spec(&subject.targets(), milli);
+    let mut referee = Referee::new(spec, seed, |engine| {
+        let recorder = args
+            .record
+            .as_deref()
+            .map(|path| recorder(path, engine, subject, seed));
+        recorder.transpose()
+    })?;
+    let mut system = Simulated::new(subject, seed);
+    let flags = &args.published;
+    let most = flags.n_init + flags.n_batch.saturating_mul(flags.batch_size);
+    let bar = progress::bar(u64::from(most), "Optimizing");
+    let told = |row: &Row| {
+        bar.step(subject.name());
+        if args.published.verbose {
+            let measured = &row.measured;
+            let told = |v: Option<f64>| v.map_or_else(|| "none".to_owned(), |v| format!("{v:.4}"));
+            eprintln!(
+                "trial {}: {} per 1,000 requests, {} s, {:?}",
+                row.number,
+                told(measured.cost),
+                told(measured.latency),
+                measured.ended
+            );
+        }
+    };
+    interrupt::catch();
+    let found = Search {
+        subject,
+        system: &mut system,
+        tuner,
+        referee: &mut referee,
+        protocol,
+        journal,
+        reopen: args.reopen,
+        spend_cap: args.spend_cap,
+        stop: &interrupt::asked,
+        on_trial: &told,
+    }
+    .run();
+    bar.finish();
+    referee.finish()?;
+    found
+}
+
+fn recorder(path: &Path, engine: &Engine, subject: &Subject, seed: Seed) -> Result<Recorder> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Recorder::new(Box::new(BufWriter::new(file)), engine, seed, subject.name())
+}
+
+/// The command that makes the report again, without places of this machine.
+fn command(args: &OptimizeArgs, subject: &Subject, tuner: &str) -> String {
+    let promise = subject.promise;
+    format!(
+        "foresail optimize {} --tuner {tuner} --qos {} --percentile {} --seed {}",
+        subject.name(),
+        promise.seconds,
+        100.0 * promise.level,
+        args.seed
+    )
+}
