@@ -159,7 +159,12 @@ pub fn classifier(name: &str, path: &str) -> Result<Arc<dyn Classifier>, Vec<Spe
 }
 
 /// Every tuner.
-pub static TUNERS: &[TunerEntry] = &[tune::random::ENTRY];
+pub static TUNERS: &[TunerEntry] = &[
+    tune::grid::EXHAUSTIVE,
+    tune::grid::GRID,
+    tune::nelder_mead::ENTRY,
+    tune::random::ENTRY,
+];
 
 /// The forecaster where none is named.
 pub const DEFAULT_FORECASTER: &str = auto::ENTRY.name;
