@@ -160,6 +160,7 @@ pub fn classifier(name: &str, path: &str) -> Result<Arc<dyn Classifier>, Vec<Spe
 
 /// Every tuner.
 pub static TUNERS: &[TunerEntry] = &[
+    tune::bayes::ENTRY,
     tune::grid::EXHAUSTIVE,
     tune::grid::GRID,
     tune::nelder_mead::ENTRY,

@@ -5,6 +5,7 @@
 //! [`TUNERS`](crate::registry::TUNERS).
 
 pub mod axes;
+pub mod bayes;
 pub mod grid;
 pub mod nelder_mead;
 pub mod random;
