@@ -300,6 +300,31 @@ fn a_fit_is_at_least_as_likely_as_botorchs() {
     }
 }
 
+#[test]
+fn a_fit_under_the_classic_priors_ends_where_nothing_rises() {
+    let (_, gps, _) = botorch();
+    for gp in &gps {
+        let rows = gp.rows();
+        let fitted = fit(rows.clone(), &Priors::CLASSIC, &beginnings(12)).unwrap();
+        let likelihood = Likelihood::new(rows, &Priors::CLASSIC).unwrap();
+        let parameters = likelihood.parameters(fitted.hyper());
+        let mut gradient = vec![0.0; parameters.len()];
+        let value = likelihood.negative(&parameters, &mut gradient);
+        assert!(
+            gradient.iter().all(|g| g.abs() < 0.1),
+            "{value} {gradient:?}"
+        );
+        // Nowhere near is likelier by what counts.
+        for place in 0..parameters.len() {
+            for step in [-0.2, 0.2] {
+                let mut moved = parameters.clone();
+                moved[place] += step;
+                assert!(likelihood.negative(&moved, &mut gradient) > value - 1e-3);
+            }
+        }
+    }
+}
+
 fn acquisition_of(
     gps: &[Gp; 2],
     scales: [[f64; 2]; 2],

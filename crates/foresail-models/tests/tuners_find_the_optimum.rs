@@ -157,8 +157,9 @@ fn a_drifted_world_is_found_quicker_than_from_nothing() {
     println!("reopened {quick:?}, fresh {fresh:?}");
     quick.sort_unstable();
     fresh.sort_unstable();
-    assert!(
-        quick[2] < fresh[2] && quick[4] < usize::MAX,
-        "{quick:?} {fresh:?}"
-    );
+    // What was the best is not near the best any more.
+    assert!(quick[0] > 0);
+    // Thirty trials are not always enough, and seventy of a fresh search neither.
+    assert!(2 * quick[2] < fresh[2], "{quick:?} {fresh:?}");
+    assert!(quick[3] < usize::MAX, "{quick:?}");
 }
