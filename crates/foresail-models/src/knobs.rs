@@ -17,6 +17,27 @@ pub struct Knob {
 }
 
 impl Knob {
+    /// A knob that is a whole number: its default, the least and the most.
+    #[must_use]
+    pub const fn whole(name: &'static str, range: [u32; 3], doc: &'static str) -> Self {
+        let [default, min, max] = range;
+        Self {
+            name,
+            kind: Kind::Whole { default, min, max },
+            doc,
+        }
+    }
+
+    /// A knob that is true or false.
+    #[must_use]
+    pub const fn flag(name: &'static str, default: bool, doc: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Flag { default },
+            doc,
+        }
+    }
+
     /// A knob that is a number: its default, the least and the most.
     #[must_use]
     pub const fn number(name: &'static str, range: [f64; 3], doc: &'static str) -> Self {
@@ -40,6 +61,20 @@ pub enum Kind {
         min: f64,
         /// The most.
         max: f64,
+    },
+    /// A whole number within a range.
+    Whole {
+        /// Where none is given.
+        default: u32,
+        /// The least.
+        min: u32,
+        /// The most.
+        max: u32,
+    },
+    /// True or false.
+    Flag {
+        /// Where none is given.
+        default: bool,
     },
     /// One of some words.
     Word {
@@ -114,6 +149,21 @@ impl Knobs {
                 })?;
                 self.numbers.insert(knob.name, number);
             }
+            Kind::Whole { default, min, max } => {
+                let number = given.map_or(Some(f64::from(default)), Value::as_f64);
+                let fits =
+                    |n: &f64| n.fract() == 0.0 && (f64::from(min)..=f64::from(max)).contains(n);
+                let number = number.filter(fits).ok_or_else(|| {
+                    let text = given.map_or_else(String::new, ToString::to_string);
+                    format!("{text}: must be a whole number from {min} to {max}")
+                })?;
+                self.numbers.insert(knob.name, number);
+            }
+            Kind::Flag { default } => {
+                let flag = given.map_or(Some(default), Value::as_bool);
+                let flag = flag.ok_or("must be true or false")?;
+                self.numbers.insert(knob.name, f64::from(u8::from(flag)));
+            }
             Kind::Word { default, known } => {
                 let word = given.map_or(Some(default), Value::as_str);
                 let word = word.filter(|w| known.contains(w)).ok_or_else(|| {
@@ -149,6 +199,18 @@ impl Knobs {
     #[must_use]
     pub fn number(&self, name: &str) -> f64 {
         self.numbers.get(name).copied().unwrap_or_default()
+    }
+
+    /// A whole number of the list; zero for a name that is not on it.
+    #[must_use]
+    pub fn whole(&self, name: &str) -> u64 {
+        self.number(name) as u64
+    }
+
+    /// Whether a flag of the list is set; `false` for a name that is not on it.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        self.number(name) > 0.5
     }
 
     /// A word or name of the list; empty for a name that is not on it.

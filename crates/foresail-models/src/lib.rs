@@ -3,6 +3,7 @@
 //! Pure given a seed: no clock, no I/O, no order of a hash map. A new proposer is one file in
 //! `propose` and one line in [`registry::PROPOSERS`].
 
+pub mod bayes;
 pub mod classify;
 mod envelope;
 pub mod forecast;

@@ -160,7 +160,13 @@ pub fn classifier(name: &str, path: &str) -> Result<Arc<dyn Classifier>, Vec<Spe
 }
 
 /// Every tuner.
-pub static TUNERS: &[TunerEntry] = &[tune::random::ENTRY];
+pub static TUNERS: &[TunerEntry] = &[
+    tune::bayes::ENTRY,
+    tune::grid::EXHAUSTIVE,
+    tune::grid::GRID,
+    tune::nelder_mead::ENTRY,
+    tune::random::ENTRY,
+];
 
 /// The forecaster where none is named.
 pub const DEFAULT_FORECASTER: &str = auto::ENTRY.name;

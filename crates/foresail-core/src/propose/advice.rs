@@ -3,6 +3,8 @@
 //! Advice is an input like any other: it is recorded, replayed, and what a proposer makes of it
 //! passes the same gate and the same guards.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Plan, TargetId};
@@ -87,12 +89,81 @@ pub struct Best {
     pub feasible: bool,
 }
 
+/// A measurement that a tuner did not take as it came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Doubt {
+    /// The trial that was measured.
+    pub trial: u64,
+    /// What of it is in doubt.
+    pub of: Doubted,
+    /// What was measured; absent where nothing was.
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// The least and the most that the other measurements lead to expect.
+    #[serde(default)]
+    pub expected: Option<[f64; 2]>,
+    /// What came of it.
+    pub state: DoubtState,
+}
+
+/// What of a measurement is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Doubted {
+    /// Its objective.
+    Objective,
+    /// Its excess.
+    Excess,
+    /// That it was made: a number is missing or none.
+    Missing,
+}
+
+/// What came of a doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DoubtState {
+    /// The same plan is to be measured again.
+    Open,
+    /// Measured again, it was much the same.
+    Confirmed,
+    /// Measured again, it was not; the median of all measurements stands for the plan.
+    Replaced,
+    /// The plan could not be measured; it is known as failed and not tried again.
+    Failed,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.of {
+            Doubted::Objective => "objective",
+            Doubted::Excess => "excess",
+            Doubted::Missing => "measurement",
+        };
+        write!(f, "trial {}: {what}", self.trial)?;
+        match (self.value, self.expected) {
+            (Some(value), Some([least, most])) => {
+                write!(f, " {value:.4} where {least:.4} to {most:.4} was expected")?;
+            }
+            (Some(value), None) => write!(f, " {value:.4}")?,
+            (None, _) => write!(f, " missing")?,
+        }
+        f.write_str(match self.state {
+            DoubtState::Open => "; to be measured again",
+            DoubtState::Confirmed => "; measured again, confirmed",
+            DoubtState::Replaced => "; measured again, the median stands",
+            DoubtState::Failed => "; given up, the plan counts as failed",
+        })
+    }
+}
+
 /// Sequential experiments: ask for trials, tell what they came to.
 ///
 /// A trial never acts by itself: it enters an engine as [`Advice`], passes the gate (spend cap and
 /// SLO) and the guards, and is in the flight record.
 pub trait Tuner {
-    /// The trials to run next; empty when the tuner is done.
+    /// The trials to run next; empty when the tuner is done. A tuner that asks for several together
+    /// gives those of them that it was not told of again.
     fn ask(&mut self) -> Vec<Trial>;
     /// Takes in what a trial came to.
     fn tell(&mut self, trial: &Trial, measurement: &Measurement);
@@ -100,6 +171,11 @@ pub trait Tuner {
     fn best(&self) -> Option<Best>;
     /// Goes on for so many trials more, from what is known: the world has drifted.
     fn reopen(&mut self, trials: u64);
+    /// Every measurement that was not taken as it came, in the order of the trials; none for a tuner
+    /// that takes all.
+    fn doubts(&self) -> Vec<Doubt> {
+        Vec::new()
+    }
 }
 
 /// Cuts a text to [`TEXT_BYTES_MAX`] bytes at a character's edge.

@@ -4,6 +4,10 @@
 //! trials, so a journal of them resumes it. A new tuner is one file here and one line in
 //! [`TUNERS`](crate::registry::TUNERS).
 
+pub mod axes;
+pub mod bayes;
+pub mod grid;
+pub mod nelder_mead;
 pub mod random;
 pub mod space;
 pub mod told;

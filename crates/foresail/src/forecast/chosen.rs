@@ -73,11 +73,11 @@ fn value(entry: &ForecasterEntry, knob: &KnobText) -> Value {
     let kind = entry.knobs.iter().find(|k| k.name == knob.name);
     let text = &knob.value;
     match kind.map(|k| k.kind) {
-        Some(Kind::Number { .. }) => match text.parse::<f64>() {
+        Some(Kind::Number { .. } | Kind::Whole { .. }) => match text.parse::<f64>() {
             Ok(number) if number.is_finite() => json!(number),
             _ => json!(text),
         },
-        Some(Kind::List | Kind::Map) => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+        Some(Kind::List | Kind::Map | Kind::Flag { .. }) => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
         Some(Kind::Word { .. } | Kind::Name { .. }) | None => json!(text),
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct ModelsArgs {
 fn range(knob: &Knob) -> String {
     match knob.kind {
         Kind::Number { default, min, max } => format!("{min} to {max}, default {default}"),
+        Kind::Whole { default, min, max } => format!("{min} to {max}, default {default}"),
+        Kind::Flag { default } => format!("true | false, default {default}"),
         Kind::Word { default, known } => format!("{}, default {default}", known.join(" | ")),
         Kind::Name { default } => format!("a forecaster's name, default {default}"),
         Kind::List => "a list".to_owned(),
@@ -39,6 +41,12 @@ fn json_of(entry: &ForecasterEntry) -> Value {
                 value["min"] = json!(min);
                 value["max"] = json!(max);
             }
+            Kind::Whole { default, min, max } => {
+                value["default"] = json!(default);
+                value["min"] = json!(min);
+                value["max"] = json!(max);
+            }
+            Kind::Flag { default } => value["default"] = json!(default),
             Kind::Word { default, known } => {
                 value["default"] = json!(default);
                 value["known"] = json!(known);
