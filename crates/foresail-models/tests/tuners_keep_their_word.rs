@@ -37,7 +37,7 @@ fn few(name: &str) -> Value {
     match name {
         "bayes" => json!({"nInit": 6, "nBatch": 3}),
         "exhaustive" => json!({"levels": 2}),
-        "random" => json!({"trialsSteps": 15}),
+        "random" => json!({"trials": 15}),
         _ => json!({"trials": 15}),
     }
 }

@@ -450,7 +450,7 @@ fn flags_that_make_no_sense_are_refused() {
         ),
         (
             &["--n-init", "0", "--n-batch", "0", "--tuner", "random"],
-            "trialsSteps: 0: must be",
+            "trials: 0: must be",
         ),
         (&["--workflow-config", "x.json"], "cannot be used with"),
     ] {

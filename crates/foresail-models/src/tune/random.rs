@@ -13,9 +13,9 @@ use crate::tune::told::Told;
 pub const ENTRY: TunerEntry = TunerEntry {
     name: "random",
     summary: "uniform points of the box",
-    knobs: &[Knob::number(
-        "trialsSteps",
-        [70.0, 1.0, 100_000.0],
+    knobs: &[Knob::whole(
+        "trials",
+        [70, 1, 100_000],
         "trials that are asked for",
     )],
     build,
@@ -25,7 +25,7 @@ fn build(knobs: &Knobs, space: &Space, seed: Seed) -> TunerBuilt {
     Ok(Box::new(Random {
         space: space.clone(),
         stream: child(seed, "tune random"),
-        left: knobs.number("trialsSteps") as u64,
+        left: knobs.whole("trials"),
         asked: 0,
         told: Told::default(),
     }))

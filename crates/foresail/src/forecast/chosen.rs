@@ -77,7 +77,9 @@ fn value(entry: &ForecasterEntry, knob: &KnobText) -> Value {
             Ok(number) if number.is_finite() => json!(number),
             _ => json!(text),
         },
-        Some(Kind::List | Kind::Map | Kind::Flag { .. }) => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+        Some(Kind::List | Kind::Map | Kind::Flag { .. }) => {
+            serde_json::from_str(text).unwrap_or_else(|_| json!(text))
+        }
         Some(Kind::Word { .. } | Kind::Name { .. }) | None => json!(text),
     }
 }

@@ -45,9 +45,9 @@ pub const ENTRY: Entry = Entry {
     knobs: &[
         QUANTILE,
         KEEP_ALIVE,
-        Knob::number(
-            "passesSteps",
-            [128.0, 1.0, 1024.0],
+        Knob::whole(
+            "passes",
+            [128, 1, 1024],
             "passes with dropout left on; one tells a point, its doubt being that of the residuals",
         ),
         Knob {
@@ -79,7 +79,7 @@ fn build(build: &Build<'_>) -> Built {
         installed: None,
         level: percent / 100.0,
         keep_alive: Span::from_seconds(build.knobs.number("keepAliveSeconds").round() as i64),
-        passes: build.knobs.number("passesSteps") as usize,
+        passes: build.knobs.whole("passes") as usize,
         rounding: match build.knobs.word("rounding") {
             "up" => Rounding::Up,
             _ => Rounding::Nearest,

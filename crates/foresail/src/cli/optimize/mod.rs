@@ -70,6 +70,7 @@ pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
         .transpose()?;
     let least = least(&subject, &protocol.price);
     let found = search(args, &subject, &protocol, &mut *tuner, journal.as_mut())?;
+    let doubts = tuner.doubts().iter().map(ToString::to_string).collect();
     let report = Report {
         subject: &subject,
         protocol: &protocol,
@@ -77,7 +78,7 @@ pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
         tuner: entry.name,
         seed: args.seed,
         bound: least.as_ref(),
-        doubts: Vec::new(),
+        doubts,
         command: command(args, &subject, entry.name),
     };
     if let Some(folder) = folder {
@@ -165,7 +166,6 @@ fn knobs(args: &OptimizeArgs, entry: &TunerEntry) -> Result<BTreeMap<String, Val
         ("anomalyDetection", json!(flags.anomaly_detection)),
         ("confidence", json!(flags.confidence)),
         // A tuner without batches may ask as often as the published one.
-        ("trialsSteps", json!(trials)),
         ("trials", json!(trials)),
     ];
     let has = |name: &str| entry.knobs.iter().any(|k| k.name == name);

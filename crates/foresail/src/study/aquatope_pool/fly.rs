@@ -82,7 +82,7 @@ pub(super) struct Flown {
 fn policies(nets: &Nets) -> Vec<FunctionPolicy> {
     let published = net(Some(nets.published.save()))
         .named(PUBLISHED)
-        .with("passesSteps", json!(1))
+        .with("passes", json!(1))
         .with("quantilePercent", json!(50))
         .with("keepAliveSeconds", json!(0));
     vec![
