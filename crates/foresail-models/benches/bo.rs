@@ -18,7 +18,7 @@ use foresail_models::bayes::constraint::{TEMPERATURE, Utility, infeasible_cost};
 use foresail_models::bayes::fit::{beginnings, fit};
 use foresail_models::bayes::gp::{Gp, Rows};
 use foresail_models::bayes::optimize::{Effort, Found, maximise};
-use foresail_models::bayes::prior::Priors;
+use foresail_models::bayes::prior::{Prior, Priors};
 use foresail_models::rng::{Seed, child};
 use serde_json::json;
 use support::{median, normals, peer, round, splitmix};
@@ -26,6 +26,15 @@ use support::{median, normals, peer, round, splitmix};
 const POINTS: usize = 60;
 const STAGES: usize = 6;
 const DIMENSIONS: usize = 2 * STAGES;
+
+/// The beliefs of the peer's script: none but of the noise, which is BoTorch's own since 0.12.
+const PEER: Priors = Priors {
+    noise: Prior::LogNormal {
+        location: -4.0,
+        scale: 1.0,
+    },
+    ..Priors::NONE
+};
 
 /// What was measured, standardised, with what standardises it: mean and standard deviation.
 struct Measured {
@@ -75,10 +84,10 @@ fn measured() -> [Measured; 2] {
     ]
 }
 
-fn fitted(measured: &[Measured; 2]) -> [Gp; 2] {
+fn fitted(measured: &[Measured; 2], priors: &Priors) -> [Gp; 2] {
     measured.each_ref().map(|one| {
         let beginnings = beginnings(DIMENSIONS);
-        fit(one.rows.clone(), &Priors::CLASSIC, &beginnings).expect("rows that can be fitted")
+        fit(one.rows.clone(), priors, &beginnings).expect("rows that can be fitted")
     })
 }
 
@@ -121,13 +130,15 @@ fn main() {
         .use_current_thread();
     one.build_global().expect("the first pool");
     let measured = measured();
-    let fit_s = median(|| drop(std::hint::black_box(fitted(&measured))));
-    let gps = fitted(&measured);
+    let time = |priors| median(|| drop(std::hint::black_box(fitted(&measured, priors))));
+    let (fit_s, classic_s) = (time(&PEER), time(&Priors::CLASSIC));
+    let gps = fitted(&measured, &PEER);
     let acquire_s = median(|| drop(std::hint::black_box(candidates(&measured, &gps))));
     let found = candidates(&measured, &gps);
     let mut row = json!({"bench": "bo-round", "points": POINTS, "dimensions": DIMENSIONS,
         "batch": 3, "draws": 32, "restarts": 10, "raw": 32, "threads": 1,
-        "fit_cpu_s": round(fit_s), "acquire_cpu_s": round(acquire_s),
+        "fit_cpu_s": round(fit_s), "fit_classic_priors_cpu_s": round(classic_s),
+        "acquire_cpu_s": round(acquire_s),
         "cpu_s": round(fit_s + acquire_s), "value": found.value * measured[0].scale[1]});
     if let Some(theirs) = peer("bo_botorch.py", &[]).into_iter().next() {
         row["peer_cpu_s"] = theirs["cpu_s"].clone();
