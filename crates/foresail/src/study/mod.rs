@@ -5,6 +5,7 @@
 
 pub mod aapa;
 pub mod aquatope_pool;
+pub mod aquatope_workflows;
 pub mod prophet_lstm;
 mod report;
 mod stats;
@@ -31,4 +32,9 @@ pub struct Study {
 }
 
 /// Every study.
-pub static STUDIES: [Study; 3] = [aapa::STUDY, aquatope_pool::STUDY, prophet_lstm::STUDY];
+pub static STUDIES: [Study; 4] = [
+    aapa::STUDY,
+    aquatope_pool::STUDY,
+    aquatope_workflows::STUDY,
+    prophet_lstm::STUDY,
+];

@@ -1,0 +1,63 @@
+//! The pictures of the study.
+
+use foresail_web::figure::Figure;
+use foresail_web::study::{Panel, panels};
+
+use super::run::Searched;
+use super::tables::{mean, over_bound};
+
+/// Every picture.
+pub(super) fn all(searched: &[Searched]) -> Vec<Figure> {
+    vec![costs(searched), late(searched)]
+}
+
+fn per_arm(searched: &Searched, of: impl Fn(&[super::run::Outcome]) -> f64) -> Vec<(String, f64)> {
+    let bar = |(name, outcomes): &(&'static str, Vec<super::run::Outcome>)| {
+        ((*name).to_owned(), of(outcomes))
+    };
+    searched.arms.iter().map(bar).collect()
+}
+
+/// Cost against the least possible, workflow by workflow.
+fn costs(searched: &[Searched]) -> Figure {
+    let panel = |s: &Searched| Panel {
+        title: format!("{} ({} stages)", s.name, s.stages),
+        digits: 2,
+        bars: per_arm(s, |outcomes| {
+            let costs: Vec<f64> = outcomes.iter().map(|o| o.cost).collect();
+            over_bound(s, mean(&costs))
+        }),
+    };
+    panels(
+        (
+            "figure-costs",
+            "Cost of what is left in force, of the least possible",
+            "Mean cost of what each way to search leaves in force, as a multiple of the least that any sizes cost without noise; less is better. A search that finds nothing leaves the former sizes, which may be cheap and break the promise: see the next picture.",
+        ),
+        &searched.iter().map(panel).collect::<Vec<_>>(),
+    )
+}
+
+/// Late requests, workflow by workflow.
+fn late(searched: &[Searched]) -> Figure {
+    let panel = |s: &Searched| {
+        let mut bars = per_arm(s, |outcomes| {
+            let late: Vec<f64> = outcomes.iter().map(|o| 100.0 * o.late).collect();
+            mean(&late)
+        });
+        bars.push(("former sizes".to_owned(), 100.0 * s.former.1));
+        Panel {
+            title: s.name.to_owned(),
+            digits: 1,
+            bars,
+        }
+    };
+    panels(
+        (
+            "figure-late",
+            "Requests that are later than promised, %",
+            "Share of the requests above the promised latency at what each way to search leaves in force; the promise is for 95 % of them.",
+        ),
+        &searched.iter().map(panel).collect::<Vec<_>>(),
+    )
+}
