@@ -11,6 +11,9 @@ use foresail_core::quantity::trace::TraceItem;
 use foresail_models::forecast::pool_net::PoolSeries;
 use foresail_models::forecast::pool_net::peaks::of_counts;
 use foresail_models::rng::{Seed, child};
+use foresail_sim::function::Platform;
+use foresail_sim::function::oracle::busy_peaks;
+use foresail_sim::workload::population::Population;
 
 use super::dataset;
 use crate::cli::reading::{Reading, tell};
@@ -24,6 +27,10 @@ const DAYS_MAX: u64 = 366;
 
 /// The most functions that are trained together: a model file names them all.
 const FUNCTIONS_MAX: usize = 1000;
+
+/// Busy minutes without which a generated function is left out: of fewer there is nothing to learn
+/// but that it is called seldom, which the pool's proposer knows by itself.
+const BUSY_MIN: usize = 20;
 
 /// Characters of a name that are told.
 const NAME_CHARACTERS: usize = 120;
@@ -50,6 +57,10 @@ pub(super) struct Functions {
     /// Any trace instead of the data set: a file (plain, gzip or zstd), or a folder of day files
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// So many functions of the generated population, their peaks counted in the simulator
+    #[arg(long, value_name = "N", conflicts_with_all = ["trace", "dataset_dir", "trace_id", "duration"],
+        value_parser = clap::value_parser!(u64).range(1..=FUNCTIONS_MAX as u64))]
+    generated: Option<u64>,
     #[command(flatten)]
     reading: Reading,
     /// Days that are learnt from, the first of the data set or trace
@@ -79,6 +90,9 @@ impl Functions {
     /// # Errors
     /// Where a file or function is not there, or there is nothing to read at all.
     pub(super) fn read(&self, seed: u64) -> Result<Vec<PoolSeries>> {
+        if let Some(count) = self.generated {
+            return self.of_population(usize::try_from(count).unwrap_or(FUNCTIONS_MAX), seed);
+        }
         let count = self.trace_id.len();
         if count > FUNCTIONS_MAX {
             bail!("{count} functions: at most {FUNCTIONS_MAX} are trained together");
@@ -87,11 +101,36 @@ impl Functions {
             (Some(folder), _) => self.of_dataset(folder)?,
             (None, Some(file)) => self.of_trace(file)?,
             (None, None) => bail!(
-                "there is nothing to learn from: give the folder of the data set with --dataset-dir, or a trace with --trace"
+                "there is nothing to learn from: give the folder of the data set with --dataset-dir, a trace with --trace, or --generated N"
             ),
         };
         let peaks = items.into_iter().map(|item| self.peaks(item, seed));
         Ok(peaks.collect())
+    }
+
+    /// The functions of a generated population that are busy often enough to be learnt from.
+    fn of_population(&self, functions: usize, seed: u64) -> Result<Vec<PoolSeries>> {
+        let days = u32::try_from(self.num_days).unwrap_or(u32::MAX);
+        let seed = Seed(seed);
+        let all = Population { functions, days }.functions(seed);
+        let peaks = busy_peaks(&Platform::default(), &all, seed)?;
+        let busy = |peaks: &Series| peaks.iter().flatten().filter(|v| *v > 0.0).count();
+        let pairs = all.into_iter().map(|f| f.id).zip(peaks);
+        let kept = pairs.filter(|(_, peaks)| busy(peaks) >= BUSY_MIN);
+        let kept: Vec<_> = kept.map(|(id, peaks)| PoolSeries { id, peaks }).collect();
+        let seldom = functions - kept.len();
+        if kept.is_empty() {
+            bail!(
+                "none of {functions} generated functions is busy in {BUSY_MIN} minutes; take more with --generated or --num-days"
+            );
+        }
+        if seldom > 0 {
+            eprintln!(
+                "note: {} of {functions} generated functions are learnt from; {seldom} have fewer than {BUSY_MIN} busy minutes",
+                kept.len()
+            );
+        }
+        Ok(kept)
     }
 
     fn of_dataset(&self, folder: &Path) -> Result<Vec<TraceItem>> {
