@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::config::{Function, Platform};
 
-/// The most containers of one pool.
+/// The most containers of one pool where nothing else is said.
 const POOL_MAX: u32 = 1000;
 
 /// One policy, ready to be run over any functions.
@@ -27,6 +27,8 @@ pub struct FunctionPolicy {
     pub reads: Reads,
     /// A model file that is installed before the first tick.
     pub artifact: Option<Vec<u8>>,
+    /// The most containers of one pool.
+    pub pool_max: u32,
 }
 
 /// What a policy of function mode reads besides the state of every function.
@@ -74,7 +76,7 @@ impl FunctionPolicy {
             let memory = Quantity::from_milli(bytes.saturating_mul(1000), Unit::Bytes);
             let pool = PoolSpec {
                 min: Replicas::ZERO,
-                max: Replicas::new(POOL_MAX),
+                max: Replicas::new(self.pool_max),
                 memory: Some(memory),
             };
             TargetSpec {
@@ -113,6 +115,7 @@ pub fn fixed(minutes: u32) -> FunctionPolicy {
         interval: Span::from_seconds(86_400),
         reads: Reads::Nothing,
         artifact: None,
+        pool_max: POOL_MAX,
     }
 }
 
@@ -127,6 +130,7 @@ pub fn histogram() -> FunctionPolicy {
         interval: Span::from_seconds(60),
         reads: Reads::IdleTimes,
         artifact: None,
+        pool_max: POOL_MAX,
     }
 }
 
@@ -138,6 +142,7 @@ fn on_peaks(name: &str, summary: &str, proposer: ProposerSpec) -> FunctionPolicy
         interval: Span::from_seconds(60),
         reads: Reads::BusyPeaks,
         artifact: None,
+        pool_max: POOL_MAX,
     }
 }
 
@@ -183,6 +188,7 @@ pub fn oracle() -> FunctionPolicy {
         interval: Span::from_seconds(60),
         reads: Reads::Future,
         artifact: None,
+        pool_max: POOL_MAX,
     }
 }
 

@@ -149,7 +149,7 @@ pub enum Command {
     Forecast(forecast::ForecastArgs),
     /// Features, labels and archetypes of windows of demand
     Classify(classify::ClassifyArgs),
-    /// Train AQUATOPE's nets: pools of containers from a forecast that knows how sure it is
+    /// AQUATOPE: pools of containers from a forecast that knows how sure it is
     Aquatope(aquatope::AquatopeArgs),
     /// Run a published study again and say of each figure what came of it
     Study(study::StudyArgs),

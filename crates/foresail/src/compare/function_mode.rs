@@ -1,6 +1,6 @@
 //! Function mode of a comparison: keep-alives and pools over all functions of a trace at once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -31,6 +31,7 @@ use super::listen::Rows;
 use super::measures::function_measures;
 use super::options::Options;
 use super::trace::{self, Busiest, DEFAULTS, Known};
+use crate::forecast::pool_net;
 
 /// The most functions of one comparison: the most targets of one engine.
 const FUNCTIONS_MAX: usize = 10_000;
@@ -56,6 +57,9 @@ pub struct FunctionArgs {
     /// Function mode: memory of a container where the trace does not tell [default: 128MiB]
     #[arg(long, value_name = "BYTES")]
     pub container_memory: Option<Memory>,
+    /// Function mode: a net of policy aquatope-pool instead of the shipped one
+    #[arg(long, value_name = "FILE")]
+    pub pool_net: Option<PathBuf>,
 }
 
 impl FunctionArgs {
@@ -69,6 +73,7 @@ impl FunctionArgs {
             ("--warm-memory-budget", self.warm_memory_budget.is_some()),
             ("--host-memory", self.host_memory.is_some()),
             ("--container-memory", self.container_memory.is_some()),
+            ("--pool-net", self.pool_net.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             Some((name, _)) => {
@@ -142,8 +147,20 @@ pub fn plan(options: &Options, args: &FunctionArgs) -> Result<FunctionPlan> {
     };
     plan.warm_memory = args.warm_memory_budget.map(|m| m.0);
     plan.policies = chosen(&options.args.policies)?;
+    if let Some(path) = &args.pool_net {
+        install(path, &mut plan.policies)?;
+    }
     plan.platform.check(&plan.functions)?;
     Ok(plan)
+}
+
+/// Gives the policy with a net that of a file.
+fn install(path: &Path, policies: &mut [FunctionPolicy]) -> Result<()> {
+    let (file, _) = pool_net::read(path).context("--pool-net")?;
+    let served = policies.iter_mut().find(|p| p.name == "aquatope-pool");
+    let served = served.context("--pool-net is for policy aquatope-pool; add it to --policies")?;
+    served.artifact = Some(file);
+    Ok(())
 }
 
 fn chosen(list: &str) -> Result<Vec<FunctionPolicy>> {

@@ -24,7 +24,7 @@ pub(crate) use fluid_mode::measures as fluid_measures;
 pub use function_mode::FunctionArgs;
 pub use measures::measures;
 pub(crate) use options::jobs;
-pub use options::{ModeArg, Options, RunArgs};
+pub use options::{GapsArg, ModeArg, Options, RunArgs};
 pub(crate) use plan::policies_of;
 pub use plan::{Plan, plan};
 pub(crate) use verdict::settings_tried;

@@ -7,6 +7,7 @@ pub mod fans;
 pub mod histories;
 pub mod level;
 pub mod place;
+pub mod pool_net;
 pub mod protocol;
 pub mod stored;
 pub mod terminal;

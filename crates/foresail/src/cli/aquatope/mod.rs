@@ -1,7 +1,9 @@
-//! `foresail aquatope`: the nets of AQUATOPE's pools, trained on functions of a trace.
+//! `foresail aquatope`: the nets of AQUATOPE's pools, the pools themselves, and activation records.
 
+mod activations;
 mod data;
 mod dataset;
+mod schedule;
 mod tell;
 mod train;
 
@@ -12,7 +14,7 @@ use clap::{Args, Subcommand};
 
 use crate::exit::Code;
 
-/// Train AQUATOPE's nets: pools of containers from a forecast that knows how sure it is
+/// AQUATOPE: pools of containers from a forecast that knows how sure it is
 #[derive(Args, Debug)]
 pub struct AquatopeArgs {
     #[command(subcommand)]
@@ -25,6 +27,10 @@ enum What {
     TrainEncoder(Box<train::EncoderArgs>),
     /// Train the network behind the encoder that tells the containers of the next step
     TrainPredictor(Box<train::HeadArgs>),
+    /// Pools of functions, decided minute by minute, and what they are worth beside keep-alives
+    Schedule(Box<schedule::ScheduleArgs>),
+    /// OpenWhisk's activation records as a table: cold start, execution, storage, CPU time
+    Activations(activations::ActivationsArgs),
 }
 
 /// Runs the command.
@@ -35,5 +41,7 @@ pub fn run(args: &AquatopeArgs, out: &mut dyn Write) -> Result<Code> {
     match &args.what {
         What::TrainEncoder(args) => train::encoder(args, out),
         What::TrainPredictor(args) => train::head(args, out),
+        What::Schedule(args) => schedule::run(args, out),
+        What::Activations(args) => activations::run(args, out),
     }
 }
