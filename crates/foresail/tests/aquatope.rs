@@ -11,8 +11,10 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use foresail_models::forecast::pool_net::Shape;
+use foresail_models::propose::pool::net::shipped;
 use serde_json::Value;
-use support::{foresail, refused, stdout};
+use support::{foresail, refused, root, stdout};
 
 /// Little enough to learn for a test; flags as the published scripts write them.
 const QUICK: [&str; 8] = [
@@ -415,5 +417,380 @@ fn a_history_that_is_too_short_has_a_code_of_its_own_and_says_how_much_is_needed
     assert!(
         error.contains("1990 steps are needed") && error.contains("1440 are there"),
         "{error}"
+    );
+}
+
+/// A trace of so many minutes: a wave of an hour around each function's level.
+fn calls(folder: &Path, minutes: usize, functions: &[(&str, f64)]) {
+    let wave = |level: f64, i: usize| level * (1.0 + 0.5 * (i as f64 / 9.55).sin());
+    let mut text = "timestamp,function,requests\n".to_owned();
+    for i in 0..minutes {
+        for (id, level) in functions {
+            let (hour, minute) = (i / 60, i % 60);
+            let count = wave(*level, i).round();
+            text += &format!("2026-03-02T{hour:02}:{minute:02}:00Z,{id},{count}\n");
+        }
+    }
+    fs::write(folder.join("calls.csv"), text).unwrap();
+}
+
+fn schedule<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let begin = ["aquatope", "schedule", "--trace", "calls.csv"];
+    let end = ["--service", "8s", "--passes", "16", "--output", "json"];
+    [&begin[..], more, &end].concat()
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    let parse = |l: &str| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"));
+    text.lines().map(parse).collect()
+}
+
+fn schedule_lines(folder: &Path, more: &[&str]) -> Vec<Value> {
+    lines(&stdout(folder, &schedule(more), 0))
+}
+
+/// The normal quantile at 0.95. Source: any table.
+const Z95: f64 = 1.644_853_6;
+
+#[test]
+fn a_schedule_tells_every_change_with_what_it_was_sized_by_and_holds_it_against_keep_alives() {
+    let folder = tempfile::tempdir().unwrap();
+    calls(folder.path(), 150, &[("busy", 30.0), ("calm", 2.0)]);
+    let told = schedule_lines(folder.path(), &[]);
+    let (end, changes) = told.split_last().unwrap();
+    let sized: Vec<&Value> = changes.iter().filter(|c| c["mean"].is_f64()).collect();
+    assert!(sized.len() > 20, "{}", sized.len());
+    for change in &sized {
+        let of = |key: &str| change[key].as_f64().unwrap();
+        assert!((of("mean") + Z95 * of("deviation") - of("quantile")).abs() < 1e-6);
+        // The pool is the quantile to the nearest, never below what is busy.
+        let pool = change["pool"]["after"].as_f64().unwrap();
+        let nearest = (of("quantile") - 0.5).ceil();
+        assert_eq!(
+            pool,
+            if nearest > of("busy") {
+                nearest
+            } else {
+                of("busy")
+            },
+            "{change}"
+        );
+        assert!(
+            change["time"].as_str().unwrap() >= "2026-03-02T00:48",
+            "{change}"
+        );
+    }
+    // Before 48 minutes are there, what is busy is kept, and the record says why.
+    let early = changes.iter().filter(|c| c["mean"].is_null());
+    for change in early {
+        assert_eq!(change["pool"]["after"], change["busy"], "{change}");
+        assert!(change["why"].as_str().unwrap().contains("keep-alive"));
+    }
+    let all = end["comparison"].as_array().unwrap();
+    let names: Vec<&Value> = all.iter().map(|p| &p["policy"]).collect();
+    assert_eq!(
+        names,
+        ["aquatope-pool", "keepalive-fixed", "keepalive-histogram"]
+    );
+    assert!(all.iter().all(|p| p["calls"] == all[0]["calls"]));
+    assert!(all[0]["pooled"].as_u64().unwrap() > 0);
+    // Same seed, same bytes.
+    let again = stdout(folder.path(), &schedule(&[]), 0);
+    assert_eq!(
+        again,
+        stdout(folder.path(), &schedule(&["--seed", "42"]), 0)
+    );
+    let table = schedule(&[]);
+    let text = stdout(folder.path(), &table[..table.len() - 2], 0);
+    assert!(
+        text.contains("PREDICTED") || text.contains("DEVIATION"),
+        "{text}"
+    );
+    assert!(text.contains("keepalive-histogram"), "{text}");
+}
+
+#[test]
+fn pools_stay_within_the_most_and_the_memory_budget_and_say_which_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    calls(folder.path(), 120, &[("busy", 60.0), ("calm", 6.0)]);
+    let says = |more: &[&str], word: &str, most: u64| {
+        let told = schedule_lines(folder.path(), more);
+        let mut cut = 0;
+        for change in &told[..told.len() - 1] {
+            let pool = change["pool"]["after"].as_u64().unwrap();
+            let limits = change["limits"].to_string();
+            assert!(pool <= most || limits.contains("busy"), "{change}");
+            cut += usize::from(limits.contains(word));
+        }
+        assert!(cut > 0, "{more:?}");
+    };
+    says(&["--max", "4"], "Bounds pool", 4);
+    says(&["--memory_budget", "384MiB"], "Admission pool", 3);
+}
+
+#[test]
+fn a_short_history_warns_and_leaves_the_keep_alive_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    calls(folder.path(), 40, &[("busy", 30.0)]);
+    let output = foresail(folder.path(), &schedule(&[]));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    assert!(
+        error.contains("warning: 40 minutes") && error.contains("reads 48"),
+        "{error}"
+    );
+    let told = lines(&String::from_utf8_lossy(&output.stdout));
+    let (end, changes) = told.split_last().unwrap();
+    assert!(changes.iter().all(|c| c["mean"].is_null()));
+    // Without a pool beyond what is busy it is the fixed keep-alive of as long.
+    let of = |place: usize, key: &str| end["comparison"][place][key].clone();
+    assert_eq!(of(0, "coldStarts"), of(1, "coldStarts"));
+    assert_eq!(of(0, "pooled"), 0);
+}
+
+#[test]
+fn stages_of_a_workflow_get_pools_by_the_calls_of_the_workflow() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    calls(path, 60, &[("requests", 20.0)]);
+    let file = r#"{"name": "shop", "functions": ["ml-image-processing", "ml-human"], "params": {}, "qos": 6}"#;
+    fs::write(path.join("shop.json"), file).unwrap();
+    let args = [
+        "aquatope",
+        "schedule",
+        "--trace",
+        "calls.csv",
+        "--workflow_config",
+        "shop.json",
+    ];
+    let told = lines(&stdout(
+        path,
+        &[&args[..], &["--passes", "8", "-o", "json"]].concat(),
+        0,
+    ));
+    let (end, changes) = told.split_last().unwrap();
+    for stage in ["shop/ml-image-processing", "shop/ml-human"] {
+        assert!(changes.iter().any(|c| c["function"] == stage), "{stage}");
+    }
+    let once = stdout(
+        path,
+        &["aquatope", "schedule", "--trace", "calls.csv", "-o", "json"],
+        0,
+    );
+    let once = lines(&once).pop().unwrap();
+    let count = |told: &Value| told["comparison"][0]["calls"].as_f64().unwrap();
+    // Two stages, each called once a call; arrivals within a minute keep their count.
+    assert_eq!(count(end), 2.0 * count(&once));
+    fs::write(path.join("bad.json"), file.replace("ml-human", "ml-humen")).unwrap();
+    let error = refused(path, &[&args[..5], &["bad.json"]].concat());
+    assert!(
+        error.contains("functions[1]") && error.contains("ml-human"),
+        "{error}"
+    );
+    calls(path, 60, &[("a", 20.0), ("b", 2.0)]);
+    let error = refused(path, &args);
+    assert!(
+        error.contains("2 items in the trace") && error.contains("ml-human"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_cannot_be_scheduled_is_refused_with_the_mend() {
+    let folder = dataset(1);
+    let path = folder.path();
+    calls(path, 60, &[("busy", 30.0)]);
+    let says = |more: &[&str], words: &[&str]| {
+        let error = refused(path, &schedule(more));
+        for word in words {
+            assert!(error.contains(word), "{more:?}: {error}");
+        }
+    };
+    says(
+        &["--n_input_steps", "24"],
+        &["--n-input-steps 24", "reads 48", "write 48"],
+    );
+    says(
+        &["--n_output_steps", "3"],
+        &["--n-output-steps 3", "tells 1"],
+    );
+    says(&["--trace_id", "bussy"], &["no function `bussy`", "busy"]);
+    says(&["--quantile", "0.2"], &["must be 0.5 to 0.999"]);
+    says(&["--max", "0"], &["--max"]);
+    fs::create_dir(path.join("broken")).unwrap();
+    fs::write(path.join("broken/predict.safetensors"), b"nothing").unwrap();
+    says(&["--model_dir", "broken"], &["broken/predict.safetensors"]);
+    // A net of another form is taken where the flags say so, and refused where they do not.
+    json(path, &encoder(&ONE));
+    json(path, &predictor(&ONE));
+    says(&[], &["--n-input-steps 48: the net reads 16 steps"]);
+    let told = schedule_lines(path, &["--n_input_steps", "16"]);
+    let first = told.iter().find(|c| c["mean"].is_f64()).unwrap();
+    assert!(
+        first["time"].as_str().unwrap() < "2026-03-02T00:20",
+        "{first}"
+    );
+    let output = foresail(path, &schedule(&["--model_dir", "none"]));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        error.contains("none/predict.safetensors is not there; the shipped net"),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_net_flies_in_a_comparison_and_a_damaged_file_does_not() {
+    let folder = dataset(1);
+    let path = folder.path();
+    calls(path, 90, &[("busy", 30.0)]);
+    json(path, &encoder(&ONE));
+    json(path, &predictor(&ONE));
+    let fly = |out: &str, more: &[&str]| {
+        let begin = [
+            "compare",
+            "--mode",
+            "function",
+            "--trace",
+            "calls.csv",
+            "--service",
+            "8s",
+        ];
+        let end = ["--policies", "aquatope-pool", "--out", out];
+        foresail(path, &[&begin[..], &end, more].concat())
+    };
+    let file = "model_artifacts/predict.safetensors";
+    for (out, more) in [("shipped", &[][..]), ("own", &["--pool-net", file])] {
+        let output = fly(out, more);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let summary = |out: &str| fs::read_to_string(path.join(out).join("summary.csv")).unwrap();
+    assert!(summary("shipped") != summary("own"));
+    let whole = fs::read(path.join(file)).unwrap();
+    fs::write(path.join("torn"), &whole[..whole.len() / 2]).unwrap();
+    let output = fly("torn-out", &["--pool-net", "torn"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("--pool-net") && error.contains("torn"),
+        "{error}"
+    );
+    let error = refused(path, &["compare", "--pool-net", file]);
+    assert!(error.contains("--mode function"), "{error}");
+}
+
+#[test]
+fn nets_learn_the_generated_population() {
+    let folder = tempfile::tempdir().unwrap();
+    let begin = [
+        "aquatope",
+        "train-encoder",
+        "--generated",
+        "12",
+        "--num_days",
+        "1",
+    ];
+    let told = json(
+        folder.path(),
+        &[&begin[..], &["--n_output_steps", "4"], &QUICK].concat(),
+    );
+    let functions = told["functions"].as_array().unwrap();
+    assert!((1..12).contains(&functions.len()), "{told}");
+    let both = [&begin[..], &["--trace", "calls.csv"]].concat();
+    assert!(refused(folder.path(), &both).contains("cannot be used with"));
+    let none = [
+        "aquatope",
+        "train-encoder",
+        "--generated",
+        "1",
+        "--num_days",
+        "1",
+    ];
+    let error = refused(folder.path(), &none);
+    assert!(error.contains("none of 1 generated functions"), "{error}");
+}
+
+/// One record with the fields of OpenWhisk's documentation.
+fn record(cpu: f64, cold_ms: u32, code: u32) -> String {
+    format!(
+        r#"{{"name":"resize","start":1000,"end":1500,"duration":500,"cpuUtil":0.5,"annotations":[{{"key":"path","value":"guest/resize"}},{{"key":"limits","value":{{"cpu":{cpu}}}}},{{"key":"initTime","value":{cold_ms}}}],"response":{{"statusCode":{code},"result":{{"timestamps":{{"main_start_ms":1120,"main_end_ms":1480,"minio_get_ms":100,"minio_put_ms":60}}}}}}}}"#
+    )
+}
+
+#[test]
+fn activation_records_become_the_published_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let records = [
+        record(1.0, 100, 0),
+        record(1.0, 0, 0),
+        record(1.0, 0, 2),
+        record(2.0, 0, 0),
+    ];
+    fs::write(path.join("a.jsonl"), records.join("\n")).unwrap();
+    let csv = stdout(
+        path,
+        &["aquatope", "activations", "a.jsonl", "-o", "csv"],
+        0,
+    );
+    let want = "action,cpu,cpu_util,duration,cold_start,cpu_time,concurrency,exec,get,put,cold,failed\n\
+                guest/resize,1,0.5,500,50,1000,2,200,100,60,1,1\n\
+                guest/resize,2,0.5,500,0,1000,1,200,100,60,0,0\n";
+    assert_eq!(csv, want);
+    let each = ["aquatope", "activations", "a.jsonl", "--each", "-o", "csv"];
+    let csv = stdout(path, &each, 0);
+    let mut rows = csv.lines();
+    let header = "action,cpu,cpu_util,duration,cold_start,start,end,exec,get,put,cpu_time";
+    assert_eq!(rows.next(), Some(header));
+    assert_eq!(
+        rows.next(),
+        Some("guest/resize,1,0.5,500,100,120,20,200,100,60,500")
+    );
+    assert_eq!(rows.count(), 3);
+    let told = lines(&stdout(
+        path,
+        &["aquatope", "activations", "a.jsonl", "-o", "json"],
+        0,
+    ));
+    assert_eq!(
+        (&told[0]["failed"], &told[0]["cpu_time"]),
+        (&Value::from(1), &Value::from(1000.0))
+    );
+    let table = stdout(path, &["aquatope", "activations", "a.jsonl"], 0);
+    assert!(table.starts_with("times in ms, cpu in cores"), "{table}");
+    fs::write(path.join("bad.jsonl"), format!("{}\nnothing\n", records[0])).unwrap();
+    let error = refused(path, &["aquatope", "activations", "bad.jsonl"]);
+    assert!(
+        error.contains("bad.jsonl") && error.contains("line 2"),
+        "{error}"
+    );
+    stdout(path, &["aquatope", "activations", "none.jsonl"], 5);
+}
+
+/// The weights of the documented shapes: the encoder of 5 inputs, 64 and 1 units; the head of 52, 16 and
+/// 1 numbers.
+#[test]
+fn the_shipped_net_is_the_documented_one() {
+    let net = shipped().unwrap();
+    let lstm = |inputs: usize, units: usize| 4 * units * (inputs + units + 2);
+    let head = (48 + 4) * 64 + 64 + (64 * 16 + 16) + (16 + 1);
+    assert_eq!(net.parameters(), [lstm(5, 64) + lstm(64, 1), head]);
+    let training = net.training();
+    assert_eq!((training.shape, training.dropout), (Shape::Sound, 0.25));
+    assert_eq!(
+        (net.window(), net.reach(), net.step().whole_seconds()),
+        (48, 1, 60)
+    );
+    let spread = net.spreads()[0];
+    let covered = spread.rescaled.unwrap_or(spread.coverage);
+    assert!((0.85..=0.95).contains(&covered), "{covered}");
+    let file = root().join("crates/foresail-models/assets/pool-net.safetensors");
+    assert!(fs::metadata(file).unwrap().len() < 150_000);
+    assert!(
+        net.known().iter().all(|k| k.id.len() < 20),
+        "a generated name"
     );
 }

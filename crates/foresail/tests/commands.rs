@@ -745,7 +745,13 @@ fn help_of_every_command_is_pinned() {
     ]
     .map(|verb| ["classify", verb]);
     let commands = commands.iter().map(std::slice::from_ref);
-    let aquatope = ["train-encoder", "train-predictor"].map(|verb| ["aquatope", verb]);
+    let aquatope = [
+        "train-encoder",
+        "train-predictor",
+        "schedule",
+        "activations",
+    ]
+    .map(|verb| ["aquatope", verb]);
     let nested = forecast.iter().chain(&classify).chain(&aquatope);
     for words in commands.chain(nested.map(<[&str; 2]>::as_slice)) {
         text.push_str(&format!("\n---- foresail {} --help\n", words.join(" ")));

@@ -6,16 +6,24 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, Command, FromArgMatches};
 use foresail_core::quantity::time::Span;
+use foresail_models::rng::Seed;
 use foresail_sim::function::Function;
 
 use super::super::dataset;
+use super::stages::{self, Known};
+use crate::cli::workflow::subject;
 use crate::compare::function_mode::{Memory, functions_of};
 use crate::compare::{FunctionArgs, GapsArg, Options, RunArgs};
 
 /// The calls, and how they are read.
 #[derive(Args, Debug)]
 pub(super) struct Calls {
-    /// Calls of each function: a trace file, or a folder of Azure day files
+    /// Workflow whose stages get pools: a file, or the name of a published one [default: the functions
+    /// of the trace]
+    #[arg(long, value_name = "FILE")]
+    workflow_config: Option<String>,
+    /// Calls of each function: a trace file, or a folder of Azure day files; with --workflow-config one
+    /// item of calls of the workflow, or one named as each stage
     #[arg(long, value_name = "FILE", required = true)]
     trace: Option<PathBuf>,
     /// A function of the trace by its whole name or the last part of it; may be repeated [default: all]
@@ -50,11 +58,18 @@ impl Calls {
     /// # Errors
     /// Where a file cannot be read, or a function is not there.
     pub(super) fn read(&self, seed: u64) -> Result<Vec<Function>> {
-        let all = self.of_trace(seed)?;
-        if self.trace_id.is_empty() {
-            return Ok(all);
+        let mut all = self.of_trace(seed)?;
+        if !self.trace_id.is_empty() {
+            all = self.chosen(all)?;
         }
-        self.chosen(all)
+        let Some(named) = &self.workflow_config else {
+            return Ok(all);
+        };
+        let known = Known {
+            run_times: self.durations.is_some() || self.service.is_some(),
+            memory: self.memory.is_some() || self.container_memory.is_some(),
+        };
+        stages::of_workflow(&subject(named)?, &all, known, Seed(seed))
     }
 
     /// The functions of the trace, as `compare --mode function` reads them.

@@ -2,6 +2,7 @@
 //! in the simulator by the same engine that serves, and what they are worth beside keep-alives.
 
 mod calls;
+mod stages;
 mod told;
 
 use std::io::Write;
@@ -165,7 +166,10 @@ impl ScheduleArgs {
     fn policy(&self, file: Option<Vec<u8>>) -> FunctionPolicy {
         let policy = net(file)
             .with("passesSteps", json!(self.passes))
-            .with("quantilePercent", json!(self.quantile * 100.0))
+            .with(
+                "quantilePercent",
+                json!(Level::new(self.quantile).percent()),
+            )
             .with("keepAliveSeconds", json!(self.keep_alive.seconds()));
         FunctionPolicy {
             pool_max: self.max,

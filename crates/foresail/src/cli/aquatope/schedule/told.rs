@@ -39,6 +39,11 @@ impl Level {
         Self { share, z }
     }
 
+    /// In percent, without what binary fractions add at the end.
+    pub(super) fn percent(self) -> f64 {
+        (self.share * 1e6).round() / 1e4
+    }
+
     /// The deviation by which the quantile lies above the mean; absent where it is the mean itself.
     fn deviation(self, ahead: &PeakAhead) -> Option<f64> {
         (self.z > 1e-9).then(|| (ahead.high - ahead.middle) / self.z)
@@ -135,7 +140,7 @@ impl KeepListener for Changes {
             after: decision.setting.clone(),
             limits: limits.map(limit).collect(),
             why: match ahead {
-                Ok(_) => format!("p{} of the next peak", self.level.share * 100.0),
+                Ok(_) => format!("p{} of the next peak", self.level.percent()),
                 Err(why) => format!("{why}: the keep-alive alone holds"),
             },
         });
@@ -233,7 +238,7 @@ pub(super) fn print(
 }
 
 fn table(changes: &Changes, flown: &[Flown], out: &mut dyn Write) -> Result<()> {
-    let quantile = format!("p{}", changes.level.share * 100.0);
+    let quantile = format!("p{}", changes.level.percent());
     let columns = [
         "time",
         "function",
