@@ -219,7 +219,7 @@ pub fn held(series: &Series) -> Vec<f64> {
 pub fn plural(count: usize, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
-        _ if noun.ends_with("ch") => format!("{count} {noun}es"),
+        _ if noun.ends_with("tch") => format!("{count} {noun}es"),
         _ => format!("{count} {noun}s"),
     }
 }

@@ -165,7 +165,7 @@ impl ScheduleArgs {
 
     fn policy(&self, file: Option<Vec<u8>>) -> FunctionPolicy {
         let policy = net(file)
-            .with("passesSteps", json!(self.passes))
+            .with("passes", json!(self.passes))
             .with(
                 "quantilePercent",
                 json!(Level::new(self.quantile).percent()),
