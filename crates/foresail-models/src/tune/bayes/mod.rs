@@ -115,8 +115,19 @@ impl Bayes {
         let mut plans = self.take_again(count);
         let best = self.best_known().filter(|best| best.feasible);
         if let Some(best) = best.filter(|_| self.left <= CONFIRMING * self.settings.batch) {
-            let rest = count - plans.len();
+            let owed = plans.len();
+            let rest = count - owed;
             plans.extend(choice::to_confirm(&self.known, &best, &surrogate, rest));
+            // Where the best is likely to break the constraint one day, a safer one is looked for.
+            let feasibility = self.settings.rules.feasibility;
+            let point = self.axes.point(&best.plan);
+            let unsure = point.is_some_and(|p| surrogate.kept_again(&p) < feasibility);
+            if unsure && owed < count {
+                plans.truncate(count - 1);
+                let axes = &self.axes;
+                let safe = search::safe(&surrogate, &self.known, axes, feasibility, &mut stream);
+                plans.extend(safe);
+            }
         }
         let rest = count - plans.len();
         if rest > 0 {

@@ -19,6 +19,9 @@ const GOOD: usize = 3;
 /// Points of chance that are tried where every neighbour is known.
 const CHANCES: usize = 64;
 
+/// Points of chance among which a safe plan is looked for, as many again around each good one.
+const SAFE_CHANCES: usize = 256;
+
 /// How a batch is searched for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Search {
@@ -68,6 +71,45 @@ pub(super) fn batch(
         plans.push(plan);
     }
     plans
+}
+
+/// The plan that costs the least of those that are thought to keep the constraint with the
+/// probability `feasibility`, else the surest; one that was not tried.
+///
+/// Looked for around the plans that are known to be good, more of everything first, and by chance.
+pub(super) fn safe(
+    surrogate: &Surrogate,
+    known: &[Known],
+    axes: &Axes,
+    feasibility: f64,
+    stream: &mut ChaCha8Rng,
+) -> Option<Plan> {
+    let mut points = scrambled(SAFE_CHANCES, axes.dimensions(), stream);
+    let by_chance = points.clone();
+    for good in ranked(known).into_iter().take(GOOD) {
+        for (place, chance) in by_chance.iter().enumerate() {
+            // From near the plan to half-way to the most of everything, each dimension by itself.
+            let reach = 0.5 * (place + 1) as f64 / SAFE_CHANCES as f64;
+            let raised = good.point.iter().zip(chance);
+            points.push(raised.map(|(x, c)| x + reach * c * (1.0 - x)).collect());
+        }
+    }
+    let taken = |plan: &Plan| known.iter().any(|k| k.plan == *plan);
+    let rated = points.into_iter().filter_map(|point| {
+        let plan = axes.plan(&point);
+        let point = axes.point(&plan).filter(|_| !taken(&plan))?;
+        let kept = surrogate.kept_again(&point);
+        let sure = kept >= feasibility;
+        let worth = if sure {
+            surrogate.objective.posterior(&point).mean
+        } else {
+            kept
+        };
+        Some((sure, worth, plan))
+    });
+    let order =
+        |a: &(bool, f64, Plan), b: &(bool, f64, Plan)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1));
+    rated.max_by(order).map(|(_, _, plan)| plan)
 }
 
 /// The plan of a point, or the best of its neighbours that nobody has, or one by chance.
