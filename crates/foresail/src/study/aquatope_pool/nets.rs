@@ -1,7 +1,7 @@
 //! The nets of the study: both shapes, trained alike on functions that nothing else of it sees.
 
 use anyhow::Result;
-use foresail_models::forecast::pool_net::{PoolNet, PoolSeries, Shape, Training, train};
+use foresail_models::forecast::pool_net::{Epoch, PoolNet, PoolSeries, Shape, Training, train};
 use foresail_models::rng::Seed;
 use foresail_sim::function::{Platform, oracle};
 use foresail_sim::workload::population::Population;
@@ -51,12 +51,10 @@ impl Nets {
                 Shape::Published => "published shape",
                 Shape::Sound => "sound shape",
             };
-            let encoder =
-                train::encoder(&series, &of(Training::encoder()), seed, &mut |_| done(name))?;
+            let mut watch = |_: &Epoch| done(name);
+            let encoder = train::encoder(&series, &of(Training::encoder()), seed, &mut watch)?;
             let head = of(Training::head());
-            Ok(train::head(&encoder, &series, &head, seed, &mut |_| {
-                done(name)
-            })?)
+            Ok(train::head(&encoder, &series, &head, seed, &mut watch)?)
         };
         Ok(Self {
             published: both(Shape::Published)?,
