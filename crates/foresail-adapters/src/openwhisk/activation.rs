@@ -278,7 +278,8 @@ mod tests {
         assert_eq!(got.cpu_time(), Some(1000.0));
         // The parts are the whole.
         let parts = [got.start, got.get, got.exec, got.put, got.end];
-        assert_eq!(parts.into_iter().flatten().sum::<f64>(), got.duration);
+        let sum: f64 = parts.into_iter().flatten().sum();
+        assert!((sum - got.duration).abs() < 1e-9);
     }
 
     #[test]
