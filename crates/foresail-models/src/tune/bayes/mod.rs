@@ -113,21 +113,22 @@ impl Bayes {
         self.fitted = Some(surrogate.fitted());
         self.doubt(&surrogate);
         let mut plans = self.take_again(count);
+        let owed = plans.len();
         let best = self.best_known().filter(|best| best.feasible);
-        if let Some(best) = best.filter(|_| self.left <= CONFIRMING * self.settings.batch) {
-            let owed = plans.len();
+        let confirming = self.left <= CONFIRMING * self.settings.batch;
+        if let Some(best) = best.as_ref().filter(|_| confirming) {
             let rest = count - owed;
-            plans.extend(choice::to_confirm(&self.known, &best, &surrogate, rest));
-            // Where the best is likely to break the constraint one day, a safer one is looked for.
-            let feasibility = self.settings.rules.feasibility;
-            let point = self.axes.point(&best.plan);
-            let unsure = point.is_some_and(|p| surrogate.kept_again(&p) < feasibility);
-            if unsure && owed < count {
-                plans.truncate(count - 1);
-                let axes = &self.axes;
-                let safe = search::safe(&surrogate, &self.known, axes, feasibility, &mut stream);
-                plans.extend(safe);
-            }
+            plans.extend(choice::to_confirm(&self.known, best, &surrogate, rest));
+        }
+        // While no plan is likely enough to keep the constraint, one of each batch is a safe one.
+        let feasibility = self.settings.rules.feasibility;
+        let point = best.and_then(|best| self.axes.point(&best.plan));
+        let unsure = point.is_none_or(|p| surrogate.kept_again(&p) < feasibility);
+        if unsure && owed < count && !self.settings.rules.breaking_is_free {
+            plans.truncate(count - 1);
+            let axes = &self.axes;
+            let safe = search::safe(&surrogate, &self.known, axes, feasibility, &mut stream);
+            plans.extend(safe);
         }
         let rest = count - plans.len();
         if rest > 0 {

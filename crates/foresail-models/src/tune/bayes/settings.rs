@@ -58,6 +58,14 @@ pub const ENTRY: TunerEntry = TunerEntry {
             },
             doc: "how a resource is laid out along its range, and times and costs along theirs",
         },
+        Knob {
+            name: "breaking",
+            kind: Kind::Word {
+                default: "costly",
+                known: &["costly", "published"],
+            },
+            doc: "what a plan is worth that breaks the constraint: less than any other, or, as published, what a plan without cost would be; to compare with",
+        },
     ],
     build,
 };
@@ -114,6 +122,7 @@ impl Settings {
                 warped: logarithmic,
                 feasibility: knobs.number("feasibility"),
                 infeasible_cost: knobs.number("infeasibleCost"),
+                breaking_is_free: knobs.word("breaking") == "published",
             },
             confidence: knobs
                 .flag("anomalyDetection")

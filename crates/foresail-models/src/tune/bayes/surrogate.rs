@@ -32,6 +32,8 @@ pub(super) struct Rules {
     pub(super) feasibility: f64,
     /// The cost of breaking it, in the objective's unit; zero lets it be chosen.
     pub(super) infeasible_cost: f64,
+    /// Whether breaking it costs nothing, as published.
+    pub(super) breaking_is_free: bool,
 }
 
 /// Both processes; more of the first is better.
@@ -190,7 +192,9 @@ impl Surrogate {
         let rows = &self.objective.rows().points;
         let held: Vec<Moments> = rows.iter().map(|p| self.objective.posterior(p)).collect();
         let mut cost = infeasible_cost(&held);
-        if self.rules.infeasible_cost > 0.0 {
+        if self.rules.breaking_is_free {
+            cost = -self.scales[0].apply(0.0);
+        } else if self.rules.infeasible_cost > 0.0 {
             cost = larger(cost, -self.scales[0].apply(self.rules.infeasible_cost));
         }
         Utility {
@@ -317,6 +321,7 @@ mod tests {
         warped: true,
         feasibility: 0.99,
         infeasible_cost: 0.0,
+        breaking_is_free: false,
     };
 
     fn given(plans: &[Known]) -> Given<'_> {
@@ -349,6 +354,33 @@ mod tests {
         assert!(
             utility.value(0.0, utility.limit + 1.0) < utility.value(worst, utility.limit - 1.0)
         );
+    }
+
+    #[test]
+    fn as_published_a_plan_that_breaks_the_constraint_is_worth_more_than_any_that_keeps_it() {
+        let plan = |i: u32| known(f64::from(i) / 9.0, Some(1.0 + f64::from(i)), -1.0);
+        let plans: Vec<Known> = (0..10).map(plan).collect();
+        let worth = |breaking_is_free| {
+            let rules = Rules {
+                breaking_is_free,
+                ..RULES
+            };
+            let surrogate = Surrogate::fit(Given {
+                rules,
+                ..given(&plans)
+            });
+            let surrogate = surrogate.expect("measured");
+            let utility = surrogate.utility();
+            let cheapest = surrogate.scales[0].apply(1.0);
+            [
+                utility.value(cheapest, utility.limit - 1.0),
+                utility.value(cheapest, utility.limit + 1.0),
+            ]
+        };
+        let [keeps, breaks] = worth(false);
+        assert!(breaks < keeps, "{breaks} {keeps}");
+        let [keeps, breaks] = worth(true);
+        assert!(breaks > keeps, "{breaks} {keeps}");
     }
 
     #[test]
