@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, anyhow};
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::larger;
 use foresail_core::spec::SpecProblem;
 use foresail_models::forecast::pool_net::{Ask, PASSES, PoolNet, Scale};
 use foresail_models::forecast::quantile::normal_quantile;
@@ -40,7 +41,9 @@ pub(super) struct Score {
 }
 
 impl Score {
-    fn add(&mut self, [low, middle, high]: [f64; 3], came: f64, unit: f64) {
+    fn add(&mut self, told: [f64; 3], came: f64, unit: f64) {
+        // Nobody holds less than no container.
+        let [low, middle, high] = told.map(|v| larger(v, 0.0));
         let over = (came - high) / unit;
         let loss = if over > 0.0 {
             LEVELS[2] * over
@@ -201,10 +204,7 @@ fn by_net(net: &PoolNet, passes: usize, case: &Case) -> Score {
     for (place, told) in places.zip(net.tell(&asks, passes, case.seed)) {
         let next = told.ok().and_then(|steps| steps.first().copied());
         if let Some(next) = next {
-            let at = |level: f64| {
-                let value = next.center + normal_quantile(level) * next.deviation();
-                if value > 0.0 { value } else { 0.0 }
-            };
+            let at = |level: f64| next.center + normal_quantile(level) * next.deviation();
             score.add(LEVELS.map(at), case.values[place], case.scale.deviation);
         }
     }

@@ -24,7 +24,8 @@ fn costs(searched: &[Searched]) -> Figure {
         title: format!("{} ({} stages)", s.name, s.stages),
         digits: 2,
         bars: per_arm(s, |outcomes| {
-            let costs: Vec<f64> = outcomes.iter().map(|o| o.cost).collect();
+            let kept = outcomes.iter().filter(|o| o.says_kept);
+            let costs: Vec<f64> = kept.map(|o| o.cost).collect();
             over_bound(s, mean(&costs))
         }),
     };
@@ -32,7 +33,7 @@ fn costs(searched: &[Searched]) -> Figure {
         (
             "figure-costs",
             "Cost of what is left in force, of the least possible",
-            "Mean cost of what each way to search leaves in force, as a multiple of the least that any sizes cost without noise; less is better. A search that finds nothing leaves the former sizes, which may be cheap and break the promise: see the next picture.",
+            "Mean cost of the sizes that each way to search finds, as a multiple of the least that any sizes cost without noise; less is better. How many searches find any stands in the table.",
         ),
         &searched.iter().map(panel).collect::<Vec<_>>(),
     )
@@ -42,7 +43,8 @@ fn costs(searched: &[Searched]) -> Figure {
 fn late(searched: &[Searched]) -> Figure {
     let panel = |s: &Searched| {
         let mut bars = per_arm(s, |outcomes| {
-            let late: Vec<f64> = outcomes.iter().map(|o| 100.0 * o.late).collect();
+            let kept = outcomes.iter().filter(|o| o.says_kept);
+            let late: Vec<f64> = kept.map(|o| 100.0 * o.late).collect();
             mean(&late)
         });
         bars.push(("former sizes".to_owned(), 100.0 * s.former.1));
@@ -56,7 +58,7 @@ fn late(searched: &[Searched]) -> Figure {
         (
             "figure-late",
             "Requests that are later than promised, %",
-            "Share of the requests above the promised latency at what each way to search leaves in force; the promise is for 95 % of them.",
+            "Share of the requests above the promised latency at the sizes that each way to search finds; the promise is for 95 % of them.",
         ),
         &searched.iter().map(panel).collect::<Vec<_>>(),
     )

@@ -163,7 +163,7 @@ fn workflow(
     let arms = ARMS.iter().zip(outcomes.chunks(seeds.len()));
     let price = Price::FUNCTIONS;
     let least = bound(&subject, &price).ok();
-    let mut former = Simulated::new(&subject, seeds[0]);
+    let mut former = Simulated::new(&subject, later(seeds[0]));
     let former = remeasured(&subject, &mut former, again)?;
     Ok(Searched {
         name,
@@ -243,11 +243,16 @@ fn remeasured(subject: &Subject, system: &mut Simulated, again: u64) -> Result<A
     })
 }
 
+/// The seed of requests that the search of this seed has not seen.
+fn later(seed: Seed) -> Seed {
+    Seed(seed.0.wrapping_add(APART))
+}
+
 /// What the seed of later requests lies above that of the search.
 const APART: u64 = 7_000_003;
 
 fn outcome(subject: &Subject, found: &Found, seed: Seed, again: u64) -> Result<Outcome> {
-    let mut system = Simulated::new(subject, Seed(seed.0.wrapping_add(APART)));
+    let mut system = Simulated::new(subject, later(seed));
     system.apply(&found.in_force)?;
     let later = remeasured(subject, &mut system, again)?;
     let promise = subject.promise;
