@@ -12,7 +12,7 @@ use foresail_sim::config::{Shape, Times};
 use foresail_sim::driver::Deaf;
 use foresail_sim::function::driver::KeepPilot;
 use foresail_sim::function::policy::{
-    FunctionPolicy, default_policies, fixed, histogram, on_forecast, oracle, reactive,
+    FunctionPolicy, default_policies, fixed, histogram, net, on_forecast, oracle, reactive,
 };
 use foresail_sim::function::{Function, FunctionMeasures, Keep, Platform, Unkept, run};
 use foresail_sim::workload::{Within, Workload};
@@ -367,4 +367,40 @@ fn a_forecast_of_peaks_keeps_a_pool_for_bursts_that_outlast_every_keep_alive() {
         pooled.cold_starts(),
         kept.cold_starts()
     );
+}
+
+#[test]
+fn the_nets_pools_start_less_cold_than_what_was_busy_last_and_another_net_can_be_installed() {
+    let functions = [
+        bursts("often", 1440, 3),
+        poisson(0.5, 86_400, constant(3000)),
+    ];
+    let ours = flown(&net(None), &slow_start(), &functions, None);
+    let last = flown(&reactive(), &slow_start(), &functions, None);
+    assert!(
+        ours.cold_starts() * 4 < last.cold_starts(),
+        "{} {}",
+        ours.cold_starts(),
+        last.cold_starts()
+    );
+    let shipped = foresail_models::propose::pool::net::shipped().expect("built in");
+    let again = flown(&net(Some(shipped.save())), &slow_start(), &functions, None);
+    assert_eq!(ours.cold_starts(), again.cold_starts());
+    // A file that is no net is not taken for one.
+    let other = flown(&net(Some(vec![1, 2, 3])), &slow_start(), &functions, None);
+    assert_eq!(ours.cold_starts(), other.cold_starts());
+}
+
+#[test]
+fn one_memory_budget_cuts_the_nets_pools_too() {
+    let functions = [bursts("a", 300, 2), bursts("b", 300, 2)];
+    let platform = Platform {
+        cold_start: constant(2000),
+        ..platform(60)
+    };
+    let policy = net(None).with("keepAliveSeconds", serde_json::json!(0));
+    let free = flown(&policy, &platform, &functions, None);
+    let short = flown(&policy, &platform, &functions, Some(100 * MB));
+    assert!(short.warm_memory_time() < 0.5 * free.warm_memory_time());
+    assert!(short.cold_starts() > free.cold_starts());
 }
