@@ -52,7 +52,7 @@ struct Flags {
     /// Recorded memory of the trace's functions
     #[arg(long, value_name = "FILE", requires = "trace")]
     memory: Option<PathBuf>,
-    /// Functions under each seed; of a trace the busiest so many [default: 40, of a trace all]
+    /// Functions under each seed; of a trace the busiest so many [default: 24, of a trace all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=10_000))]
     functions: Option<u64>,
     /// Days of generated functions
@@ -76,7 +76,7 @@ struct Flags {
 }
 
 /// Functions where nobody says how many.
-const FUNCTIONS: u64 = 40;
+const FUNCTIONS: u64 = 24;
 
 fn run(matches: &ArgMatches, out: &mut dyn Write) -> Result<Code> {
     let mut flags = Flags::from_arg_matches(matches)?;
