@@ -27,6 +27,12 @@ pub fn child(seed: Seed, name: &str) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(*hasher.finalize().as_bytes())
 }
 
+/// A seed of its own for the part `name` of a work, which no seed that is counted up from `seed` meets.
+#[must_use]
+pub fn child_seed(seed: Seed, name: &str) -> Seed {
+    Seed(child(seed, name).next_u64())
+}
+
 /// The next number of a stream, uniform in [0, 1).
 pub fn uniform(stream: &mut impl Rng) -> f64 {
     smaller((stream.next_u64() >> 11) as f64 * 2_f64.powi(-53), 1.0)
@@ -51,5 +57,14 @@ mod tests {
         assert_eq!(first(42, "arrivals"), first(42, "arrivals"));
         assert_ne!(first(42, "arrivals"), first(42, "startup"));
         assert_ne!(first(42, "arrivals"), first(43, "arrivals"));
+    }
+
+    #[test]
+    fn the_seed_of_a_part_is_far_from_every_seed_that_is_counted_up() {
+        let part = child_seed(Seed(7), "part");
+        assert_eq!(part, child_seed(Seed(7), "part"));
+        assert_ne!(part, child_seed(Seed(7), "other"));
+        assert_ne!(part, child_seed(Seed(8), "part"));
+        assert!(part.0 > 1_000_000, "{part:?}");
     }
 }

@@ -377,7 +377,10 @@ fn what_cannot_be_trained_is_refused_with_the_mend() {
         "--trace_id",
         "f",
     ];
-    says(&args, &["holds no file named"]);
+    says(
+        &args,
+        &["holds no file named", "another trace with --trace"],
+    );
     json(path, &encoder(&ONE));
     let other = predictor(&[&ONE[..], &["--shape", "published"]].concat());
     says(&other, &["the encoder has the shape Sound"]);
@@ -521,6 +524,51 @@ fn pools_stay_within_the_most_and_the_memory_budget_and_say_which_bound() {
     says(&["--memory_budget", "384MiB"], "Admission pool", 3);
 }
 
+/// What the keep-alive holds is beyond the budget of the pools, and is told beside it.
+#[test]
+fn a_budget_that_all_containers_together_exceed_is_told_with_what_they_held() {
+    let folder = tempfile::tempdir().unwrap();
+    calls(folder.path(), 90, &[("busy", 60.0), ("calm", 6.0)]);
+    let run = |budget: &str| {
+        let output = foresail(folder.path(), &schedule(&["--memory_budget", budget]));
+        let error = String::from_utf8(output.stderr).unwrap();
+        let told = lines(&String::from_utf8(output.stdout).unwrap());
+        (told.last().unwrap().clone(), error)
+    };
+    let (end, error) = run("384MiB");
+    assert_eq!(end["memoryBudgetBytes"], 384 << 20);
+    let most = end["comparison"][0]["memoryMostBytes"].as_f64().unwrap();
+    assert!(most > f64::from(384 << 20), "{most}");
+    let held = format!(
+        "held up to {:.3} GB, above the budget of 0.403 GB",
+        most / 1e9
+    );
+    assert!(error.contains(&held), "{error}");
+    let (_, error) = run("64GiB");
+    assert!(!error.contains("above the budget"), "{error}");
+}
+
+/// The spec's rule is up: ceil(mean + z · deviation).
+#[test]
+fn rounding_up_holds_whatever_is_above_a_whole_number() {
+    let folder = tempfile::tempdir().unwrap();
+    calls(folder.path(), 120, &[("busy", 30.0)]);
+    let told = schedule_lines(folder.path(), &["--rounding", "up"]);
+    let sized = told.iter().filter(|c| c["mean"].is_f64());
+    let mut beyond = 0;
+    for change in sized {
+        let quantile = change["quantile"].as_f64().unwrap();
+        let (up, busy) = ((quantile - 1e-9).ceil() as u64, change["busy"].as_u64());
+        assert_eq!(
+            change["pool"]["after"].as_u64(),
+            busy.max(Some(up)),
+            "{change}"
+        );
+        beyond += usize::from(quantile.fract() < 0.5 && busy < Some(up));
+    }
+    assert!(beyond > 0, "nothing that the nearest would size otherwise");
+}
+
 #[test]
 fn a_short_history_warns_and_leaves_the_keep_alive_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -580,6 +628,13 @@ fn stages_of_a_workflow_get_pools_by_the_calls_of_the_workflow() {
         error.contains("functions[1]") && error.contains("ml-human"),
         "{error}"
     );
+    calls(path, 60, &[("ml-human", 20.0)]);
+    let error = refused(path, &args);
+    assert!(
+        error.contains("named as the stage ml-human")
+            && error.contains("none is for ml-image-processing"),
+        "{error}"
+    );
     calls(path, 60, &[("a", 20.0), ("b", 2.0)]);
     let error = refused(path, &args);
     assert!(
@@ -609,6 +664,9 @@ fn what_cannot_be_scheduled_is_refused_with_the_mend() {
     );
     says(&["--trace_id", "bussy"], &["no function `bussy`", "busy"]);
     says(&["--quantile", "0.2"], &["must be 0.5 to 0.999"]);
+    let csv = ["aquatope", "schedule", "--trace", "calls.csv", "-o", "csv"];
+    let error = refused(path, &csv);
+    assert!(error.contains("[possible values: table, json]"), "{error}");
     says(&["--max", "0"], &["--max"]);
     fs::create_dir(path.join("broken")).unwrap();
     fs::write(path.join("broken/predict.safetensors"), b"nothing").unwrap();
@@ -736,13 +794,14 @@ fn activation_records_become_the_published_columns() {
     let each = ["aquatope", "activations", "a.jsonl", "--each", "-o", "csv"];
     let csv = stdout(path, &each, 0);
     let mut rows = csv.lines();
-    let header = "action,cpu,cpu_util,duration,cold_start,start,end,exec,get,put,cpu_time";
+    let header = "action,cpu,cpu_util,duration,cold_start,start,end,exec,get,put,cpu_time,failed";
     assert_eq!(rows.next(), Some(header));
     assert_eq!(
         rows.next(),
-        Some("guest/resize,1,0.5,500,100,120,20,200,100,60,500")
+        Some("guest/resize,1,0.5,500,100,120,20,200,100,60,500,0")
     );
-    assert_eq!(rows.count(), 3);
+    let failed: Vec<bool> = rows.map(|row| row.ends_with(",1")).collect();
+    assert_eq!(failed, [false, true, false]);
     let told = lines(&stdout(
         path,
         &["aquatope", "activations", "a.jsonl", "-o", "json"],

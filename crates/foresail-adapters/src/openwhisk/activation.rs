@@ -26,7 +26,7 @@ pub enum ActivationError {
     Io(#[from] std::io::Error),
     /// A line that is no record.
     #[error(
-        "line {line}: {why}; give one activation record a line, as `wsk activation get` prints them"
+        "line {line}: {why}; give one activation record a line, a JSON object each (`jq -c .` writes them so)"
     )]
     Record {
         /// Its number, counted from 1.
@@ -68,7 +68,8 @@ struct Record {
     response: Response,
 }
 
-/// One activation. Units: cores and milliseconds; absent = the record does not tell.
+/// One activation. Units: cores and milliseconds; absent = the record does not tell, or contradicts
+/// itself: no time is negative, and none beyond its begin and end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Activation {
     /// Path of the action, else its name.
@@ -118,25 +119,27 @@ impl Activation {
         let limits = annotation("limits");
         let cpu = number(limits.and_then(|l| l.get("cpu"))).filter(|_| !sequence);
         let times = record.response.result.get("timestamps");
-        let time = |key: &str| number(times.and_then(|t| t.get(key)));
+        let time = |key: &str| number(times.and_then(|t| t.get(key))).filter(|t| *t >= 0.0);
         let (began, ended) = (time("main_start_ms"), time("main_end_ms"));
         let (get, put) = (time("minio_get_ms"), time("minio_put_ms"));
         let end = record.end.unwrap_or(record.start + duration);
+        let within = |time: f64| (0.0..=duration).contains(&time).then_some(time);
         let own = began.zip(ended).map(|(b, e)| e - b);
+        let own = own.map(|own| own - get.unwrap_or(0.0) - put.unwrap_or(0.0));
         let path = annotation("path").and_then(Value::as_str);
-        let success = match record.response.status_code {
-            Some(code) => code == 0,
-            None => record.response.success.unwrap_or(true),
-        };
+        // Either of the two tells of a failure.
+        let answer = &record.response;
+        let success =
+            answer.status_code.is_none_or(|code| code == 0) && answer.success.unwrap_or(true);
         Ok(Self {
             action: path.map(str::to_owned).or(record.name).unwrap_or_default(),
             cpu,
             cpu_util: record.cpu_util,
             duration,
             cold_start: number(annotation("initTime")).unwrap_or(0.0),
-            start: began.map(|b| b - record.start),
-            end: ended.map(|e| end - e),
-            exec: own.map(|own| own - get.unwrap_or(0.0) - put.unwrap_or(0.0)),
+            start: began.and_then(|b| within(b - record.start)),
+            end: ended.and_then(|e| within(end - e)),
+            exec: own.and_then(within),
             get,
             put,
             success,
@@ -313,10 +316,50 @@ mod tests {
     }
 
     #[test]
+    fn times_that_contradict_each_other_are_absent() {
+        let of = |began: f64, ended: f64, get: f64| {
+            let text = format!(
+                r#"{{"name":"f","start":1000,"end":1500,"response":{{"result":{{"timestamps":{{"main_start_ms":{began},"main_end_ms":{ended},"minio_get_ms":{get}}}}}}}}}"#
+            );
+            let got = Activation::parse(&text).unwrap();
+            (got.start, got.end, got.exec, got.get)
+        };
+        let own = of(1100.0, 1400.0, 50.0);
+        assert_eq!(own, (Some(100.0), Some(100.0), Some(250.0), Some(50.0)));
+        // Began before the activation, ended after it.
+        assert_eq!(of(900.0, 1400.0, 0.0).0, None);
+        assert_eq!(of(1100.0, 1600.0, 0.0).1, None);
+        // Storage took longer than all of its own code; ended before it began.
+        assert_eq!(of(1100.0, 1400.0, 301.0).2, None);
+        assert_eq!(of(1400.0, 1100.0, 0.0).2, None);
+        assert_eq!(of(1100.0, 1400.0, -1.0).3, None);
+    }
+
+    #[test]
+    fn either_of_status_and_success_tells_of_a_failure() {
+        let of = |response: &str| {
+            let text = format!(r#"{{"name":"f","start":0,"end":1,"response":{response}}}"#);
+            Activation::parse(&text).unwrap().success
+        };
+        assert!(of("{}") && of(r#"{"statusCode":0,"success":true}"#));
+        for failed in [
+            r#"{"statusCode":0,"success":false}"#,
+            r#"{"statusCode":2,"success":true}"#,
+            r#"{"statusCode":1}"#,
+            r#"{"success":false}"#,
+        ] {
+            assert!(!of(failed), "{failed}");
+        }
+    }
+
+    #[test]
     fn a_line_that_is_none_is_named() {
         let lines = format!("{}\n\nnothing\n", record(1.0, None, 0));
         let error = read(lines.as_bytes()).unwrap_err().to_string();
-        assert!(error.starts_with("line 3: "), "{error}");
+        assert!(
+            error.starts_with("line 3: ") && error.contains("jq -c ."),
+            "{error}"
+        );
         let error = Activation::parse(r#"{"start":5,"end":2,"response":{}}"#).unwrap_err();
         assert!(error.contains("duration"), "{error}");
     }

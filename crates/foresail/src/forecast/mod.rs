@@ -8,6 +8,7 @@ pub mod histories;
 pub mod level;
 pub mod place;
 pub mod pool_net;
+pub mod pool_taught;
 pub mod protocol;
 pub mod stored;
 pub mod terminal;

@@ -46,7 +46,8 @@ pub struct Spread {
     /// The same with the factor, over the half of the test part that it was not taken from; `None`
     /// where there is no factor.
     pub rescaled: Option<f64>,
-    /// Share of the test part above the 95 % quantile, the factor applied.
+    /// Share above the 95 % quantile, of the test part; with a factor, of the half that it was not
+    /// taken from.
     pub above: f64,
     /// Windows of the test part that this is said of.
     pub windows: usize,
@@ -121,27 +122,31 @@ fn spread(residual: f64, scores: &[(f64, bool)]) -> Spread {
         .filter_map(|(s, early)| early.then_some(s.abs()))
         .collect();
     early.sort_by(f64::total_cmp);
-    let (mut factor, mut rescaled) = (1.0, None);
+    let share_above = |scores: &[f64], factor: f64| {
+        let upper = factor * normal_quantile(UPPER);
+        scores.iter().filter(|s| **s > upper).count() as f64 / scores.len().max(1) as f64
+    };
+    let mut told = Spread {
+        residual,
+        factor: 1.0,
+        coverage,
+        rescaled: None,
+        above: share_above(&all.collect::<Vec<_>>(), 1.0),
+        windows: scores.len(),
+    };
     if !FINE.contains(&coverage) && early.len() >= SCORES_MIN {
         // One more score is as likely in each gap between them as in any other.
         let place = (COVERAGE * (early.len() + 1) as f64).ceil() as usize;
         let score = early[place.clamp(1, early.len()) - 1];
-        factor = (score / bound).clamp(FACTORS[0], FACTORS[1]);
+        told.factor = (score / bound).clamp(FACTORS[0], FACTORS[1]);
         let late = scores
             .iter()
             .filter_map(|(s, early)| (!early).then_some(*s));
-        rescaled = Some(inside(late, factor * bound));
+        let late: Vec<f64> = late.collect();
+        told.rescaled = Some(inside(late.iter().copied(), told.factor * bound));
+        told.above = share_above(&late, told.factor);
     }
-    let upper = factor * normal_quantile(UPPER);
-    let above = all.clone().filter(|s| *s > upper).count();
-    Spread {
-        residual,
-        factor,
-        coverage,
-        rescaled,
-        above: above as f64 / scores.len().max(1) as f64,
-        windows: scores.len(),
-    }
+    told
 }
 
 /// Answers and truths of some windows; each window's steps ahead together.
@@ -204,6 +209,28 @@ mod tests {
             assert!(FINE.contains(&told.rescaled.unwrap()), "{told:?}");
             assert!((told.above - 0.05).abs() < 0.02, "{told:?}");
         }
+    }
+
+    /// The half that a factor is taken from says nothing of what came of it.
+    #[test]
+    fn with_a_factor_what_lies_above_is_of_the_later_half() {
+        let mut some = scores(2.0);
+        let whole = spread(0.5, &some);
+        for (score, early) in &mut some {
+            // As many of each size as before, each above.
+            *score = if *early { score.abs() } else { -score.abs() };
+        }
+        let told = spread(0.5, &some);
+        assert!((told.factor - whole.factor).abs() < 1e-12 && told.rescaled.is_some());
+        assert!(told.above.abs() < 1e-12, "{told:?}");
+        for (score, _) in &mut some {
+            *score = -*score;
+        }
+        let told = spread(0.5, &some);
+        let late = some.iter().filter(|(_, early)| !early);
+        let above = late.filter(|(s, _)| *s > told.factor * normal_quantile(UPPER));
+        assert!((told.above - above.count() as f64 / 500.0).abs() < 1e-12);
+        assert!((told.above - 0.1).abs() < 0.02, "{told:?}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::exit::{Code, Coded};
 /// Flags of `aquatope activations`.
 #[derive(Args, Debug)]
 pub(super) struct ActivationsArgs {
-    /// Records as `wsk activation get` prints them, one JSON object a line; - reads stdin
+    /// Activation records, one JSON object a line (`jq -c .` writes them so); - reads stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// One row per activation, not the means by action and CPU limit
@@ -78,8 +78,8 @@ const GROUPED: [Column<Group>; 12] = [
     ("failed", |g| Cell::Count(g.failed)),
 ];
 
-/// Single activations, in the order of the published table.
-const SINGLE: [Column<Activation>; 11] = [
+/// Single activations: the published columns, then ours.
+const SINGLE: [Column<Activation>; 12] = [
     ("action", |a| Cell::Text(a.action.clone())),
     ("cpu", |a| Cell::Number(a.cpu)),
     ("cpu_util", |a| Cell::Number(a.cpu_util)),
@@ -91,6 +91,7 @@ const SINGLE: [Column<Activation>; 11] = [
     ("get", |a| Cell::Number(a.get)),
     ("put", |a| Cell::Number(a.put)),
     ("cpu_time", |a| Cell::Number(a.cpu_time())),
+    ("failed", |a| Cell::Count(usize::from(!a.success))),
 ];
 
 /// Reads the records of a file or of stdin.

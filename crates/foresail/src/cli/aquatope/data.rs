@@ -11,13 +11,12 @@ use foresail_core::quantity::trace::TraceItem;
 use foresail_models::forecast::pool_net::PoolSeries;
 use foresail_models::forecast::pool_net::peaks::of_counts;
 use foresail_models::rng::{Seed, child};
-use foresail_sim::function::Platform;
-use foresail_sim::function::oracle::busy_peaks;
 use foresail_sim::workload::population::Population;
 
-use super::dataset;
+use super::dataset::{self, NAME_CHARACTERS};
 use crate::cli::reading::{Reading, tell};
 use crate::forecast::histories::{busiest_of, tell_gaps};
+use crate::forecast::pool_taught::{self, BUSY_MIN};
 
 /// Mean run time of a request where nothing tells one, as in `compare`.
 const RUN_DEFAULT: Span = Span::from_millis(100);
@@ -27,13 +26,6 @@ const DAYS_MAX: u64 = 366;
 
 /// The most functions that are trained together: a model file names them all.
 const FUNCTIONS_MAX: usize = 1000;
-
-/// Busy minutes without which a generated function is left out: of fewer there is nothing to learn
-/// but that it is called seldom, which the pool's proposer knows by itself.
-const BUSY_MIN: usize = 20;
-
-/// Characters of a name that are told.
-const NAME_CHARACTERS: usize = 120;
 
 /// What the values of a trace are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,7 +49,8 @@ pub(super) struct Functions {
     /// Any trace instead of the data set: a file (plain, gzip or zstd), or a folder of day files
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// So many functions of the generated population, their peaks counted in the simulator
+    /// So many functions of a generated population that no comparison flies, their peaks counted in
+    /// the simulator
     #[arg(long, value_name = "N", conflicts_with_all = ["trace", "dataset_dir", "trace_id", "duration"],
         value_parser = clap::value_parser!(u64).range(1..=FUNCTIONS_MAX as u64))]
     generated: Option<u64>,
@@ -111,13 +104,7 @@ impl Functions {
     /// The functions of a generated population that are busy often enough to be learnt from.
     fn of_population(&self, functions: usize, seed: u64) -> Result<Vec<PoolSeries>> {
         let days = u32::try_from(self.num_days).unwrap_or(u32::MAX);
-        let seed = Seed(seed);
-        let all = Population { functions, days }.functions(seed);
-        let peaks = busy_peaks(&Platform::default(), &all, seed)?;
-        let busy = |peaks: &Series| peaks.iter().flatten().filter(|v| *v > 0.0).count();
-        let pairs = all.into_iter().map(|f| f.id).zip(peaks);
-        let kept = pairs.filter(|(_, peaks)| busy(peaks) >= BUSY_MIN);
-        let kept: Vec<_> = kept.map(|(id, peaks)| PoolSeries { id, peaks }).collect();
+        let kept = pool_taught::series(&Population { functions, days }, Seed(seed))?;
         let seldom = functions - kept.len();
         if kept.is_empty() {
             bail!(

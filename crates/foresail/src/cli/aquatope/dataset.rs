@@ -22,8 +22,8 @@ const MINUTES: usize = 1440;
 /// Near names that are told.
 const NEAR: usize = 3;
 
-/// Characters of a name that are told.
-const NAME_CHARACTERS: usize = 200;
+/// Characters of a name that are told: owner, app and function of the data set are 64 each.
+pub(super) const NAME_CHARACTERS: usize = 200;
 
 /// `true` where a function is the one that is asked for: its whole name, or the last part of it.
 pub(super) fn is_asked_for(id: &str, asked: &str) -> bool {
@@ -84,7 +84,7 @@ fn wanted(folder: &Path, days: usize) -> Result<Vec<PathBuf>> {
     let name = folder.display();
     if files.is_empty() {
         bail!(
-            "{name} holds no file named invocations_per_function_md.anon.dNN.csv; give the folder of the data set with --dataset-dir"
+            "{name} holds no file named invocations_per_function_md.anon.dNN.csv; give the folder of the data set with --dataset-dir, or another trace with --trace"
         );
     }
     let one = |day: usize| {
@@ -172,21 +172,36 @@ fn told<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// A name that is not there, with those that are nearest to it.
+/// A name that is not there, with those that are like it: they begin with what is asked for, or
+/// differ from it in less than half of it. Of others the first in order are told, and told as such.
 pub(super) fn unknown(folder: &Path, asked: &str, names: &BTreeSet<String>) -> anyhow::Error {
-    let part = |id: &str| {
+    let differ = |id: &str| {
         let part = if asked.contains('/') {
             id
         } else {
             last_part(id)
         };
-        distance(asked, part)
+        // The begin of a hash is as far from its own rest as from any other.
+        if part.starts_with(asked) {
+            0
+        } else {
+            distance(asked, part)
+        }
     };
-    let mut near: Vec<(usize, &String)> = names.iter().map(|n| (part(n), n)).collect();
-    near.sort();
-    let nearest = told(near.iter().take(NEAR).map(|(_, n)| *n));
+    let alike = |far: usize| far <= asked.chars().count() / 2;
+    let mut all: Vec<(usize, &String)> = names.iter().map(|n| (differ(n), n)).collect();
+    all.sort();
+    let near = all.iter().filter(|(far, _)| alike(*far)).take(NEAR);
+    let near: Vec<&String> = near.map(|(_, n)| *n).collect();
+    let hint = if near.is_empty() {
+        let some = told(names.iter().take(NEAR));
+        let others = if names.len() > NEAR { ", …" } else { "" };
+        format!("none is like it; there are {some}{others}")
+    } else {
+        format!("the nearest: {}", told(near.into_iter()))
+    };
     anyhow::anyhow!(
-        "{}: there is no function `{}` among {}; the nearest: {nearest}",
+        "{}: there is no function `{}` among {}; {hint}",
         folder.display(),
         shown(asked, NAME_CHARACTERS),
         names.len()
@@ -211,4 +226,34 @@ fn join_run_times(items: &mut [TraceItem], folder: &Path, days: usize) -> Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(asked: &str, names: &[&str], word: &str) {
+        let names = names.iter().map(|n| (*n).to_owned()).collect();
+        let error = unknown(Path::new("data"), asked, &names).to_string();
+        assert!(error.ends_with(word), "{error}");
+    }
+
+    #[test]
+    fn names_that_are_alike_are_told_and_the_first_ones_never_taken_for_them() {
+        let hash = |c: char| format!("o/a/{}", c.to_string().repeat(64));
+        let [a, b, c, d] = ['a', 'b', 'c', 'd'].map(hash);
+        let all = [a.as_str(), &b, &c, &d, "o/a/resize"];
+        says("resise", &all, "the nearest: o/a/resize");
+        says("dddddd", &all, &format!("the nearest: {d}"));
+        let some = format!("none is like it; there are {a}, {b}, {c}, …");
+        says("nothing", &all, &some);
+        says("o/a/resizes", &all, "the nearest: o/a/resize");
+        says("x", &["o/a/y"], "none is like it; there are o/a/y");
+    }
+
+    #[test]
+    fn a_whole_name_of_three_hashes_is_told_whole() {
+        let id = ["o", "a", "f"].map(|c| c.repeat(64)).join("/");
+        says(&"f".repeat(60), &[&id], &format!("the nearest: {id}"));
+    }
 }

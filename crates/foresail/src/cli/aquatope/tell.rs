@@ -9,14 +9,12 @@ use foresail_models::forecast::pool_net::train::Report;
 use foresail_models::forecast::pool_net::{Known, PoolNet, Shape, Spread, Trained, Training};
 use serde_json::{Value, json};
 
+use super::dataset::NAME_CHARACTERS;
 use crate::cli::{Output, print_csv};
 use crate::forecast::histories::plural;
 
 /// Functions that are told one by one.
 const FUNCTIONS_TOLD: usize = 5;
-
-/// Characters of a name that are told.
-const NAME_CHARACTERS: usize = 120;
 
 /// What both trainings tell.
 struct Told<'a> {
@@ -188,7 +186,7 @@ fn coverage(spread: &Spread) -> String {
             format!("the 90 % band covers {covered} of {windows} test windows, {upper}")
         }
         Some(rescaled) => format!(
-            "the 90 % band covered {covered} of {windows} test windows; conformal-checked: drawn out by {:.2} it covers {} of their later half, {upper}",
+            "the 90 % band covered {covered} of {windows} test windows; conformal-checked: drawn out by {:.2} it covers {} of their later half, of which {upper}",
             spread.factor,
             percent(rescaled)
         ),

@@ -17,12 +17,10 @@ use rayon::prelude::*;
 
 use super::nets::Nets;
 use super::subjects::Subject;
+use crate::forecast::pool_taught::BUSY_MIN;
 
 /// Functions of a subject that are told, the busiest.
 const FUNCTIONS_MAX: usize = 12;
-
-/// Minutes with a call without which there is nothing to tell.
-const BUSY_MIN: usize = 20;
 
 /// Lower edge, middle and upper edge of a 90 % band.
 const LEVELS: [f64; 3] = [0.05, 0.5, 0.95];

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use foresail_models::forecast::pool_net::{Epoch, PoolNet, PoolSeries, Shape, Training, train};
 use foresail_models::rng::Seed;
-use foresail_sim::function::{Platform, oracle};
 use foresail_sim::workload::population::Population;
 
 use super::Flags;
+use crate::forecast::pool_taught;
 
 /// Functions that are learnt from, over [`DAYS`] days.
 const FUNCTIONS: usize = 60;
@@ -15,12 +15,6 @@ const DAYS: u32 = 2;
 
 /// Windows that are learnt from at most.
 const WINDOWS_MAX: usize = 12_288;
-
-/// Minutes with a call without which a function teaches nothing.
-const BUSY_MIN: usize = 20;
-
-/// What the seed of the functions that are learnt from lies above the study's: far from the others.
-const APART: u64 = 1_000_003;
 
 /// A net in each shape.
 #[derive(Debug)]
@@ -37,7 +31,7 @@ impl Nets {
     /// # Errors
     /// Where a training fails.
     pub(super) fn train(flags: &Flags, done: &(dyn Fn(&str) + Sync)) -> Result<Self> {
-        let seed = Seed(flags.seed.wrapping_add(APART));
+        let seed = Seed(flags.seed);
         let series = taught(seed, flags.quick)?;
         let epochs = usize::try_from(flags.epochs)?;
         let both = |shape: Shape| -> Result<PoolNet> {
@@ -70,14 +64,5 @@ fn taught(seed: Seed, quick: bool) -> Result<Vec<PoolSeries>> {
         functions,
         days: DAYS,
     };
-    let functions = population.functions(seed);
-    let peaks = oracle::busy_peaks(&Platform::default(), &functions, seed)?;
-    let pairs = functions.into_iter().zip(peaks);
-    let busy = |peaks: &foresail_core::quantity::series::Series| {
-        peaks.iter().flatten().filter(|v| *v > 0.0).count() >= BUSY_MIN
-    };
-    Ok(pairs
-        .filter(|(_, peaks)| busy(peaks))
-        .map(|(f, peaks)| PoolSeries { id: f.id, peaks })
-        .collect())
+    Ok(pool_taught::series(&population, seed)?)
 }

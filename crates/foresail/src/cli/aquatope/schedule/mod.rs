@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use foresail_core::quantity::time::Span;
 use foresail_core::spec::SpecProblem;
 use foresail_models::forecast::pool_net::PoolNet;
@@ -59,10 +59,14 @@ pub(super) struct ScheduleArgs {
     /// Share of the next minute's peaks that a pool holds, 0.5 to 0.999
     #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = share)]
     quantile: f64,
+    /// How a quantile between two whole numbers becomes containers
+    #[arg(long, value_enum, default_value = "nearest")]
+    rounding: RoundingArg,
     /// How long an idle container beyond the pool stays warm after its last use
     #[arg(long, value_name = "SPAN", default_value = "600s", value_parser = keep_alive)]
     keep_alive: Span,
-    /// Memory that all warm pools may hold together, such as 4GiB [default: no bound]
+    /// Memory that all warm pools may hold together, such as 4GiB; what the keep-alive holds beyond
+    /// them is not counted [default: no bound]
     #[arg(long, value_name = "BYTES")]
     memory_budget: Option<Memory>,
     /// The most containers of one pool
@@ -77,7 +81,45 @@ pub(super) struct ScheduleArgs {
     seed: u64,
     /// How it is told [default: table]
     #[arg(long, short, value_enum)]
-    output: Option<Output>,
+    output: Option<Told>,
+}
+
+/// How a schedule can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Told {
+    /// For people
+    #[value(alias = "text")]
+    Table,
+    /// For programs
+    Json,
+}
+
+impl From<Told> for Output {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Table => Self::Table,
+            Told::Json => Self::Json,
+        }
+    }
+}
+
+/// How a quantile between two whole numbers becomes containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RoundingArg {
+    /// To the nearest whole number, as peaks are whole
+    Nearest,
+    /// To the next whole number above
+    Up,
+}
+
+impl RoundingArg {
+    /// The word of the proposer's knob.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Nearest => "nearest",
+            Self::Up => "up",
+        }
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -170,7 +212,8 @@ impl ScheduleArgs {
                 "quantilePercent",
                 json!(Level::new(self.quantile).percent()),
             )
-            .with("keepAliveSeconds", json!(self.keep_alive.seconds()));
+            .with("keepAliveSeconds", json!(self.keep_alive.seconds()))
+            .with("rounding", json!(self.rounding.word()));
         FunctionPolicy {
             pool_max: self.max,
             ..policy
@@ -183,9 +226,9 @@ impl ScheduleArgs {
 /// # Errors
 /// Where the net, the workflow or the trace cannot be read, or they do not fit together.
 pub(super) fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Code> {
-    let output = Output::here(args.output)?;
+    let output = Output::here(args.output.map(Output::from))?;
     if output == Output::Csv {
-        bail!("--output csv: a schedule is a table or JSON lines; write --output json");
+        bail!("output.format csv: a schedule is a table or JSON lines; write --output json");
     }
     let (file, net) = args.net()?;
     let scene = Scene {
@@ -207,13 +250,26 @@ pub(super) fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Code> {
     let level = Level::new(args.quantile);
     let listener = Changes::new(&scene.functions, level);
     let (measured, changes) = scene.fly(&policy, listener)?;
+    tell_beyond(scene.budget, &measured);
     let mut flown = vec![Flown::new(&policy.name, measured)];
     for reference in [fixed(FIXED_MINUTES), histogram()] {
         let (measured, _) = scene.fly(&reference, Deaf)?;
         flown.push(Flown::new(&reference.name, measured));
     }
-    print(&changes, &flown, output, out)?;
+    print(&changes, &flown, scene.budget, output, out)?;
     Ok(Code::Done)
+}
+
+/// A budget of pools is none of the containers that the keep-alive holds beyond them.
+fn tell_beyond(budget: Option<u64>, measured: &FunctionMeasures) {
+    let most = measured.memory_most();
+    if let Some(budget) = budget.filter(|b| most > *b) {
+        eprintln!(
+            "note: all containers together held up to {:.3} GB, above the budget of {:.3} GB: it bounds the pools, not what the keep-alive holds beyond them (a shorter --keep-alive holds less)",
+            most as f64 / 1e9,
+            budget as f64 / 1e9
+        );
+    }
 }
 
 /// A history that is too short is no error: until there is enough of it, the keep-alive alone holds.

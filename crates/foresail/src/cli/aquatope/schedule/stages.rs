@@ -36,7 +36,7 @@ pub(super) struct Known {
 /// every stage that runs, every copy of it, within the same step.
 ///
 /// # Errors
-/// Where the items are neither, or more calls would have to be drawn than can be.
+/// Where the items are neither, a single item is named as one stage of several, or more calls would have to be drawn than can be.
 pub(super) fn of_workflow(
     subject: &Subject,
     items: &[Function],
@@ -53,13 +53,20 @@ pub(super) fn of_workflow(
             all.map(|f| (f, f.workload.clone())).collect()
         }
         [one] => {
+            let mut names = stages.iter().map(|s| s.name.as_str());
+            if let Some(name) = names.find(|n| is_asked_for(&one.id, n)) {
+                bail!(
+                    "the only item is named as the stage {name}, and none is for {}: add those, or give the item a name that no stage has, and it is taken for the calls of the workflow",
+                    listed(&missing)
+                );
+            }
             let all = spread(&subject.model.workflow, one, seed)?;
             all.into_iter().map(|w| (one, w)).collect()
         }
         _ => bail!(
             "{} items in the trace, none of them for {}: give one item, the calls of the workflow (--trace-id ID chooses one), or one named as each stage",
             items.len(),
-            missing[..missing.len().min(NAMES_TOLD)].join(", ")
+            listed(&missing)
         ),
     };
     let seconds = subject.model.noiseless(&subject.former);
@@ -80,6 +87,17 @@ pub(super) fn of_workflow(
         },
     };
     Ok(places.map(one).collect())
+}
+
+/// The first of some names.
+fn listed(names: &[&str]) -> String {
+    let told = names[..names.len().min(NAMES_TOLD)].join(", ");
+    let more = if names.len() > NAMES_TOLD {
+        ", …"
+    } else {
+        ""
+    };
+    told + more
 }
 
 /// Run times around the surface's, spread as the workflow's noise is.
@@ -225,5 +243,13 @@ mod tests {
         assert_eq!(got, [2, 4, 6]);
         let error = of_workflow(&subject, &[own(3), own(1)], NOTHING, Seed(1)).unwrap_err();
         assert!(error.to_string().contains("reference-2"), "{error}");
+        // Calls of one stage are none of the workflow.
+        let error = of_workflow(&subject, &[own(3)], NOTHING, Seed(1)).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("the stage reference-3"), "{error}");
+        assert!(
+            error.contains("none is for reference-1, reference-2"),
+            "{error}"
+        );
     }
 }

@@ -210,13 +210,14 @@ impl Change {
     }
 }
 
-/// Prints the changes, then what every policy came to.
+/// Prints the changes, then what every policy came to; `budget` is that of the pools, in bytes.
 ///
 /// # Errors
 /// Where it cannot be written.
 pub(super) fn print(
     changes: &Changes,
     flown: &[Flown],
+    budget: Option<u64>,
     output: Output,
     out: &mut dyn Write,
 ) -> Result<()> {
@@ -231,7 +232,8 @@ pub(super) fn print(
             writeln!(out, "{}", change.json(changes))?;
         }
         let all: Vec<Value> = flown.iter().map(Flown::json).collect();
-        writeln!(out, "{}", json!({"v": 1, "comparison": all}))?;
+        let end = json!({"v": 1, "comparison": all, "memoryBudgetBytes": budget});
+        writeln!(out, "{end}")?;
         return Ok(());
     }
     table(changes, flown, out)
