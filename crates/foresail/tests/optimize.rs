@@ -265,8 +265,11 @@ fn a_search_that_was_cut_goes_on_to_the_same_end() {
     };
     let whole = result(at, &args("whole.jsonl"), 0);
     let lines = fs::read_to_string(at.join("whole.jsonl")).unwrap();
-    assert_eq!(lines.lines().count(), 2 + 12);
-    for kept in [1, 2, 5, 13, 14] {
+    // The header, the former setting, the trials, the best measured again.
+    let again = lines.lines().skip(2 + 12);
+    assert!(again.clone().count() >= 1);
+    assert!(again.clone().all(|l| l.starts_with("{\"again\"")));
+    for kept in [1, 2, 5, 13, 14, lines.lines().count()] {
         let mut cut: String = lines.lines().take(kept).map(|l| format!("{l}\n")).collect();
         // Half a line, as a kill leaves it.
         cut.push_str("{\"trial\":{\"num");
@@ -311,8 +314,11 @@ fn a_drifted_workflow_is_searched_on_from_what_is_known() {
     assert_eq!(whole["kept"], true);
     // Cut within what was opened, the same command goes on to the same end.
     let lines = fs::read_to_string(at.join("j.jsonl")).unwrap();
-    assert_eq!(lines.lines().count(), 2 + 8 + 1 + 12);
-    for kept in [10, 11, 15] {
+    let opened = lines.lines().position(|l| l.starts_with("{\"reopened\""));
+    let opened = opened.unwrap();
+    assert!(opened > 2 + 8, "the best was measured again before it");
+    assert!(lines.lines().count() > opened + 1 + 12);
+    for kept in [opened, opened + 1, opened + 5] {
         let cut: String = lines.lines().take(kept).map(|l| format!("{l}\n")).collect();
         fs::write(at.join("j.jsonl"), cut).unwrap();
         assert_eq!(
@@ -511,6 +517,10 @@ fn a_folder_holds_the_search_and_its_record_replays() {
     }
     let csv = fs::read_to_string(at.join("one/trials.csv")).unwrap();
     assert_eq!(csv.lines().count(), 9);
+    // The command as it was typed, but for the output's place.
+    let marker = fs::read_to_string(at.join("one/run.json")).unwrap();
+    let typed = "foresail optimize fan-out-fan-in --tuner random --n-init 8 --n-batch 0 --record flight.jsonl\"";
+    assert!(marker.contains(typed), "{marker}");
     assert!(
         csv.starts_with("trial,cost_per_1000,latency_seconds,kept,ended,"),
         "{csv}"
@@ -546,6 +556,168 @@ fn workflows_are_listed_and_shown() {
     ))
     .unwrap();
     assert_eq!(value["stages"][3]["after"], json!(["ml-object-detection"]));
+}
+
+/// Three stages whose former sizes keep the promise at little cost.
+const GOOD: &str = "name: good\nqos: 6\nstages:\n\
+    - {name: a, surface: {fixedSeconds: 0.3, workCoreSeconds: 2, memoryMib: 512, pressureSeconds: 2}, current: {cpuCores: 1.3, memoryMib: 512}}\n\
+    - {name: b, surface: {fixedSeconds: 0.4, workCoreSeconds: 4, memoryMib: 1024, pressureSeconds: 2}, after: [a], current: {cpuCores: 1.8, memoryMib: 1024}}\n\
+    - {name: c, surface: {fixedSeconds: 0.2, workCoreSeconds: 1, memoryMib: 256, pressureSeconds: 2}, after: [b], current: {cpuCores: 1.2, memoryMib: 256}}\n";
+
+#[test]
+fn a_former_setting_that_costs_no_more_stays_though_no_money_is_left() {
+    let folder = folder();
+    let at = folder.path();
+    fs::write(at.join("good.yaml"), GOOD).unwrap();
+    let args = |cap: &'static str| {
+        [
+            "good.yaml",
+            "--tuner",
+            "random",
+            "--seed",
+            "1",
+            "--spend-cap",
+            cap,
+        ]
+    };
+    let found = result(at, &args("0.1"), 0);
+    assert_eq!(found["conclusion"], "FormerIsBest");
+    assert_eq!(found["inForce"], found["former"]);
+    let (former, best) = (
+        &found["formerMeasured"]["cost"],
+        &found["best"]["costPer1000"],
+    );
+    assert!(former.as_f64() <= best.as_f64(), "{former} {best}");
+    // Enough for the former setting alone, then not even for that.
+    let told = |cap| {
+        let output = foresail(at, &[&["optimize"], &args(cap)[..]].concat());
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let (code, text) = told("0.03");
+    assert_eq!(code, Some(0));
+    let want = "it keeps p95 ≤ 6 s, and the spend cap ended the search before any trial was measured; raise --spend-cap.";
+    assert!(text.contains(want), "{text}");
+    let (code, text) = told("0.002");
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains("the spend cap ended the search while it was measured"),
+        "{text}"
+    );
+    assert!(!text.contains("No trial kept"), "{text}");
+}
+
+#[test]
+fn the_cap_holds_over_all_runs_of_a_journal() {
+    let folder = folder();
+    let args = [
+        "chain",
+        "--tuner",
+        "random",
+        "--seed",
+        "3",
+        "--n-init",
+        "4",
+        "--n-batch",
+        "0",
+        "--spend-cap",
+        "0.2",
+        "--journal",
+        "j.jsonl",
+    ];
+    let json = || {
+        let args = [&["optimize"], &args[..], &["-o", "json"]].concat();
+        String::from_utf8(foresail(folder.path(), &args).stdout).unwrap()
+    };
+    let journal = || fs::read_to_string(folder.path().join("j.jsonl")).unwrap();
+    let (first, lines) = (json(), journal());
+    assert!(lines.contains("{\"cut\":{\"spend\":"), "{lines}");
+    // The money is spent: the same end, and not one request more.
+    assert_eq!(first, json());
+    assert_eq!(lines, journal());
+}
+
+#[test]
+fn files_that_are_no_journal_are_left_as_they_are() {
+    let folder = folder();
+    let at = folder.path();
+    let quick = reference(&["--n-init", "3", "--n-batch", "0", "--journal", "j.jsonl"]);
+    let run = |more: &[&str]| refused(at, &[&["optimize"], &quick[..], more].concat());
+    for text in [
+        "hello",
+        "{\"search\":{\"v\":1,\"conditions\":{\"other\":\"1\"",
+        "{}",
+    ] {
+        fs::write(at.join("j.jsonl"), text).unwrap();
+        let told = run(&[]);
+        assert!(
+            told.contains("j.jsonl: no journal of a search, it is left as it is"),
+            "{told}"
+        );
+        assert_eq!(fs::read_to_string(at.join("j.jsonl")).unwrap(), text);
+    }
+    fs::remove_file(at.join("j.jsonl")).unwrap();
+    for record in ["j.jsonl", "./j.jsonl"] {
+        let told = run(&["--record", record]);
+        assert!(told.contains("is the --journal"), "{told}");
+        assert!(!at.join("j.jsonl").exists());
+    }
+    // The header cut short is this search's own, and it is begun anew.
+    let whole = result(at, &quick, 0);
+    let lines = fs::read_to_string(at.join("j.jsonl")).unwrap();
+    for bytes in [0, 1, 40] {
+        fs::write(at.join("j.jsonl"), &lines[..bytes]).unwrap();
+        assert_eq!(result(at, &quick, 0), whole, "{bytes} bytes");
+        assert_eq!(fs::read_to_string(at.join("j.jsonl")).unwrap(), lines);
+    }
+    // Numbers that no measurement has, in the third line.
+    let third = lines.lines().nth(2).unwrap();
+    for (name, number) in [
+        ("spend", "-1"),
+        ("cost", "-0.5"),
+        ("seconds", "-1e300"),
+        ("latency", "1e999"),
+    ] {
+        let from = third.find(&format!("\"{name}\":")).unwrap() + name.len() + 3;
+        let to = from + third[from..].find(',').unwrap();
+        let changed = format!("{}{number}{}", &third[..from], &third[to..]);
+        fs::write(at.join("j.jsonl"), lines.replace(third, &changed)).unwrap();
+        let told = run(&[]);
+        assert!(told.contains("j.jsonl, line 3: "), "{told}");
+        assert!(
+            number == "1e999" || told.contains(&format!("{name}: must be 0 or more")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn the_least_cost_is_told_above_the_median_alone() {
+    let folder = folder();
+    for (percentile, told) in [("95", true), ("50", false), ("10", false)] {
+        let args = [
+            "optimize",
+            "reference",
+            "--tuner",
+            "random",
+            "--n-init",
+            "3",
+            "--n-batch",
+            "0",
+        ];
+        let output = foresail(
+            folder.path(),
+            &[&args[..], &["--percentile", percentile]].concat(),
+        );
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            text.contains("cost less than"),
+            told,
+            "{percentile}: {text}"
+        );
+    }
 }
 
 /// Ctrl-C while it measures: code 130, the former setting, and a journal that goes on.

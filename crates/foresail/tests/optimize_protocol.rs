@@ -8,6 +8,7 @@
 )]
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use foresail::optimize::{
     Conclusion, Ended, Found, Protocol, Referee, Search, Simulated, measure, referee,
@@ -19,12 +20,16 @@ use foresail_core::propose::plan::Plan;
 use foresail_core::quantity::time::Span;
 use foresail_core::value::cost::Price;
 use foresail_core::value::workflow::{Promise, Size};
+use foresail_models::knobs::Knobs;
+use foresail_models::registry::TUNERS;
 use foresail_models::rng::Seed;
 use foresail_models::tune::told::Told;
 use foresail_sim::workflow::noise::Noise;
 use foresail_sim::workflow::published::entry;
 use foresail_sim::workflow::subject::Subject;
+use rayon::prelude::*;
 use referee::Ruling;
+use serde_json::{Value, json};
 
 fn subject(noise: Noise) -> Subject {
     let mut subject = entry("reference").unwrap().subject().unwrap();
@@ -203,9 +208,9 @@ fn a_batch_is_measured_one_configuration_at_a_time() {
         want.push(Did::Apply(plan.clone()));
         want.extend(vec![Did::Request; 16]);
     }
-    // Then the best is put in force and measured again.
+    // Then the best is put in force and measured again: one warm-up, three times three times five.
     want.push(Did::Apply(plans[1].clone()));
-    want.extend(vec![Did::Request; 16]);
+    want.extend(vec![Did::Request; 46]);
     assert_eq!(ran.system.did, want);
     assert_eq!(found.conclusion, Conclusion::Best);
     let mut system = ran.system;
@@ -411,4 +416,63 @@ fn the_engine_drops_what_costs_too_much_and_holds_while_paused() {
         why.contains("reference/reference-1: perPod.cpu 3→1 by Paused"),
         "{why}"
     );
+}
+
+/// `true` where what a search leaves in force keeps the promise on requests that it has not seen.
+fn keeps(workflow: &str, tuner: &str, seed: u64) -> bool {
+    let subject = entry(workflow).unwrap().subject().unwrap();
+    let entry = TUNERS.iter().find(|t| t.name == tuner).unwrap();
+    let trials = json!({"trials": 70});
+    let written = if tuner == "random" { trials } else { json!({}) };
+    let written: BTreeMap<String, Value> = serde_json::from_value(written).unwrap();
+    let knobs = Knobs::read(entry.knobs, &written, "tuner").unwrap();
+    let mut tuner = (entry.build)(&knobs, &subject.space(), Seed(seed)).unwrap();
+    let spec = referee::spec(&subject.targets(), None);
+    let mut referee = Referee::new(spec, Seed(seed), |_| Ok(None)).unwrap();
+    let mut system = Simulated::new(&subject, Seed(seed));
+    let protocol = Protocol {
+        requests: 20,
+        ..protocol(&subject)
+    };
+    let found = Search {
+        subject: &subject,
+        system: &mut system,
+        tuner: &mut *tuner,
+        referee: &mut referee,
+        protocol: &protocol,
+        journal: None,
+        reopen: None,
+        spend_cap: None,
+        stop: &never,
+        on_trial: &|_| {},
+    }
+    .run()
+    .unwrap();
+    let sizes = subject.sizes_of(&found.in_force).unwrap();
+    let long = Protocol {
+        requests: 1000,
+        repeats: 1,
+        abort_factor: None,
+        ..protocol
+    };
+    let allowed = measure::Allowed {
+        spend: None,
+        stop: &never,
+    };
+    let workflow = &subject.model.workflow;
+    let again = measure::measure(&mut system, workflow, &sizes, &long, &allowed).unwrap();
+    again.kept(subject.promise)
+}
+
+#[test]
+fn bayes_keeps_the_promise_at_least_as_often_as_random() {
+    for workflow in ["video-processing", "chain"] {
+        let count = |tuner| {
+            let seeds = (1..=3_u64).into_par_iter();
+            seeds.filter(|seed| keeps(workflow, tuner, *seed)).count()
+        };
+        let (ours, random) = (count("bayes"), count("random"));
+        assert!(ours >= random, "{workflow}: {ours} of 3, random {random}");
+        assert!(ours > 0, "{workflow}");
+    }
 }

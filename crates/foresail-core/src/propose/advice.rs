@@ -149,7 +149,7 @@ impl fmt::Display for Doubt {
             (None, _) => write!(f, " missing")?,
         }
         f.write_str(match self.state {
-            DoubtState::Open => "; to be measured again",
+            DoubtState::Open => "; was left open",
             DoubtState::Confirmed => "; measured again, confirmed",
             DoubtState::Replaced => "; measured again, the median stands",
             DoubtState::Failed => "; given up, the plan counts as failed",

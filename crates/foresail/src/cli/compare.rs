@@ -1,13 +1,13 @@
 //! `foresail compare`: every policy on one workload, one report.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::{Output, progress};
+use crate::cli::{Output, progress, typed};
 use crate::compare::{
     Comparison, FunctionArgs, ModeArg, Options, Plan, RunArgs, compare, files, function_mode, plan,
 };
@@ -96,7 +96,7 @@ pub fn run(args: CompareArgs, out: &mut dyn Write) -> Result<Code> {
 fn events(options: &Options) -> Result<Comparison> {
     let plan = plan(options)?;
     let bar = progress::bar(runs(options, &plan), "Comparing");
-    let comparison = compare(options, &plan, &command(), &|name| bar.step(name))?;
+    let comparison = compare(options, &plan, &typed::command(), &|name| bar.step(name))?;
     bar.finish();
     Ok(comparison)
 }
@@ -105,7 +105,7 @@ fn functions(options: &Options, args: &FunctionArgs) -> Result<Comparison> {
     let plan = function_mode::plan(options, args)?;
     let bar = progress::bar(plan.runs(), "Comparing");
     let done = |name: &str| bar.step(name);
-    let comparison = function_mode::compare(options, &plan, &command(), &done)?;
+    let comparison = function_mode::compare(options, &plan, &typed::command(), &done)?;
     bar.finish();
     Ok(comparison)
 }
@@ -120,31 +120,4 @@ fn runs(options: &Options, plan: &Plan) -> u64 {
         }
     };
     (plan.policies.len() + settings) as u64
-}
-
-/// The command as it was typed, without the folders of this machine and without the output's place.
-fn command() -> String {
-    let mut words = vec!["foresail".to_owned()];
-    let mut before = String::new();
-    for word in std::env::args().skip(1) {
-        let is_place = before == "--out" || word == "--out" || word.starts_with("--out=");
-        if !is_place {
-            words.push(shown(&before, &word));
-        }
-        before = word;
-    }
-    words.join(" ")
-}
-
-/// One word of the command: queries and addresses whole, of a path its last part.
-fn shown(before: &str, word: &str) -> String {
-    let whole = matches!(before, "--query" | "--prometheus");
-    let file = Path::new(word).file_name().filter(|_| !whole);
-    match file.map(|n| n.to_string_lossy().into_owned()) {
-        Some(name) if word.contains('/') => name,
-        _ if word.contains([' ', '(', '"', '{', '*', '$', '\'']) => {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-        _ => word.to_owned(),
-    }
 }

@@ -23,6 +23,7 @@ pub mod trace;
 mod trace_check;
 mod trace_generate;
 mod trace_stages;
+mod typed;
 pub mod watch;
 pub mod workflow;
 

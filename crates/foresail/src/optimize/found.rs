@@ -2,6 +2,7 @@
 
 use foresail_core::propose::advice::Best;
 use foresail_core::propose::plan::Plan;
+use serde::{Deserialize, Serialize};
 
 use super::measure::{Measured, Protocol};
 
@@ -34,7 +35,7 @@ pub enum Conclusion {
     Best,
     /// The best on its trials' word: there was no money left to measure it again.
     Unconfirmed,
-    /// The former setting: it keeps the promise and the best is not cheaper.
+    /// The former setting: it keeps the promise and the best costs no less.
     FormerIsBest,
     /// The former setting: no trial kept the promise.
     NoneKept,
@@ -63,10 +64,30 @@ pub struct Found {
     pub confirmed: Option<Measured>,
     /// What is in force now.
     pub in_force: Plan,
-    /// What all measurements cost.
+    /// What all whole measurements cost.
+    pub spend: f64,
+    /// Requests that were sent for them.
+    pub requests: u64,
+    /// What was spent beside them on measurements that the cap or a person cut short.
+    pub cut: Cut,
+}
+
+/// What measurements cost that were cut short and that nothing was learnt from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cut {
+    /// Money.
     pub spend: f64,
     /// Requests that were sent.
     pub requests: u64,
+}
+
+impl Cut {
+    /// Adds another one.
+    pub fn add(&mut self, other: Self) {
+        self.spend += other.spend;
+        self.requests += other.requests;
+    }
 }
 
 impl Found {
@@ -82,6 +103,7 @@ impl Found {
             in_force: current,
             spend: 0.0,
             requests: 0,
+            cut: Cut::default(),
         }
     }
 
@@ -90,35 +112,49 @@ impl Found {
         self.requests += measured.requests;
     }
 
-    /// What the next measurement will cost, by those before it.
+    /// What every measurement cost, those that were cut short too.
+    #[must_use]
+    pub fn spend_whole(&self) -> f64 {
+        self.spend + self.cut.spend
+    }
+
+    /// What the next trial will cost, by the former setting and the trials before it.
     pub(super) fn expected_spend(&self) -> f64 {
-        let before = self.rows.len() + usize::from(self.former_measured.is_some());
-        if before == 0 {
+        let rows = self.rows.iter().map(|row| &row.measured);
+        let before: Vec<f64> = self
+            .former_measured
+            .iter()
+            .chain(rows)
+            .map(|m| m.spend)
+            .collect();
+        if before.is_empty() {
             0.0
         } else {
-            self.spend / before as f64
+            before.iter().sum::<f64>() / before.len() as f64
         }
     }
 
     /// What the trials and the measurement of the best after them say.
     pub(super) fn conclude(&self, protocol: &Protocol) -> Conclusion {
-        let feasible = self.best.as_ref().is_some_and(|b| b.feasible);
+        let feasible = self.best.as_ref().filter(|b| b.feasible);
         let former = self.former_measured.as_ref();
         let former = former.filter(|m| m.kept(protocol.promise));
-        let cheaper = |m: &Measured| former.is_some_and(|f| f.cost <= m.cost);
+        let no_more = |cost: Option<f64>| former.is_some_and(|f| f.cost <= cost);
         match (&self.confirmed, self.end) {
             (_, End::Interrupted) => Conclusion::Interrupted,
             (Some(m), _) if m.kept(protocol.promise) => {
-                if cheaper(m) {
+                if no_more(m.cost) {
                     Conclusion::FormerIsBest
                 } else {
                     Conclusion::Best
                 }
             }
             (Some(_), _) => Conclusion::Broke,
-            (None, _) if feasible => Conclusion::Unconfirmed,
-            (None, _) if former.is_some() => Conclusion::FormerIsBest,
-            (None, _) => Conclusion::NoneKept,
+            (None, _) => match feasible {
+                Some(best) if !no_more(Some(best.objective)) => Conclusion::Unconfirmed,
+                _ if former.is_some() => Conclusion::FormerIsBest,
+                _ => Conclusion::NoneKept,
+            },
         }
     }
 }

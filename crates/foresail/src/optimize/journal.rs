@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use foresail_core::propose::plan::Plan;
 use serde::{Deserialize, Serialize};
 
+use super::found::Cut;
 use super::measure::Measured;
 
 /// Version of the form.
@@ -57,6 +58,40 @@ pub enum Line {
         /// What that came to in the drifted workflow.
         measured: Measured,
     },
+    /// The best, measured again in the end.
+    Again {
+        /// What was in force then.
+        plan: Plan,
+        /// What it came to.
+        measured: Measured,
+    },
+    /// A measurement that the cap or a person cut short: it tells nothing but what it cost.
+    Cut(Cut),
+}
+
+impl Line {
+    /// The name of the first number that no measurement can have.
+    fn wrong(&self) -> Option<&'static str> {
+        let fits = |number: f64| number.is_finite() && number >= 0.0;
+        let m = match self {
+            Self::Search { .. } => return None,
+            Self::Cut(cut) => return (!fits(cut.spend)).then_some("spend"),
+            Self::Former { measured, .. }
+            | Self::Trial { measured, .. }
+            | Self::Reopened { measured, .. }
+            | Self::Again { measured, .. } => measured,
+        };
+        let all = [
+            ("cost", m.cost.is_none_or(fits)),
+            ("latency", m.latency.is_none_or(fits)),
+            ("spend", fits(m.spend)),
+            ("seconds", fits(m.seconds)),
+            ("critical", m.critical.iter().all(|share| fits(*share))),
+        ];
+        all.into_iter()
+            .find(|(_, fits)| !fits)
+            .map(|(name, _)| name)
+    }
 }
 
 /// The lines of before, and the file that takes more.
@@ -64,6 +99,7 @@ pub enum Line {
 pub struct Journal {
     name: String,
     before: VecDeque<Line>,
+    cut: Cut,
     file: File,
 }
 
@@ -83,8 +119,20 @@ impl Journal {
             .write(true)
             .open(path)
             .with_context(told)?;
-        let (mut before, whole) = read(&file, &name)?;
+        let header = line_bytes(&Line::Search {
+            v: VERSION,
+            conditions: conditions.clone(),
+        })?;
+        let Contents {
+            lines: mut before,
+            whole,
+            rest,
+        } = read(&file, &name)?;
         match before.pop_front() {
+            // Only what this search began to write may be cut off: else it is somebody's file.
+            None if !header.starts_with(&rest) => {
+                bail!("{name}: no journal of a search, it is left as it is; give another --journal")
+            }
             None => {}
             Some(Line::Search {
                 v,
@@ -101,14 +149,30 @@ impl Journal {
         }
         file.set_len(whole).with_context(told)?;
         file.seek(SeekFrom::End(0)).with_context(told)?;
-        let mut journal = Self { name, before, file };
+        let mut cut = Cut::default();
+        before.retain(|line| match line {
+            Line::Cut(other) => {
+                cut.add(*other);
+                false
+            }
+            _ => true,
+        });
+        let mut journal = Self {
+            name,
+            before,
+            cut,
+            file,
+        };
         if whole == 0 {
-            journal.add(&Line::Search {
-                v: VERSION,
-                conditions: conditions.clone(),
-            })?;
+            journal.append(&header)?;
         }
         Ok(journal)
+    }
+
+    /// What was spent before on measurements that were cut short.
+    #[must_use]
+    pub fn cut(&self) -> Cut {
+        self.cut
     }
 
     /// The next line of before; `None` once all were taken.
@@ -122,6 +186,25 @@ impl Journal {
         reopens.then(|| self.before.pop_front()).flatten()
     }
 
+    /// The next line of before where the best was measured again.
+    pub fn next_again(&mut self) -> Option<(Plan, Measured)> {
+        match self.before.front() {
+            Some(Line::Again { .. }) => {}
+            _ => return None,
+        }
+        match self.before.pop_front() {
+            Some(Line::Again { plan, measured }) => Some((plan, measured)),
+            _ => None,
+        }
+    }
+
+    /// `true` where a line of before opens the search again.
+    #[must_use]
+    pub fn reopens(&self) -> bool {
+        let mut lines = self.before.iter();
+        lines.any(|line| matches!(line, Line::Reopened { .. }))
+    }
+
     /// Its name, for messages.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -133,10 +216,12 @@ impl Journal {
     /// # Errors
     /// Where it cannot be written.
     pub fn add(&mut self, line: &Line) -> Result<()> {
-        let mut bytes = serde_json::to_vec(line)?;
-        bytes.push(b'\n');
+        self.append(&line_bytes(line)?)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file
-            .write_all(&bytes)
+            .write_all(bytes)
             .and_then(|()| self.file.sync_data())
             .with_context(|| {
                 let name = &self.name;
@@ -163,8 +248,23 @@ fn check(name: &str, v: u8, of: &Conditions, wanted: &Conditions) -> Result<()> 
     Ok(())
 }
 
-/// Every whole line, and the bytes that they fill.
-fn read(file: &File, name: &str) -> Result<(VecDeque<Line>, u64)> {
+fn line_bytes(line: &Line) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// What a file holds.
+struct Contents {
+    /// Every whole line.
+    lines: VecDeque<Line>,
+    /// Bytes that they fill.
+    whole: u64,
+    /// What comes after them: a line that was cut short.
+    rest: Vec<u8>,
+}
+
+fn read(file: &File, name: &str) -> Result<Contents> {
     let mut reader = BufReader::new(file);
     let mut lines = VecDeque::new();
     let mut whole = 0;
@@ -179,12 +279,19 @@ fn read(file: &File, name: &str) -> Result<(VecDeque<Line>, u64)> {
             bail!("{name}: a line longer than {LINE_BYTES_MAX} bytes: no journal of a search");
         }
         if bytes.last() != Some(&b'\n') {
-            return Ok((lines, whole));
+            return Ok(Contents {
+                lines,
+                whole,
+                rest: bytes,
+            });
         }
         let number = lines.len() + 1;
-        let line = serde_json::from_slice(&bytes).with_context(|| {
+        let line: Line = serde_json::from_slice(&bytes).with_context(|| {
             format!("{name}, line {number}: no line of a journal; give another --journal")
         })?;
+        if let Some(wrong) = line.wrong() {
+            bail!("{name}, line {number}: {wrong}: must be 0 or more; give another --journal");
+        }
         lines.push_back(line);
         whole += bytes.len() as u64;
     }

@@ -14,7 +14,7 @@ pub mod report;
 pub mod search;
 pub mod simulated;
 
-pub use found::{Conclusion, End, Found, Row};
+pub use found::{Conclusion, Cut, End, Found, Row};
 pub use journal::Journal;
 pub use measure::{Ended, Measured, Protocol};
 pub use referee::Referee;

@@ -88,9 +88,12 @@ impl Report<'_> {
             Conclusion::Unconfirmed => format!(
                 "The best is in force: it kept {promise} in its trials; no money was left to measure it again."
             ),
-            Conclusion::FormerIsBest => {
-                format!("The former setting stays: it keeps {promise} and nothing found is cheaper.")
+            Conclusion::FormerIsBest | Conclusion::NoneKept if self.found.rows.is_empty() => {
+                self.untried()
             }
+            Conclusion::FormerIsBest => format!(
+                "The former setting stays: it keeps {promise} and nothing that was found to keep it is cheaper."
+            ),
             Conclusion::NoneKept => format!(
                 "No trial kept {promise}; the former setting is in force. {}",
                 self.nearest()
@@ -104,6 +107,23 @@ impl Report<'_> {
                     .to_owned()
             }
         }
+    }
+
+    /// The spend cap ended the search before any trial was measured to its end.
+    fn untried(&self) -> String {
+        let Some(former) = &self.found.former_measured else {
+            return "The former setting stays, and nothing is known of it: the spend cap ended the search while it was measured; raise --spend-cap."
+                .to_owned();
+        };
+        let stands = if former.kept(self.protocol.promise) {
+            "keeps"
+        } else {
+            "breaks"
+        };
+        format!(
+            "The former setting stays: it {stands} {}, and the spend cap ended the search before any trial was measured; raise --spend-cap.",
+            self.promise()
+        )
     }
 
     /// The best that was found, where none is good.
@@ -189,8 +209,8 @@ impl Report<'_> {
             "{} trials by {}, {} requests, {} spent{}",
             found.rows.len(),
             self.tuner,
-            found.requests,
-            number(found.spend, 4),
+            found.requests + found.cut.requests,
+            number(found.spend_whole(), 4),
             if found.end == End::Spent {
                 ": the spend cap ended the search"
             } else {
@@ -335,8 +355,8 @@ impl Report<'_> {
             "measuredAgain": found.confirmed,
             "boundPer1000": self.bound_cost(),
             "trials": found.rows.len(),
-            "requests": found.requests,
-            "spend": found.spend,
+            "requests": found.requests + found.cut.requests,
+            "spend": found.spend_whole(),
             "doubts": self.doubts,
         })
     }

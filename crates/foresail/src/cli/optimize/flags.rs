@@ -74,7 +74,7 @@ pub(super) struct PublishedArgs {
     /// Points that they start from
     #[arg(long, value_name = "COUNT", default_value_t = 32)]
     pub(super) raw_samples: u32,
-    /// Cost of a plan that breaks the promise; 0 is automatic: above all that is seen
+    /// Cost of a plan that breaks the promise; 0 or too low is automatic: above all that is seen
     #[arg(long, value_name = "COST", default_value_t = 0.0)]
     pub(super) infeasible_cost: f64,
     /// Measure again what the other measurements do not lead to expect

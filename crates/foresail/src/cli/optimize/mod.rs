@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 
 pub use flags::OptimizeArgs;
 
-use super::workflow::subject;
-use crate::cli::{Output, progress};
+use super::workflow::{bound_holds, subject};
+use crate::cli::{Output, progress, typed};
 use crate::exit::Code;
 use crate::interrupt;
 use crate::optimize::report::Report;
@@ -54,6 +54,13 @@ pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
         .map_err(|p| anyhow!("tuner {}: {}", entry.name, SpecProblem::joined(&p)))?;
     let mut tuner = (entry.build)(&checked, &subject.space(), seed)
         .map_err(|why| anyhow!("tuner {}: {why}", entry.name))?;
+    if let (Some(journal), Some(record)) = (&args.journal, &args.record) {
+        ensure!(
+            !same_place(journal, record),
+            "--record {}: is the --journal; give another place",
+            record.display()
+        );
+    }
     // Places are tried before the work, so that nobody waits for nothing.
     let folder = args.out.as_deref().map(Report::begin).transpose()?;
     let conditions = conditions(&subject, &protocol, entry.name, &knobs, args.seed);
@@ -79,7 +86,7 @@ pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
         seed: args.seed,
         bound: least.as_ref(),
         doubts,
-        command: command(args, &subject, entry.name),
+        command: typed::command(),
     };
     if let Some(folder) = folder {
         report.write(folder)?;
@@ -97,6 +104,16 @@ pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
         eprintln!("{}", report.headline());
     }
     Ok(code)
+}
+
+/// `true` where two paths lead to one file, be it there yet or not.
+fn same_place(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| {
+        path.canonicalize()
+            .or_else(|_| std::path::absolute(path))
+            .ok()
+    };
+    one == other || real(one).is_some_and(|place| real(other) == Some(place))
 }
 
 fn code(conclusion: Conclusion) -> Code {
@@ -222,8 +239,12 @@ fn conditions(
 }
 
 /// What the cheapest possible plan costs; a promise that cannot be kept is said and searched all
-/// the same, as a live workflow's surfaces are a model.
+/// the same, as a live workflow's surfaces are a model. `None` where it is not known, or chance
+/// can go below it.
 fn least(subject: &Subject, price: &Price) -> Option<Bound> {
+    if !bound_holds(subject.promise) {
+        return None;
+    }
     match bound(subject, price) {
         Ok(bound) => Some(bound),
         Err(error @ BoundError::Infeasible { .. }) => {
@@ -291,16 +312,4 @@ fn search(
 fn recorder(path: &Path, engine: &Engine, subject: &Subject, seed: Seed) -> Result<Recorder> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     Recorder::new(Box::new(BufWriter::new(file)), engine, seed, subject.name())
-}
-
-/// The command that makes the report again, without places of this machine.
-fn command(args: &OptimizeArgs, subject: &Subject, tuner: &str) -> String {
-    let promise = subject.promise;
-    format!(
-        "foresail optimize {} --tuner {tuner} --qos {} --percentile {} --seed {}",
-        subject.name(),
-        promise.seconds,
-        100.0 * promise.level,
-        args.seed
-    )
 }
