@@ -6,9 +6,14 @@ use foresail_web::study::{Panel, panels};
 use super::run::Searched;
 use super::tables::{mean, over_bound};
 
+/// Workflows that stand side by side in one picture.
+const ABREAST: usize = 4;
+
 /// Every picture.
 pub(super) fn all(searched: &[Searched]) -> Vec<Figure> {
-    vec![costs(searched), late(searched)]
+    let parts = searched.chunks(ABREAST).enumerate();
+    let both = |(part, some): (usize, &[Searched])| [costs(part + 1, some), late(part + 1, some)];
+    parts.flat_map(both).collect()
 }
 
 fn per_arm(searched: &Searched, of: impl Fn(&[super::run::Outcome]) -> f64) -> Vec<(String, f64)> {
@@ -19,9 +24,9 @@ fn per_arm(searched: &Searched, of: impl Fn(&[super::run::Outcome]) -> f64) -> V
 }
 
 /// Cost against the least possible, workflow by workflow.
-fn costs(searched: &[Searched]) -> Figure {
+fn costs(part: usize, searched: &[Searched]) -> Figure {
     let panel = |s: &Searched| Panel {
-        title: format!("{} ({} stages)", s.name, s.stages),
+        title: s.name.to_owned(),
         digits: 2,
         bars: per_arm(s, |outcomes| {
             let kept = outcomes.iter().filter(|o| o.says_kept);
@@ -31,7 +36,7 @@ fn costs(searched: &[Searched]) -> Figure {
     };
     panels(
         (
-            "figure-costs",
+            &format!("figure-costs-{part}"),
             "Cost of what is left in force, of the least possible",
             "Mean cost of the sizes that each way to search finds, as a multiple of the least that any sizes cost without noise; less is better. How many searches find any stands in the table.",
         ),
@@ -40,7 +45,7 @@ fn costs(searched: &[Searched]) -> Figure {
 }
 
 /// Late requests, workflow by workflow.
-fn late(searched: &[Searched]) -> Figure {
+fn late(part: usize, searched: &[Searched]) -> Figure {
     let panel = |s: &Searched| {
         let mut bars = per_arm(s, |outcomes| {
             let kept = outcomes.iter().filter(|o| o.says_kept);
@@ -56,7 +61,7 @@ fn late(searched: &[Searched]) -> Figure {
     };
     panels(
         (
-            "figure-late",
+            &format!("figure-late-{part}"),
             "Requests that are later than promised, %",
             "Share of the requests above the promised latency at the sizes that each way to search finds; the promise is for 95 % of them.",
         ),
