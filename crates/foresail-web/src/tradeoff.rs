@@ -8,6 +8,10 @@ use crate::read_model::{PolicyReport, RunReport, Tradeoff};
 
 const GREY: &str = "#8c959f";
 
+/// A policy that lies so many times higher than the whole line is told and not drawn: beside it all
+/// others would be one point.
+const FAR: f64 = 3.0;
+
 /// The least distance in pixels between two points of the line whose names are written.
 const LABELS_APART: f64 = 50.0;
 
@@ -18,7 +22,26 @@ pub(crate) fn draw(run: &RunReport, tradeoff: &Tradeoff) -> Figure {
         Some((name, p.measure(&tradeoff.x.0)?, p.measure(&tradeoff.y.0)?))
     };
     let points: Vec<Point> = run.policies.iter().filter_map(point).collect();
-    scatter(&points, tradeoff)
+    let highest = tradeoff.line.iter().map(|l| l.2).max_by(f64::total_cmp);
+    let most = highest
+        .filter(|h| *h > 0.0)
+        .map_or(f64::INFINITY, |h| FAR * h);
+    let (points, far): (Vec<Point>, Vec<Point>) = points.into_iter().partition(|p| p.2 <= most);
+    if far.is_empty() {
+        return scatter(&points, tradeoff);
+    }
+    let told = far.iter().map(|p| format!("{} at {}", p.0, number(p.2, 2)));
+    let told: Vec<String> = told.collect();
+    let caption = format!(
+        "{} Far above and not drawn: {}.",
+        tradeoff.caption,
+        told.join(", ")
+    );
+    let tradeoff = Tradeoff {
+        caption,
+        ..tradeoff.clone()
+    };
+    scatter(&points, &tradeoff)
 }
 
 /// A name with its place: right, up.

@@ -6,7 +6,7 @@ use foresail_web::study::{Panel, panels};
 use foresail_web::tradeoff::scatter;
 
 use super::analysis::{Of, mean, share, values};
-use super::fly::{FIXED, Figures, Flown, HISTOGRAM, KEEP_ALIVES, ORACLE, OURS};
+use super::fly::{FIXED, Figures, Flown, HISTOGRAM, KEEP_ALIVES, ORACLE, OURS, PUBLISHED};
 
 /// Every picture.
 pub(super) fn all(flown: &[Flown]) -> Vec<Figure> {
@@ -16,6 +16,9 @@ pub(super) fn all(flown: &[Flown]) -> Vec<Figure> {
         classes(flown),
     ]
 }
+
+/// Policies that start cold so often that beside them all others would be one point.
+const FAR: [&str; 2] = ["pool-reactive", PUBLISHED];
 
 /// Cold starts against memory. The line is the fixed keep-alive, or the net's pools by keep-alive.
 fn tradeoff(flown: &[Flown], own: bool) -> Figure {
@@ -28,9 +31,8 @@ fn tradeoff(flown: &[Flown], own: bool) -> Figure {
         let cold = mean(&values(flown, name, |f| f.cold));
         (name.clone(), share(flown, name, |f| f.warm, FIXED), cold)
     });
-    // A pool of the last peak starts cold so often that beside it all others would be one point.
     let points: Vec<_> = points
-        .filter(|(name, ..)| name != "pool-reactive" && !(own && name == FIXED))
+        .filter(|(name, ..)| !FAR.contains(&name.as_str()) && !(own && name == FIXED))
         .collect();
     let line: Vec<(String, f64, f64)> = if own {
         let at = |(place_of, seconds): (usize, &u32)| {
@@ -66,7 +68,7 @@ fn tradeoff(flown: &[Flown], own: bool) -> Figure {
             name: name.to_owned(),
             title: "Cold starts against warm memory".to_owned(),
             caption: format!(
-                "Each point is a policy, means over the same calls; lower and further left is better. The line is {of_line}. Left out: the pool of the last peak, which starts cold many times as often."
+                "Each point is a policy, means over the same calls; lower and further left is better. The line is {of_line}. Left out: the pool of the last peak and the published scheduler's, which start cold many times as often."
             ),
             x: (
                 String::new(),
