@@ -32,7 +32,7 @@ fn tradeoff(flown: &[Flown], own: bool) -> Figure {
         (name.clone(), share(flown, name, |f| f.warm, FIXED), cold)
     });
     let points: Vec<_> = points
-        .filter(|(name, ..)| !FAR.contains(&name.as_str()) && !(own && name == FIXED))
+        .filter(|(name, ..)| !(FAR.contains(&name.as_str()) || own && name == FIXED))
         .collect();
     let line: Vec<(String, f64, f64)> = if own {
         let at = |(place_of, seconds): (usize, &u32)| {
