@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 /// Service time of one function over the size of its pod, without noise.
 ///
-///     seconds = fixed + work · ((1 − p) / min(c, 1) + p / c) + pressure · max(0, need/memory − 1)
-///     c = min(cpu, coresMax)
+/// ```text
+/// seconds = fixed + work · ((1 − p) / min(c, 1) + p / c) + pressure · max(0, need/memory − 1)
+/// c = min(cpu, coresMax)
+/// ```
 ///
 /// Below one core all work is throttled alike; above, only the parallel share p gets quicker
 /// (Amdahl 1967), up to `cores_max`. Too little memory costs time in proportion to what is lacking.

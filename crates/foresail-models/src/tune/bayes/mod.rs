@@ -30,6 +30,9 @@ use surrogate::{Fitted, Given, Surrogate};
 /// How often a plan that could not be measured is asked for again.
 const MISSES_MAX: u32 = 2;
 
+/// A best that keeps the constraint with less than this probability calls for a safer one.
+const LIKELY: f64 = 0.9;
+
 /// Batches at the end of a search that first confirm what would be the best.
 const CONFIRMING: u64 = 2;
 
@@ -120,11 +123,13 @@ impl Bayes {
             let rest = count - owed;
             plans.extend(choice::to_confirm(&self.known, best, &surrogate, rest));
         }
-        // While no plan is likely enough to keep the constraint, one of each batch is a safe one.
+        // Where half of the trials found no plan that is likely to keep the constraint, one of each
+        // batch after them is a safe one.
         let feasibility = self.settings.rules.feasibility;
         let point = best.and_then(|best| self.axes.point(&best.plan));
-        let unsure = point.is_none_or(|p| surrogate.kept_again(&p) < feasibility);
-        if unsure && owed < count && !self.settings.rules.breaking_is_free {
+        let unsure = point.is_none_or(|p| surrogate.kept_again(&p) < LIKELY);
+        let late = 2 * self.left <= self.settings.total;
+        if unsure && opened && late && owed < count && !self.settings.rules.breaking_is_free {
             plans.truncate(count - 1);
             let axes = &self.axes;
             let safe = search::safe(&surrogate, &self.known, axes, feasibility, &mut stream);

@@ -2,7 +2,9 @@
 //!
 //! The published form is a sequence of functions:
 //!
-//!     {"name": "ml", "functions": ["ml-image-processing", "ml-human"], "params": {}, "qos": 6}
+//! ```json
+//! {"name": "ml", "functions": ["ml-image-processing", "ml-human"], "params": {}, "qos": 6}
+//! ```
 //!
 //! The graph has `stages` in the place of `functions`, each with a name, what it waits for, its
 //! function or its surface, and the sizes that it may have. Both may bring surfaces for functions
