@@ -296,21 +296,19 @@ impl Proposal {
     /// No wish, for this reason.
     #[must_use]
     pub fn absent(why: Absence) -> Self {
-        let (plan, interval, ratio_milli) = (Plan::new(), None, None);
-        Self {
-            plan,
-            interval,
-            confidence: Confidence::FULL,
-            ratio_milli,
-            cooldowns: Vec::new(),
-            basis: Basis::Absent(why),
-        }
+        Self::certain(Plan::new(), Basis::Absent(why))
     }
 
     /// A wish of `replicas` for one target, of which there is no doubt.
     #[must_use]
     pub fn replicas(target: &TargetId, replicas: Replicas, basis: Basis) -> Self {
         let plan = vec![(target.clone(), Setting::replicas(replicas))];
+        Self::certain(plan, basis)
+    }
+
+    /// A wish of a whole plan, of which there is no doubt.
+    #[must_use]
+    pub fn certain(plan: Plan, basis: Basis) -> Self {
         Self {
             plan,
             interval: None,

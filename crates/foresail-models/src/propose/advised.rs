@@ -2,6 +2,7 @@
 
 use foresail_core::history::View;
 use foresail_core::propose::advice::Says;
+use foresail_core::propose::plan::Plan;
 use foresail_core::propose::{Absence, Basis, Confidence, Context, Proposal, Proposer};
 
 use crate::registry::Entry;
@@ -13,6 +14,14 @@ pub const ENTRY: Entry = Entry {
     knobs: &[],
     build: |_| Ok(Box::new(Advised)),
 };
+
+/// What a plan asks of the targets that there are; whoever advises may know others.
+pub(super) fn known(plan: &Plan, view: &View<'_>) -> Plan {
+    let known = plan
+        .iter()
+        .filter(|(id, _)| view.spec.index_of(id).is_some());
+    known.cloned().collect()
+}
 
 /// Wishes what the newest good advice by `advice` says, in the adviser's own confidence.
 #[derive(Debug)]

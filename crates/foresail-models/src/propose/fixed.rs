@@ -2,8 +2,9 @@
 
 use foresail_core::history::View;
 use foresail_core::propose::plan::Setting;
-use foresail_core::propose::{Basis, Confidence, Context, Proposal, Proposer};
+use foresail_core::propose::{Basis, Context, Proposal, Proposer};
 use foresail_core::quantity::units::Replicas;
+use foresail_core::spec::ValidTarget;
 
 use crate::knobs::{Kind, Knob};
 use crate::registry::{Built, Entry};
@@ -40,15 +41,7 @@ struct Static {
 impl Proposer for Static {
     fn propose(&mut self, view: &View<'_>, _context: &Context<'_>) -> Proposal {
         let targets = view.spec.targets().iter();
-        Proposal {
-            plan: targets
-                .map(|t| (t.id.clone(), Setting::replicas(self.replicas)))
-                .collect(),
-            interval: None,
-            confidence: Confidence::FULL,
-            ratio_milli: None,
-            cooldowns: Vec::new(),
-            basis: Basis::Fixed,
-        }
+        let wish = |t: &ValidTarget| (t.id.clone(), Setting::replicas(self.replicas));
+        Proposal::certain(targets.map(wish).collect(), Basis::Fixed)
     }
 }

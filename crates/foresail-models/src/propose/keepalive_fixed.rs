@@ -2,7 +2,7 @@
 
 use foresail_core::history::View;
 use foresail_core::propose::plan::Setting;
-use foresail_core::propose::{Basis, Confidence, Context, Proposal, Proposer};
+use foresail_core::propose::{Basis, Context, Proposal, Proposer};
 use foresail_core::quantity::time::Span;
 
 use crate::knobs::{Kind, Knob};
@@ -45,13 +45,7 @@ impl Proposer for Fixed {
             ..Setting::default()
         };
         let targets = view.spec.targets().iter();
-        Proposal {
-            plan: targets.map(|t| (t.id.clone(), wish.clone())).collect(),
-            interval: None,
-            confidence: Confidence::FULL,
-            ratio_milli: None,
-            cooldowns: Vec::new(),
-            basis: Basis::Fixed,
-        }
+        let plan = targets.map(|t| (t.id.clone(), wish.clone())).collect();
+        Proposal::certain(plan, Basis::Fixed)
     }
 }

@@ -16,7 +16,7 @@ mod idle;
 use foresail_core::history::{TargetHistory, View};
 use foresail_core::observe::Metric;
 use foresail_core::propose::plan::Setting;
-use foresail_core::propose::{Basis, Confidence, Context, Proposal, Proposer, RestoreError};
+use foresail_core::propose::{Basis, Context, Proposal, Proposer, RestoreError};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::Replicas;
 use serde::{Deserialize, Serialize};
@@ -187,18 +187,12 @@ impl Proposer for Histogram {
             plan.push((target.id.clone(), wish));
         }
         let [histogram, standard, forecast] = under;
-        Proposal {
-            plan,
-            interval: None,
-            confidence: Confidence::FULL,
-            ratio_milli: None,
-            cooldowns: Vec::new(),
-            basis: Basis::IdleTimes {
-                histogram,
-                standard,
-                forecast,
-            },
-        }
+        let basis = Basis::IdleTimes {
+            histogram,
+            standard,
+            forecast,
+        };
+        Proposal::certain(plan, basis)
     }
 
     fn save(&self) -> Vec<u8> {

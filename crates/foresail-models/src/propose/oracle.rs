@@ -5,8 +5,9 @@
 
 use foresail_core::history::View;
 use foresail_core::propose::advice::Says;
-use foresail_core::propose::{Absence, Basis, Confidence, Context, Proposal, Proposer};
+use foresail_core::propose::{Absence, Basis, Context, Proposal, Proposer};
 
+use super::advised::known;
 use crate::registry::Entry;
 
 /// The adviser whose plan is taken, and the proposer's own name.
@@ -32,18 +33,7 @@ impl Proposer for Oracle {
         let Says::Plan(plan) = &advice.says else {
             return Proposal::absent(Absence::NoAdvice);
         };
-        let known = plan
-            .iter()
-            .filter(|(id, _)| view.spec.index_of(id).is_some());
-        Proposal {
-            plan: known.cloned().collect(),
-            interval: None,
-            confidence: Confidence::FULL,
-            ratio_milli: None,
-            cooldowns: Vec::new(),
-            basis: Basis::Advice {
-                text: advice.text.clone(),
-            },
-        }
+        let text = advice.text.clone();
+        Proposal::certain(known(plan, view), Basis::Advice { text })
     }
 }

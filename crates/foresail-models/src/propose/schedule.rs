@@ -10,7 +10,7 @@
 use cronexpr::Crontab;
 use foresail_core::history::View;
 use foresail_core::propose::plan::Setting;
-use foresail_core::propose::{Absence, Basis, Confidence, Context, Proposal, Proposer};
+use foresail_core::propose::{Absence, Basis, Context, Proposal, Proposer};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::SpecProblem;
@@ -158,14 +158,8 @@ impl Proposer for Schedule {
         };
         let setting = Setting::replicas(self.rules[rule].replicas);
         let targets = view.spec.targets().iter();
-        Proposal {
-            plan: targets.map(|t| (t.id.clone(), setting.clone())).collect(),
-            interval: None,
-            confidence: Confidence::FULL,
-            ratio_milli: None,
-            cooldowns: Vec::new(),
-            basis: Basis::Schedule { rule },
-        }
+        let plan = targets.map(|t| (t.id.clone(), setting.clone())).collect();
+        Proposal::certain(plan, Basis::Schedule { rule })
     }
 }
 

@@ -40,6 +40,7 @@ use super::on_forecast::{
 use super::predictive::{COVERAGE_MIN, ERROR_MAX, VIOLATION_PRICE, critical_level, demands};
 use crate::classify::Classifier;
 use crate::knobs::{Kind, Knob};
+use crate::propose::one_per_target;
 use crate::registry::{Build, DEFAULT_CLASSIFIER, Entry, classifier};
 use force::{Force, Memory, Rule};
 use strategies::{Scene, Strategies};
@@ -157,17 +158,7 @@ fn usage(seen: &Seen<'_>, state: &TargetState, capacity: f64, now: Timestamp) ->
 
 /// One memory per target, in the order of the spec; those of other targets are forgotten.
 pub(crate) fn fit_memories(memories: &mut Vec<Memory>, spec: &ValidSpec) {
-    let targets = spec.targets();
-    let pairs = memories.iter().zip(targets);
-    if memories.len() == targets.len() && pairs.into_iter().all(|(m, t)| m.target == t.id) {
-        return;
-    }
-    let mut old = std::mem::take(memories);
-    for target in targets {
-        let found = old.iter().position(|m| m.target == target.id);
-        let kept = found.map(|place| old.swap_remove(place));
-        memories.push(kept.unwrap_or_else(|| Memory::new(target.id.clone())));
-    }
+    one_per_target(memories, spec, |m| &m.target, |id| Memory::new(id.clone()));
 }
 
 /// Wishes what each target's archetype asks for.

@@ -1,13 +1,15 @@
 //! The forecasts of a scope: one memory per target, kept by its name.
 
 use foresail_core::history::TargetHistory;
+use foresail_core::propose::plan::TargetId;
 use foresail_core::propose::refit::RefitRequest;
-use foresail_core::propose::{Absence, Outlook, Reactive};
+use foresail_core::propose::{Absence, Outlook, Reactive, RestoreError};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::spec::{ValidSpec, ValidTarget};
 
 use super::ahead::{Ahead, Memory, MemoryState, Reach};
 use super::{Settings, Sized};
+use crate::propose::one_per_target;
 
 /// What is known of one target at a tick.
 #[derive(Debug)]
@@ -39,23 +41,8 @@ impl Forecasts {
 
     /// One memory per target, in the order of the spec; those of other targets are forgotten.
     pub(crate) fn fit_to(&mut self, spec: &ValidSpec) {
-        let targets = spec.targets();
-        let same = self.memories.len() == targets.len()
-            && self
-                .memories
-                .iter()
-                .zip(targets)
-                .all(|(m, t)| m.target == t.id);
-        if same {
-            return;
-        }
-        let mut old = std::mem::take(&mut self.memories);
-        for target in targets {
-            let found = old.iter().position(|m| m.target == target.id);
-            let kept = found.map(|place| old.swap_remove(place));
-            let memory = kept.unwrap_or_else(|| Memory::new(target.id.clone(), &self.settings));
-            self.memories.push(memory);
-        }
+        let new = |id: &TargetId| Memory::new(id.clone(), &self.settings);
+        one_per_target(&mut self.memories, spec, |m| &m.target, new);
     }
 
     /// Takes in what is new of the target at `place`, asks for the refit that is due, and tells what
@@ -127,6 +114,23 @@ impl Forecasts {
     /// The refits that were found due; each is told once.
     pub(crate) fn refits(&mut self) -> Vec<RefitRequest> {
         std::mem::take(&mut self.refits)
+    }
+
+    /// The state as bytes; [`Self::read`] takes them back.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.save()).unwrap_or_default()
+    }
+
+    /// Takes back what [`Self::bytes`] gave to the proposer of this name.
+    pub(crate) fn read(&mut self, state: &[u8], proposer: &str) -> Result<(), RestoreError> {
+        let read: Result<Vec<MemoryState>, _> = serde_json::from_slice(state);
+        let restored = read
+            .map_err(|e| e.to_string())
+            .and_then(|states| self.restore(states));
+        restored.map_err(|why| RestoreError {
+            proposer: proposer.to_owned(),
+            why,
+        })
     }
 
     pub(crate) fn save(&self) -> Vec<MemoryState> {

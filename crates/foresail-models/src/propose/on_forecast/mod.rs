@@ -367,17 +367,10 @@ impl Proposer for OnForecast {
     }
 
     fn save(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.forecasts.save()).unwrap_or_default()
+        self.forecasts.bytes()
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
-        let read: Result<Vec<MemoryState>, _> = serde_json::from_slice(state);
-        let restored = read
-            .map_err(|e| e.to_string())
-            .and_then(|states| self.forecasts.restore(states));
-        restored.map_err(|why| RestoreError {
-            proposer: self.name.to_owned(),
-            why,
-        })
+        self.forecasts.read(state, self.name)
     }
 }

@@ -13,7 +13,7 @@ use foresail_core::quantity::time::Span;
 use super::{KEEP_ALIVE, QUANTILE, Rounding, wish};
 use crate::knobs::{Kind, Knob};
 use crate::propose::on_forecast::{
-    FORECASTER_KNOBS, Forecasts, HISTORY, HORIZON, MemoryState, REFIT, Settings, TICKS_PER_SAVE,
+    FORECASTER_KNOBS, Forecasts, HISTORY, HORIZON, REFIT, Settings, TICKS_PER_SAVE,
 };
 use crate::registry::{Build, Built, Entry};
 
@@ -96,7 +96,7 @@ impl Proposer for OnPeaks {
             level_percent: self.level_percent,
             targets,
         };
-        wish(view, peaks, self.keep_alive, Rounding::Nearest)
+        wish(peaks, self.keep_alive, Rounding::Nearest)
     }
 
     fn install(&mut self, artifact: &[u8]) -> bool {
@@ -112,17 +112,10 @@ impl Proposer for OnPeaks {
     }
 
     fn save(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.forecasts.save()).unwrap_or_default()
+        self.forecasts.bytes()
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
-        let read: Result<Vec<MemoryState>, _> = serde_json::from_slice(state);
-        let restored = read
-            .map_err(|e| e.to_string())
-            .and_then(|states| self.forecasts.restore(states));
-        restored.map_err(|why| RestoreError {
-            proposer: ENTRY.name.to_owned(),
-            why,
-        })
+        self.forecasts.read(state, ENTRY.name)
     }
 }

@@ -9,9 +9,8 @@ pub mod forecast;
 pub mod net;
 pub mod reactive;
 
-use foresail_core::history::View;
 use foresail_core::propose::plan::Setting;
-use foresail_core::propose::{Basis, Confidence, PeakAhead, Peaks, Proposal};
+use foresail_core::propose::{Basis, PeakAhead, Peaks, Proposal};
 use foresail_core::quantity::time::Span;
 use foresail_core::quantity::units::{Replicas, larger};
 
@@ -64,12 +63,7 @@ pub fn normal_quantile_of(mean: f64, deviation: f64, level: f64) -> f64 {
 }
 
 /// The wish of all targets: pools by what is ahead of each, and one keep-alive.
-pub(crate) fn wish(
-    view: &View<'_>,
-    peaks: Peaks,
-    keep_alive: Span,
-    rounding: Rounding,
-) -> Proposal {
+pub(crate) fn wish(peaks: Peaks, keep_alive: Span, rounding: Rounding) -> Proposal {
     let setting = |ahead: Option<&PeakAhead>| Setting {
         pool: Some(ahead.map_or(Replicas::ZERO, |a| rounding.containers(a.high))),
         keep_alive: Some(keep_alive),
@@ -77,15 +71,7 @@ pub(crate) fn wish(
     };
     let plan = peaks.targets.iter();
     let plan = plan.map(|(id, ahead)| (id.clone(), setting(ahead.as_ref().ok())));
-    debug_assert!(peaks.targets.len() <= view.len());
-    Proposal {
-        plan: plan.collect(),
-        interval: None,
-        confidence: Confidence::FULL,
-        ratio_milli: None,
-        cooldowns: Vec::new(),
-        basis: Basis::Peaks(Box::new(peaks)),
-    }
+    Proposal::certain(plan.collect(), Basis::Peaks(Box::new(peaks)))
 }
 
 #[cfg(test)]

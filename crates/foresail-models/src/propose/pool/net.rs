@@ -25,6 +25,7 @@ use crate::forecast::pool_net::{Ask, FileError, PoolNet, Scale, restore_net};
 use crate::forecast::quantile::normal_quantile;
 use crate::knobs::{Kind, Knob};
 use crate::propose::on_forecast::TICKS_PER_SAVE;
+use crate::propose::one_per_target;
 use crate::refit::step_of;
 use crate::registry::{Build, Built, Entry};
 use crate::rng::Seed;
@@ -218,22 +219,6 @@ impl NetPool {
         [0.1, 0.5, self.level]
     }
 
-    /// One memory per target, in the order of the spec.
-    fn fit_to(&mut self, view: &View<'_>) {
-        let targets = view.spec.targets();
-        let mut pairs = self.memory.iter().zip(targets);
-        if self.memory.len() == targets.len() && pairs.all(|(m, t)| m.target == t.id) {
-            return;
-        }
-        let mut old = std::mem::take(&mut self.memory);
-        for target in targets {
-            let found = old.iter().position(|m| m.target == target.id);
-            let kept = found.map(|place| old.swap_remove(place));
-            self.memory
-                .push(kept.unwrap_or_else(|| Memory::new(target.id.clone())));
-        }
-    }
-
     /// What is ahead of every function, in the order of the spec.
     fn ahead(&mut self, now: Timestamp) -> Vec<Result<PeakAhead, Absence>> {
         let (step, most) = (self.net.step(), self.net.window());
@@ -278,7 +263,8 @@ impl NetPool {
 
 impl Proposer for NetPool {
     fn propose(&mut self, view: &View<'_>, context: &Context<'_>) -> Proposal {
-        self.fit_to(view);
+        let new = |id: &TargetId| Memory::new(id.clone());
+        one_per_target(&mut self.memory, view.spec, |m| &m.target, new);
         let (step, most, levels) = (self.net.step(), self.net.window(), self.levels());
         for (place, memory) in self.memory.iter_mut().enumerate() {
             if let Some(history) = view.target(place) {
@@ -292,7 +278,7 @@ impl Proposer for NetPool {
             level_percent: (self.level * 100.0).round() as u8,
             targets: ids.zip(ahead).collect(),
         };
-        wish(view, peaks, self.keep_alive, self.rounding)
+        wish(peaks, self.keep_alive, self.rounding)
     }
 
     fn install(&mut self, artifact: &[u8]) -> bool {

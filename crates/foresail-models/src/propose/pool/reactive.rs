@@ -50,6 +50,6 @@ impl Proposer for Reactive {
             level_percent: 50,
             targets: known.collect(),
         };
-        wish(view, peaks, self.keep_alive, Rounding::Up)
+        wish(peaks, self.keep_alive, Rounding::Up)
     }
 }
