@@ -7,7 +7,7 @@ use foresail_core::propose::advice::{Best, Measurement, Trial, Tuner};
 use super::axes::{Axes, Layout};
 use super::space::Space;
 use super::told::Told;
-use super::{TunerBuilt, TunerEntry};
+use super::{TRIALS, TunerBuilt, TunerEntry};
 use crate::bayes::sobol::shuffle;
 use crate::knobs::{Knob, Knobs};
 use crate::rng::{Seed, child};
@@ -19,11 +19,7 @@ const POINTS_MAX: u64 = 100_000;
 pub const GRID: TunerEntry = TunerEntry {
     name: "grid",
     summary: "the middles of equal cells, as many per dimension as the trials allow",
-    knobs: &[Knob::whole(
-        "trials",
-        [70, 1, 100_000],
-        "trials that are asked for",
-    )],
+    knobs: &[TRIALS],
     build: |knobs, space, seed| {
         let trials = knobs.whole("trials");
         let axes = Axes::new(space, Layout::Linear)?;

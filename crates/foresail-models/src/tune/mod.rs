@@ -18,6 +18,9 @@ use crate::knobs::{Knob, Knobs};
 use crate::rng::Seed;
 use space::Space;
 
+/// How often a tuner asks that has no batches; by default as often as the published one.
+const TRIALS: Knob = Knob::whole("trials", [70, 1, 100_000], "trials that are asked for");
+
 /// A tuner ready to be asked, or what is wrong with its knobs together.
 pub type TunerBuilt = Result<Box<dyn Tuner + Send>, String>;
 

@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use super::axes::{Axes, Layout};
 use super::space::Space;
 use super::told::Told;
-use super::{TunerBuilt, TunerEntry};
-use crate::knobs::{Knob, Knobs};
+use super::{TRIALS, TunerBuilt, TunerEntry};
+use crate::knobs::Knobs;
 use crate::rng::{Seed, child, uniform};
 
 /// Length of the first simplex's edges, in boxes.
@@ -21,11 +21,7 @@ const COLLAPSED: f64 = 0.01;
 pub const ENTRY: TunerEntry = TunerEntry {
     name: "nelder-mead",
     summary: "a simplex that walks downhill, begun elsewhere where it has collapsed",
-    knobs: &[Knob::whole(
-        "trials",
-        [70, 1, 100_000],
-        "trials that are asked for",
-    )],
+    knobs: &[TRIALS],
     build,
 };
 

@@ -4,8 +4,8 @@ use foresail_core::propose::advice::{Best, Measurement, Trial, Tuner};
 use rand_chacha::ChaCha8Rng;
 
 use super::space::Space;
-use super::{TunerBuilt, TunerEntry};
-use crate::knobs::{Knob, Knobs};
+use super::{TRIALS, TunerBuilt, TunerEntry};
+use crate::knobs::Knobs;
 use crate::rng::{Seed, child, uniform};
 use crate::tune::told::Told;
 
@@ -13,11 +13,7 @@ use crate::tune::told::Told;
 pub const ENTRY: TunerEntry = TunerEntry {
     name: "random",
     summary: "uniform points of the box",
-    knobs: &[Knob::whole(
-        "trials",
-        [70, 1, 100_000],
-        "trials that are asked for",
-    )],
+    knobs: &[TRIALS],
     build,
 };
 
