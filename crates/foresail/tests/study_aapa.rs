@@ -11,24 +11,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::{refused, stdout};
-
-/// Rows of a CSV file without quotes, the header first.
-fn rows(folder: &Path, file: &str) -> Vec<Vec<String>> {
-    let path = folder.join(format!("{file}.csv"));
-    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let cells = |line: &str| line.split(',').map(str::to_owned).collect();
-    text.lines().map(cells).collect()
-}
-
-/// A number as the tables write it: a narrow space in thousands, a true minus, a unit behind.
-fn number(text: &str) -> f64 {
-    let text = text
-        .replace(['\u{202f}', '\u{a0}'], "")
-        .replace('\u{2212}', "-");
-    let first = text.split(' ').next().unwrap();
-    first.parse().unwrap_or_else(|_| panic!("{text}"))
-}
+use support::{number, refused, rows, stdout};
 
 const SMALL: [&str; 8] = [
     "study",

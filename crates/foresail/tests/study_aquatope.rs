@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::{refused, stdout};
+use support::{number, refused, rows, stdout};
 
 /// Every file of a folder with its bytes.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -22,19 +22,6 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         (name, fs::read(e.path()).unwrap())
     };
     entries.map(|e| read(e.unwrap())).collect()
-}
-
-/// Rows of a CSV file without quotes, the header first.
-fn rows(folder: &Path, file: &str) -> Vec<Vec<String>> {
-    let path = folder.join(format!("{file}.csv"));
-    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let cells = |line: &str| line.split(',').map(str::to_owned).collect();
-    text.lines().map(cells).collect()
-}
-
-fn number(text: &str) -> f64 {
-    let first = text.split(' ').next().unwrap().replace('\u{202f}', "");
-    first.parse().unwrap_or_else(|_| panic!("{text}"))
 }
 
 const POOL: [&str; 10] = [

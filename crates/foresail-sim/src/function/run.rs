@@ -332,12 +332,7 @@ impl<'a> Run<'a> {
         }
         let most = Metric::IdleTime.points_max();
         let start = self.start;
-        let peaks: Vec<u32> = self
-            .containers
-            .iter_mut()
-            .map(Containers::take_busy_peak)
-            .collect();
-        let see = |(i, c): (usize, &Containers)| {
+        let see = |(i, c): (usize, &mut Containers)| {
             let times = self.idle_times.get(i).map_or(&[][..], Vec::as_slice);
             FunctionSeen {
                 keep: c.keep(),
@@ -347,10 +342,10 @@ impl<'a> Run<'a> {
                 idle_since: c.idle_since().map(|at| start + Span::from_nanos(at)),
                 idle_times: &times[times.len().saturating_sub(most)..],
                 calls: c.tally.calls - self.calls_before[i],
-                busy_peak: peaks[i],
+                busy_peak: c.take_busy_peak(),
             }
         };
-        let seen: Vec<_> = self.containers.iter().enumerate().map(see).collect();
+        let seen: Vec<_> = self.containers.iter_mut().enumerate().map(see).collect();
         let changes = pilot.sync(self.at(now), &seen);
         self.idle_times.iter_mut().for_each(Vec::clear);
         for (before, containers) in self.calls_before.iter_mut().zip(&self.containers) {

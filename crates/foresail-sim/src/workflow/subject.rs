@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::model::Model;
 
 /// Bytes of a mebibyte.
-const MEBI: f64 = 1_048_576.0;
+pub const MEBI: f64 = 1_048_576.0;
 
 /// The most values of one dimension of the grid.
 pub const VALUES_MAX: f64 = 100_000.0;

@@ -10,6 +10,7 @@ use foresail_core::quantity::time::Span;
 use foresail_core::quantity::trace::TraceItem;
 use foresail_core::quantity::units::Quantity;
 use foresail_core::spec::SpecProblem;
+use foresail_models::rng::Seed;
 use foresail_sim::config::{Shape, Times};
 use foresail_sim::driver::Deaf;
 use foresail_sim::function::driver::{KeepListener, KeepPilot};
@@ -40,7 +41,7 @@ const FUNCTIONS_MAX: usize = 10_000;
 const MEMORY_DEFAULT: u64 = 128 << 20;
 
 /// Keep-alive that warm memory is told as a share of, in minutes; that of the paper's figures.
-const FIXED_REFERENCE: u32 = 10;
+pub(crate) const FIXED_REFERENCE: u32 = 10;
 
 /// Flags of function mode alone.
 #[derive(Args, Clone, Debug, Default)]
@@ -285,6 +286,27 @@ fn function_of(
     })
 }
 
+/// Runs a policy over functions on their platform; `warm_memory` is what its pools may hold together,
+/// in bytes.
+///
+/// # Errors
+/// Where the policy, or what it is run on, is none that can be simulated.
+pub(crate) fn fly<L: KeepListener>(
+    policy: &FunctionPolicy,
+    (platform, functions): (&Platform, &[Function]),
+    warm_memory: Option<u64>,
+    seed: Seed,
+    listener: L,
+) -> Result<(FunctionMeasures, L)> {
+    let scene = (platform, functions);
+    let pilot = KeepPilot::new(policy, scene, warm_memory, seed, listener);
+    let mut pilot = pilot.map_err(|problems| {
+        anyhow!("policy {}: {}", policy.name, SpecProblem::joined(&problems))
+    })?;
+    let measures = run(platform, functions, seed, &mut pilot)?;
+    Ok((measures, pilot.listener))
+}
+
 fn run_one<L: KeepListener>(
     plan: &FunctionPlan,
     policy: &FunctionPolicy,
@@ -292,12 +314,7 @@ fn run_one<L: KeepListener>(
     listener: L,
 ) -> Result<(FunctionMeasures, L)> {
     let scene = (&plan.platform, plan.functions.as_slice());
-    let pilot = KeepPilot::new(policy, scene, plan.warm_memory, options.seed, listener);
-    let mut pilot = pilot.map_err(|problems| {
-        anyhow!("policy {}: {}", policy.name, SpecProblem::joined(&problems))
-    })?;
-    let measures = run(&plan.platform, &plan.functions, options.seed, &mut pilot)?;
-    Ok((measures, pilot.listener))
+    fly(policy, scene, plan.warm_memory, options.seed, listener)
 }
 
 /// One setting of the fixed keep-alive: its minutes, and what it came to.

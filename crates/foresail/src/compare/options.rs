@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, FromArgMatches, ValueEnum};
 use foresail_adapters::registry::format_names;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::value::cost::Price;
@@ -296,6 +296,18 @@ const REPLICAS_MAX: u32 = 100_000;
 
 /// The most runs at once, each a thread.
 const JOBS_MAX: usize = 1024;
+
+impl RunArgs {
+    /// The flags of `compare --mode function` where nobody gives any other.
+    ///
+    /// # Errors
+    /// Never: there is nothing to be refused.
+    pub fn of_functions() -> Result<Self> {
+        let command = Self::augment_args(Command::new("compare"));
+        let matches = command.try_get_matches_from(["compare", "--mode", "function"])?;
+        Ok(Self::from_arg_matches(&matches)?)
+    }
+}
 
 /// Flags over settings over defaults, checked.
 #[derive(Clone, Debug)]

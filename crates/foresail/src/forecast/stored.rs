@@ -38,20 +38,29 @@ pub fn check_place(path: &Path) -> Result<()> {
     refuse_foreign(path, "model file", &[saved::begins().as_bytes()])
 }
 
+/// The bytes of a model file: at most one more than are allowed, which tells its reader that it is
+/// too long.
+///
+/// # Errors
+/// Where it is not there or cannot be read; the text names it.
+pub fn bytes(path: &Path, bytes_max: usize) -> Result<Vec<u8>> {
+    let name = || path.display().to_string();
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(name)?;
+    file.take(bytes_max as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(name)?;
+    Ok(bytes)
+}
+
 /// Reads a model file.
 ///
 /// # Errors
 /// Where it is not there or is refused; the text names the file and the mend.
 pub fn read(path: &Path) -> Result<Saved> {
     refuse_pickle(path)?;
-    let name = || path.display().to_string();
-    let mut bytes = Vec::new();
-    let file = File::open(path).with_context(name)?;
-    // One byte more than is allowed tells that it is too long.
-    file.take(BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .with_context(name)?;
-    let model = saved::read(&bytes).with_context(name)?;
+    let bytes = bytes(path, BYTES_MAX)?;
+    let model = saved::read(&bytes).with_context(|| path.display().to_string())?;
     // Only models within others have no step of their own.
     if model.step <= 0 {
         bail!(

@@ -8,6 +8,7 @@ use foresail_adapters::atomic::{MARKER, ResultsFolder};
 use foresail_adapters::results::{Column, Table};
 use foresail_web::figure::Figure;
 use foresail_web::page::study::{Section, StudyPage, TextTable, render};
+use foresail_web::page::text::number;
 use foresail_web::png;
 use rayon::prelude::*;
 use serde_json::json;
@@ -30,6 +31,15 @@ pub(crate) fn table(columns: &[&str], rows: Vec<Vec<String>>) -> TextTable {
         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
         rows,
         prose: false,
+    }
+}
+
+/// A number in percent; a dash where it is none.
+pub(crate) fn percent(value: f64, digits: usize) -> String {
+    if value.is_finite() {
+        format!("{} %", number(value, digits))
+    } else {
+        "–".to_owned()
     }
 }
 
@@ -77,25 +87,46 @@ pub(crate) fn write(folder: ResultsFolder, report: Report) -> Result<()> {
         let name = format!("{}.csv", named.file);
         folder.write(&name, |w| csv(&named.table).write_csv(w))?;
     }
-    let fonts = png::fonts();
-    let pictures: Vec<_> = report
-        .figures
-        .par_iter()
-        .map(|f| {
-            let svg = f.drawing.standalone(&f.title);
-            (f, png::render(&svg, &fonts), svg)
-        })
-        .collect();
-    for (figure, picture, svg) in pictures {
-        let bytes = picture.context("a figure could not be drawn")?;
-        let name = |ending: &str| format!("{}.{ending}", figure.name);
-        folder.write(&name("png"), |w| w.write_all(&bytes))?;
-        folder.write(&name("svg"), |w| w.write_all(svg.as_bytes()))?;
+    for picture in drawn(&report.figures)? {
+        let name = |ending: &str| format!("{}.{ending}", picture.name);
+        folder.write(&name("png"), |w| w.write_all(&picture.png))?;
+        folder.write(&name("svg"), |w| w.write_all(picture.svg.as_bytes()))?;
     }
-    // The version stands first: by it a later run knows these results as ours.
-    let marker = format!("{{\"v\":1,\"command\":{}}}\n", json!(report.command));
     let page = page(report);
-    folder.write("index.html", |w| w.write_all(render(&page).as_bytes()))?;
+    end(folder, &page)
+}
+
+/// A figure in both forms.
+pub(crate) struct Picture {
+    /// The figure's name.
+    pub(crate) name: String,
+    pub(crate) svg: String,
+    pub(crate) png: Vec<u8>,
+}
+
+/// Every figure drawn, in their order.
+///
+/// # Errors
+/// Where one could not be drawn.
+pub(crate) fn drawn(figures: &[Figure]) -> Result<Vec<Picture>> {
+    let fonts = png::fonts();
+    let draw = |figure: &Figure| {
+        let svg = figure.drawing.standalone(&figure.title);
+        let png = png::render(&svg, &fonts).context("a figure could not be drawn")?;
+        let name = figure.name.clone();
+        Ok(Picture { name, svg, png })
+    };
+    figures.par_iter().map(draw).collect()
+}
+
+/// Writes the page and the mark by which a later run knows the folder as ours, and puts it in place.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub(crate) fn end(folder: ResultsFolder, page: &StudyPage) -> Result<()> {
+    folder.write("index.html", |w| w.write_all(render(page).as_bytes()))?;
+    // The version stands first.
+    let marker = format!("{{\"v\":1,\"command\":{}}}\n", json!(page.command));
     folder.write(MARKER, |w| w.write_all(marker.as_bytes()))?;
     Ok(folder.commit()?)
 }

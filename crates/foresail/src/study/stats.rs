@@ -10,6 +10,13 @@ const RESAMPLES: usize = 2000;
 /// Up to so many pairs the distribution of the rank sum is counted out.
 const EXACT_MAX: usize = 25;
 
+/// The mean of what is a number; not a number where nothing is.
+#[must_use]
+pub(crate) fn mean(values: &[f64]) -> f64 {
+    let known = values.iter().filter(|v| v.is_finite());
+    known.clone().sum::<f64>() / known.count() as f64
+}
+
 /// Mean of differences with its 95 % percentile interval over resampled pairs; `None` without two.
 ///
 /// Source: Efron & Tibshirani, An Introduction to the Bootstrap, chapter 13.

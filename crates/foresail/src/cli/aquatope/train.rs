@@ -1,8 +1,8 @@
 //! `foresail aquatope train-encoder` and `train-predictor`: every flag of the published scripts, with
 //! its documented default.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -18,7 +18,7 @@ use super::tell;
 use crate::cli::progress::{Bar, counted};
 use crate::cli::{Output, whole};
 use crate::exit::{Code, Coded};
-use crate::forecast::stored::refuse_pickle;
+use crate::forecast::stored::{self, refuse_pickle};
 
 /// Files of a training, in its folder.
 const ENCODER: &str = "lstm_encoder_decoder.safetensors";
@@ -225,12 +225,7 @@ fn read_encoder(path: &Path) -> Result<Trained> {
             name()
         );
     }
-    let mut bytes = Vec::new();
-    // One byte more than is allowed tells that it is too long.
-    let file = File::open(path).with_context(name)?;
-    file.take(BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .with_context(name)?;
+    let bytes = stored::bytes(path, BYTES_MAX)?;
     restore_encoder(&bytes).with_context(name)
 }
 

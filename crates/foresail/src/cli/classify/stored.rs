@@ -1,12 +1,12 @@
 //! The classifier that a command asks: a file's, or the one that is shipped.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use foresail_models::classify::saved::{self, BYTES_MAX};
 use foresail_models::classify::trained::{BoostedTrees, shipped};
+
+use crate::forecast::stored;
 
 /// Reads a classifier; without a file the shipped one.
 ///
@@ -17,12 +17,7 @@ pub(super) fn read(path: Option<&Path>) -> Result<BoostedTrees> {
         return shipped().map_err(|e| anyhow!("the shipped model: {e}"));
     };
     let name = || path.display().to_string();
-    let mut bytes = Vec::new();
-    let file = File::open(path).with_context(name)?;
-    // One byte more than is allowed tells that it is too long.
-    file.take(BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .with_context(name)?;
+    let bytes = stored::bytes(path, BYTES_MAX)?;
     let model = saved::read(&bytes).with_context(name)?;
     BoostedTrees::new(model).map_err(|why| anyhow!("{}: {why}; train it again", name()))
 }

@@ -1,21 +1,20 @@
 //! Every policy on every function, and what each came to.
 
-use anyhow::{Context, Result, anyhow};
-use foresail_core::spec::SpecProblem;
+use anyhow::{Context, Result};
 use foresail_core::value::rei::{Rei, Run};
 use foresail_sim::driver::Deaf;
 use foresail_sim::experiment::frontier;
 use foresail_sim::experiment::run::run_one;
 use foresail_sim::fluid::fly_plan;
 use foresail_sim::fluid::oracle::prices;
-use foresail_sim::function::driver::KeepPilot;
+use foresail_sim::function::Platform;
 use foresail_sim::function::policy::histogram;
-use foresail_sim::function::{Platform, run};
 use foresail_sim::metrics::histogram::Histogram;
 use foresail_sim::metrics::measure::{Measures, MinuteRow};
 use rayon::prelude::*;
 
 use super::subjects::{SLO, Subject};
+use crate::compare::function_mode;
 use crate::compare::plan::{policies_of, rates};
 use crate::compare::reference::{game_of, price_of_a_request};
 
@@ -166,11 +165,8 @@ fn kept_alive(subject: &Subject) -> Result<Figures> {
         cold_start: subject.item.setup.cluster.startup,
         ..Platform::default()
     };
-    let policy = histogram();
     let scene = (&platform, functions);
-    let pilot = KeepPilot::new(&policy, scene, None, subject.seed, Deaf);
-    let mut pilot = pilot.map_err(|p| anyhow!("{KEEP}: {}", SpecProblem::joined(&p)))?;
-    let measured = run(&platform, functions, subject.seed, &mut pilot)?;
+    let (measured, _) = function_mode::fly(&histogram(), scene, None, subject.seed, Deaf)?;
     let ms = |seconds: Option<f64>| seconds.unwrap_or(0.0) * 1000.0;
     let requests = measured.requests.arrived as f64;
     let late = share_above(&measured.wait, SLO.below.seconds() * 1000.0);

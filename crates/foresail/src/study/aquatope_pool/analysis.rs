@@ -3,7 +3,7 @@
 use foresail_models::rng::Seed;
 
 use super::fly::{Figures, Flown};
-use crate::study::stats::{mean_difference, signed_rank};
+use crate::study::stats::{mean, mean_difference, signed_rank};
 
 /// A figure of a run.
 pub(super) type Of = fn(&Figures) -> f64;
@@ -15,12 +15,6 @@ pub(super) fn values(flown: &[Flown], policy: &str, of: Of) -> Vec<f64> {
         found.map_or(f64::NAN, |(_, figures)| of(figures))
     };
     flown.iter().map(value).collect()
-}
-
-/// The mean of what is a number; not a number of nothing.
-pub(super) fn mean(values: &[f64]) -> f64 {
-    let known: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    known.iter().sum::<f64>() / known.len() as f64
 }
 
 /// A policy's figure as a share of another's over all subjects together, in percent.

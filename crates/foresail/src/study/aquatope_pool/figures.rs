@@ -5,8 +5,9 @@ use foresail_web::read_model::Tradeoff;
 use foresail_web::study::{Panel, panels};
 use foresail_web::tradeoff::scatter;
 
-use super::analysis::{Of, mean, share, values};
+use super::analysis::{Of, share, values};
 use super::fly::{FIXED, Figures, Flown, HISTOGRAM, KEEP_ALIVES, ORACLE, OURS, PUBLISHED};
+use crate::study::stats::mean;
 
 /// Every picture.
 pub(super) fn all(flown: &[Flown]) -> Vec<Figure> {

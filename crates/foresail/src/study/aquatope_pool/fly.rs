@@ -1,19 +1,18 @@
 //! Every policy over every subject.
 
-use anyhow::{Result, anyhow};
-use foresail_core::spec::SpecProblem;
+use anyhow::Result;
 use foresail_sim::driver::Deaf;
-use foresail_sim::function::driver::KeepPilot;
+use foresail_sim::function::FunctionMeasures;
 use foresail_sim::function::measure::{Class, at_level};
 use foresail_sim::function::policy::{
     FIXED_MINUTES, FunctionPolicy, fixed, histogram, net, on_forecast, oracle, reactive,
 };
-use foresail_sim::function::{FunctionMeasures, run};
 use rayon::prelude::*;
 use serde_json::json;
 
 use super::nets::Nets;
 use super::subjects::Subject;
+use crate::compare::function_mode;
 
 /// The policy that the study is about.
 pub(super) const OURS: &str = "aquatope-pool";
@@ -173,15 +172,6 @@ pub(super) fn all(
 
 fn one(subject: &Subject, policy: &FunctionPolicy) -> Result<Figures> {
     let scene = (&subject.platform, subject.functions.as_slice());
-    let pilot = KeepPilot::new(policy, scene, None, subject.seed, Deaf);
-    let mut pilot = pilot.map_err(|problems| {
-        anyhow!("policy {}: {}", policy.name, SpecProblem::joined(&problems))
-    })?;
-    let measures = run(
-        &subject.platform,
-        &subject.functions,
-        subject.seed,
-        &mut pilot,
-    )?;
+    let (measures, _) = function_mode::fly(policy, scene, None, subject.seed, Deaf)?;
     Ok(Figures::of(&measures))
 }

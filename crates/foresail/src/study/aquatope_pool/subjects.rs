@@ -1,9 +1,6 @@
 //! Whose calls: generated functions under several seeds, or those of a trace.
 
-use std::ffi::OsString;
-
 use anyhow::{Context, Result};
-use clap::{Args, Command, FromArgMatches};
 use foresail_models::rng::Seed;
 use foresail_sim::function::{Function, Platform};
 use foresail_sim::workload::population::Population;
@@ -45,25 +42,15 @@ pub(super) fn all(flags: &Flags) -> Result<Vec<Subject>> {
 
 /// The functions of a trace as `compare --mode function` reads them.
 fn of_trace(flags: &Flags) -> Result<Subject> {
-    let mut words: Vec<OsString> = ["compare", "--mode", "function"]
-        .map(OsString::from)
-        .to_vec();
-    let files = [
-        ("--trace", &flags.trace),
-        ("--durations", &flags.durations),
-        ("--memory", &flags.memory),
-    ];
-    for (name, path) in files {
-        if let Some(path) = path {
-            words.extend([OsString::from(name), path.clone().into_os_string()]);
-        }
-    }
-    words.extend(["--seed".into(), flags.seed.to_string().into()]);
-    if let Some(functions) = flags.functions {
-        words.extend(["--functions".into(), functions.to_string().into()]);
-    }
-    let matches = RunArgs::augment_args(Command::new("compare")).try_get_matches_from(words)?;
-    let options = Options::new(RunArgs::from_arg_matches(&matches)?)?;
+    let functions = flags.functions.map(usize::try_from).transpose()?;
+    let options = Options::new(RunArgs {
+        trace: flags.trace.clone(),
+        functions,
+        durations: flags.durations.clone(),
+        memory: flags.memory.clone(),
+        seed: Some(flags.seed),
+        ..RunArgs::of_functions()?
+    })?;
     let functions = functions_of(&options, &FunctionArgs::default())?;
     Ok(Subject {
         name: "trace".to_owned(),

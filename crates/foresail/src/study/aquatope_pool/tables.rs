@@ -4,10 +4,11 @@ use foresail_models::rng::Seed;
 use foresail_web::page::text::number;
 
 use super::accuracy::Score;
-use super::analysis::{Of, at_memory, mean, paired, share, values};
+use super::analysis::{Of, at_memory, paired, share, values};
 use super::fly::{FIXED, Figures, Flown, HISTOGRAM, OURS, PUBLISHED};
 use super::nets::Nets;
-use crate::study::report::{Named, table};
+use crate::study::report::{Named, percent, table};
+use crate::study::stats::mean;
 
 /// Cold starts that are to be spared against the hybrid histogram, in percent.
 const GOAL: f64 = 24.0;
@@ -18,14 +19,6 @@ pub(super) struct Study<'a> {
     pub(super) told: &'a [(&'static str, Score)],
     pub(super) nets: &'a Nets,
     pub(super) seed: Seed,
-}
-
-fn percent(value: f64, digits: usize) -> String {
-    if value.is_finite() {
-        format!("{} %", number(value, digits))
-    } else {
-        "–".to_owned()
-    }
 }
 
 fn cold(figures: &Figures) -> f64 {

@@ -4,7 +4,8 @@ use foresail_web::figure::Figure;
 use foresail_web::study::{Panel, panels};
 
 use super::run::Searched;
-use super::tables::{mean, over_bound};
+use super::tables::over_bound;
+use crate::study::stats::mean;
 
 /// Workflows that stand side by side in one picture.
 const ABREAST: usize = 4;

@@ -5,8 +5,8 @@ use foresail_sim::workflow::bound::Method;
 use foresail_web::page::text::number;
 
 use super::run::{OURS, Outcome, PUBLISHED, RANDOM, Searched};
-use crate::study::report::{Named, table};
-use crate::study::stats::{mean_difference, signed_rank};
+use crate::study::report::{self, Named, table};
+use crate::study::stats::{mean, mean_difference, signed_rank};
 use crate::study::verdict::Verdict;
 
 /// The abstract's claims: cost below that of other methods that keep the promise, in the mean and at
@@ -32,12 +32,6 @@ pub(super) struct Study<'a> {
     pub(super) seed: Seed,
 }
 
-/// The mean of what is a number.
-pub(super) fn mean(values: &[f64]) -> f64 {
-    let known: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    known.iter().sum::<f64>() / known.len() as f64
-}
-
 /// A cost as a multiple of the least possible; not a number where that is not known.
 pub(super) fn over_bound(searched: &Searched, cost: f64) -> f64 {
     searched
@@ -50,12 +44,9 @@ fn of(outcomes: &[Outcome], value: impl Fn(&Outcome) -> f64) -> f64 {
     mean(&outcomes.iter().map(value).collect::<Vec<_>>())
 }
 
+/// A share in percent.
 fn percent(share: f64, digits: usize) -> String {
-    if share.is_finite() {
-        format!("{} %", number(100.0 * share, digits))
-    } else {
-        "–".to_owned()
-    }
+    report::percent(100.0 * share, digits)
 }
 
 fn cost_text(value: f64) -> String {

@@ -4,13 +4,11 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use foresail_adapters::atomic::{MARKER, ResultsFolder};
 use foresail_adapters::results::{Column, Table};
-use foresail_web::page::study::{Section, StudyPage, TextTable, render};
+use foresail_web::page::study::{Section, StudyPage, TextTable};
 use foresail_web::page::text::number;
-use foresail_web::png;
-use rayon::prelude::*;
 use serde_json::json;
 
 use super::replay::{Minute, POLICIES, Policy, Scores};
@@ -19,6 +17,7 @@ use super::trace::{Trace, stamp};
 use super::{figures, verdicts};
 use crate::cli::Output;
 use crate::cli::progress::bar;
+use crate::study::report;
 use crate::study::verdict::Verdict;
 
 /// The scores as columns: names, digits, values. The first seven are the published ones; two of
@@ -75,23 +74,12 @@ pub(super) fn write(reports: ResultsFolder, results: &Results, command: &str) ->
     }
     let table = summary(results);
     reports.write("metrics_summary.csv", |w| table.write_csv(w))?;
-    let fonts = png::fonts();
-    let pictures: Vec<_> = drawn
-        .par_iter()
-        .map(|f| (f, png::render(&f.drawing.standalone(&f.title), &fonts)))
-        .collect();
-    for (figure, picture) in pictures {
-        let bytes = picture.context("a figure could not be drawn")?;
-        let name = format!("{}.png", figure.name);
-        reports.write(&name, |w| w.write_all(&bytes))?;
+    for picture in report::drawn(&drawn)? {
+        let name = format!("{}.png", picture.name);
+        reports.write(&name, |w| w.write_all(&picture.png))?;
     }
     stage.step("pictures");
-    let page = page(results, drawn, command);
-    reports.write("index.html", |w| w.write_all(render(&page).as_bytes()))?;
-    // The version stands first: by it a later run knows these results as ours.
-    let marker = format!("{{\"v\":1,\"command\":{}}}\n", json!(command));
-    reports.write(MARKER, |w| w.write_all(marker.as_bytes()))?;
-    reports.commit()?;
+    report::end(reports, &page(results, drawn, command))?;
     stage.step("report");
     stage.finish();
     Ok(())

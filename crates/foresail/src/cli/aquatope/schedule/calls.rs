@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use clap::{Args, Command, FromArgMatches};
+use clap::Args;
 use foresail_core::quantity::time::Span;
 use foresail_models::rng::Seed;
 use foresail_sim::function::Function;
@@ -74,9 +74,6 @@ impl Calls {
 
     /// The functions of the trace, as `compare --mode function` reads them.
     fn of_trace(&self, seed: u64) -> Result<Vec<Function>> {
-        let words = ["compare", "--mode", "function"];
-        let matches = RunArgs::augment_args(Command::new("compare")).try_get_matches_from(words)?;
-        let defaults = RunArgs::from_arg_matches(&matches)?;
         let options = Options::new(RunArgs {
             trace: self.trace.clone(),
             functions: self.functions,
@@ -86,7 +83,7 @@ impl Calls {
             gaps: self.gaps,
             skip_bad_rows: self.skip_bad_rows,
             seed: Some(seed),
-            ..defaults
+            ..RunArgs::of_functions()?
         })?;
         let args = FunctionArgs {
             container_memory: self.container_memory,

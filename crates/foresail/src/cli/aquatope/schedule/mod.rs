@@ -8,24 +8,23 @@ mod told;
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use foresail_core::quantity::time::Span;
-use foresail_core::spec::SpecProblem;
 use foresail_models::forecast::pool_net::PoolNet;
 use foresail_models::propose::pool::net::shipped;
 use foresail_models::rng::Seed;
 use foresail_sim::config::Times;
 use foresail_sim::driver::Deaf;
-use foresail_sim::function::driver::{KeepListener, KeepPilot};
+use foresail_sim::function::driver::KeepListener;
 use foresail_sim::function::policy::{FunctionPolicy, fixed, histogram, net};
-use foresail_sim::function::{Function, FunctionMeasures, Keep, Platform, run as simulate};
+use foresail_sim::function::{Function, FunctionMeasures, Keep, Platform};
 use serde_json::json;
 
 use self::calls::Calls;
 use self::told::{Changes, Flown, Level, print};
 use crate::cli::{Output, whole};
-use crate::compare::function_mode::Memory;
+use crate::compare::function_mode::{FIXED_REFERENCE, Memory, fly};
 use crate::exit::Code;
 use crate::forecast::pool_net;
 
@@ -34,9 +33,6 @@ const NET: &str = "predict.safetensors";
 
 /// Time between two decisions. Source: steps of the published training.
 const MINUTE: Span = Span::from_seconds(60);
-
-/// Keep-alive of the fixed reference in minutes, as the large platforms had it.
-const FIXED_MINUTES: u32 = 10;
 
 /// Flags of `aquatope schedule`.
 #[derive(Args, Debug)]
@@ -155,12 +151,7 @@ impl Scene {
         listener: L,
     ) -> Result<(FunctionMeasures, L)> {
         let both = (&self.platform, self.functions.as_slice());
-        let pilot = KeepPilot::new(policy, both, self.budget, self.seed, listener);
-        let mut pilot = pilot.map_err(|problems| {
-            anyhow!("policy {}: {}", policy.name, SpecProblem::joined(&problems))
-        })?;
-        let measures = simulate(&self.platform, &self.functions, self.seed, &mut pilot)?;
-        Ok((measures, pilot.listener))
+        fly(policy, both, self.budget, self.seed, listener)
     }
 }
 
@@ -252,7 +243,7 @@ pub(super) fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Code> {
     let (measured, changes) = scene.fly(&policy, listener)?;
     tell_beyond(scene.budget, &measured);
     let mut flown = vec![Flown::new(&policy.name, measured)];
-    for reference in [fixed(FIXED_MINUTES), histogram()] {
+    for reference in [fixed(FIXED_REFERENCE), histogram()] {
         let (measured, _) = scene.fly(&reference, Deaf)?;
         flown.push(Flown::new(&reference.name, measured));
     }

@@ -7,13 +7,10 @@ use foresail_models::rng::Seed;
 use foresail_sim::config::{Shape, Times};
 use foresail_sim::function::Function;
 use foresail_sim::rng::Stream;
-use foresail_sim::workflow::subject::Subject;
+use foresail_sim::workflow::subject::{MEBI, Subject};
 use foresail_sim::workload::Workload;
 
 use super::super::dataset::is_asked_for;
-
-/// Bytes of a mebibyte.
-const MEBI: f64 = 1_048_576.0;
 
 /// Calls of a workflow with branches that are drawn one by one.
 const DRAWN_MAX: u64 = 50_000_000;
