@@ -498,13 +498,7 @@ impl Engine {
         let shortcut = floor::shortcut(&self.spec, target, state);
         let floor_at = |setting: &Setting| self.floor_at(index, state, setting, reactive, now);
         let combined = &self.spec.written().combine;
-        let wanted = combine(
-            combined,
-            (index, &target.id),
-            judged,
-            &state.current,
-            floor_at,
-        );
+        let wanted = combine(combined, (index, target), judged, &state.current, floor_at);
         let scene = Scene {
             target,
             guards: &self.spec.written().guards,
@@ -553,7 +547,7 @@ impl Engine {
             &self.spec,
             target,
             state,
-            &setting.per_pod,
+            &target.allowed(&setting.per_pod),
             now,
         ))
     }

@@ -73,6 +73,8 @@ pub struct TargetHistory {
     idle_times: VecDeque<Point>,
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     busy_peaks: VecDeque<Point>,
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    kept: VecDeque<Point>,
     changes: VecDeque<Change>,
     /// Panic of each proposer, in the order of the spec.
     pub(crate) panics: Vec<Option<PanicEpisode>>,
@@ -87,6 +89,7 @@ impl TargetHistory {
             Metric::Concurrency => &self.concurrency,
             Metric::IdleTime => &self.idle_times,
             Metric::BusyPeak => &self.busy_peaks,
+            Metric::Kept => &self.kept,
         }
     }
 
@@ -96,6 +99,7 @@ impl TargetHistory {
             Metric::Concurrency => &mut self.concurrency,
             Metric::IdleTime => &mut self.idle_times,
             Metric::BusyPeak => &mut self.busy_peaks,
+            Metric::Kept => &mut self.kept,
         }
     }
 

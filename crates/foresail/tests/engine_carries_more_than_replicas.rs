@@ -48,7 +48,7 @@ fn spec_of(targets: &[&str], proposer: &str) -> Spec {
         hpa: hpa(60),
         capacity: None,
         pool: None,
-        startup: None,
+        ..TargetSpec::default()
     };
     spec.targets = targets.iter().map(target).collect();
     spec.proposers = vec![ProposerSpec::named(proposer)];

@@ -4,10 +4,10 @@
 pub(crate) mod floor;
 pub mod gate;
 
-use crate::propose::plan::{Setting, TargetId};
+use crate::propose::plan::{Axis, Resources, Setting, TargetId};
 use crate::propose::{Proposal, Reactive};
 use crate::quantity::units::Replicas;
-use crate::spec::{CombineRule, CombineSpec, Floor};
+use crate::spec::{CombineRule, CombineSpec, Floor, ValidTarget};
 
 use crate::guard::Limit;
 use gate::Gate;
@@ -64,14 +64,16 @@ pub struct Wanted {
 /// the same usage a larger share of it, so the floor rises.
 pub(crate) fn combine(
     spec: &CombineSpec,
-    (place, target): (usize, &TargetId),
+    (place, target): (usize, &ValidTarget),
     judged: &[Judged],
     current: &Setting,
     reactive_at: impl Fn(&Setting) -> Reactive,
 ) -> Wanted {
-    let picked = pick(spec.rule, (place, target), judged);
+    let picked = pick(spec.rule, (place, &target.id), judged);
     let chosen = picked.as_ref().map(|(i, _)| Chosen::Proposer(*i));
     let mut setting = picked.map(|(_, s)| s).unwrap_or_default();
+    fill_requests(&mut setting, (place, &target.id), judged);
+    setting.per_pod = supported(target, &setting.per_pod);
     let reactive = reactive_at(&setting);
     let under = reactive.replicas.map(|r| share(spec.floor, r));
     let wished = setting.replicas;
@@ -103,6 +105,27 @@ pub(crate) fn combine(
             }
         }
     }
+}
+
+/// Fills requests that the picked wish is silent about from the others, in the order of the spec:
+/// one proposer may size pods while another counts them.
+fn fill_requests(setting: &mut Setting, (place, target): (usize, &TargetId), judged: &[Judged]) {
+    for wish in judged.iter().filter_map(|j| j.wish(place, target)) {
+        for (resource, amount) in wish.per_pod.iter() {
+            if setting.per_pod.get(resource).is_none() {
+                setting.set(&Axis::PerPod(resource.to_owned()), amount);
+            }
+        }
+    }
+}
+
+/// The requests that the target allows to be changed.
+fn supported(target: &ValidTarget, requests: &Resources) -> Resources {
+    let mut kept = Resources::NONE;
+    for (name, amount) in requests.iter().filter(|(name, _)| target.allows(name)) {
+        kept.set(name, amount);
+    }
+    kept
 }
 
 /// The current number, or the floor where that is higher.

@@ -75,6 +75,10 @@ pub enum Why {
     BelowMin(Quantity),
     /// Containers of the pool are busy.
     PoolBusy(Replicas),
+    /// Fewer replicas are left than the reactive floor at the wanted requests.
+    FloorUnmet(Replicas),
+    /// The one replica would have to be made anew.
+    OnlyReplica,
     /// Paused by the user.
     Paused,
     /// The controller is frozen.
@@ -136,6 +140,8 @@ impl fmt::Display for Why {
             Self::AboveMax(most) => write!(f, "above the largest allowed, {most}"),
             Self::BelowMin(least) => write!(f, "below the smallest allowed, {least}"),
             Self::PoolBusy(busy) => write!(f, "{busy} containers are busy"),
+            Self::FloorUnmet(floor) => write!(f, "a cut needs {floor} replicas"),
+            Self::OnlyReplica => f.write_str("the one replica would be made anew"),
             Self::Paused => f.write_str("paused"),
             Self::Frozen => f.write_str("the controller is frozen"),
             Self::NotLeader => f.write_str("another process leads"),

@@ -31,6 +31,7 @@ impl Guard for Bounds {
                 .and_then(|replicas| of_replicas(replicas, scene)),
         );
         limits.extend(wanted.pool.and_then(|pool| of_pool(pool, scene)));
+        limits.extend(of_requests(wanted, scene));
         limits
     }
 }
@@ -81,4 +82,23 @@ fn of_pool(pool: Replicas, scene: &Scene<'_>) -> Option<Limit> {
         to,
         why,
     })
+}
+
+fn of_requests(wanted: &Setting, scene: &Scene<'_>) -> impl Iterator<Item = Limit> {
+    let outside = |(name, from): (&str, Quantity)| {
+        let to = scene.target.bounded(name, from);
+        (to != from).then(|| Limit {
+            by: GuardName::Bounds,
+            target: scene.target.id.clone(),
+            axis: Axis::PerPod(name.to_owned()),
+            from,
+            to,
+            why: if to.milli() < from.milli() {
+                Why::AboveMax(to)
+            } else {
+                Why::BelowMin(to)
+            },
+        })
+    };
+    wanted.per_pod.iter().filter_map(outside)
 }

@@ -4,7 +4,7 @@ use super::{Guard, GuardName, Limit, Scene, sample_age};
 use crate::explain::why::Why;
 use crate::propose::plan::Setting;
 
-/// Keeps replicas where they are while the newest sample is older than `staleAfterSeconds`.
+/// Keeps replicas and requests where they are while the newest sample is older than `staleAfterSeconds`.
 ///
 /// Moves to `current`; never holds a rise. Stays out with `hpa` alone, which has no such rule, and
 /// where the bounds ask for a move at once.
@@ -22,15 +22,14 @@ impl Guard for Freshness {
     }
 
     fn limits(&self, wanted: &Setting, scene: &Scene<'_>) -> Vec<Limit> {
-        let current = scene.current();
-        let Some(replicas) = wanted.replicas.filter(|r| *r < current) else {
+        if !scene.goes_down(wanted) {
             return Vec::new();
-        };
+        }
         let why = match sample_age(scene) {
             None => Why::NoSample,
             Some(age) if age > scene.guards.stale_after => Why::StaleFor(age),
             Some(_) => return Vec::new(),
         };
-        vec![scene.limit(self.name(), replicas, current, why)]
+        scene.hold_down(self.name(), wanted, &why)
     }
 }

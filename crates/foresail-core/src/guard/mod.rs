@@ -2,14 +2,15 @@
 //! say why.
 //!
 //! A new guard is one file here and one line in [`GUARDS`]. The order matters: freshness and vetoes
-//! hold the way down, then the HPA's own stabilization and rate, then the budget, the bounds, and
-//! last the pause, so that the chain still shows what would have happened.
+//! hold the way down, then the HPA's own stabilization and rate, then the budget, the bounds, what
+//! requests of a pod may be changed, and last the pause, so that the chain still shows what would have happened.
 
 mod bounds;
 mod budget;
 mod freshness;
 mod paused;
 mod rate;
+mod resize;
 mod stabilization;
 mod veto;
 
@@ -40,6 +41,8 @@ pub enum GuardName {
     Budget,
     /// The smallest and the largest allowed.
     Bounds,
+    /// Which requests of a pod may be changed now.
+    Resize,
     /// Paused, frozen, not leading.
     Paused,
     /// Budgets over all targets.
@@ -134,6 +137,45 @@ impl Scene<'_> {
         }
     }
 
+    /// `true` where fewer replicas or smaller requests are wanted than there are.
+    #[must_use]
+    pub fn goes_down(&self, wanted: &Setting) -> bool {
+        let current = &self.state.current.per_pod;
+        let cut = |(name, amount): (&str, Quantity)| {
+            let now = current.get(name);
+            now.is_some_and(|c| amount.milli() < c.milli())
+        };
+        let fewer = wanted.replicas.is_some_and(|r| r < self.current());
+        fewer || wanted.per_pod.iter().any(cut)
+    }
+
+    /// Limits that hold replicas and requests where they would go down; none holds a rise.
+    #[must_use]
+    pub fn hold_down(&self, by: GuardName, wanted: &Setting, why: &Why) -> Vec<Limit> {
+        let fewer = wanted.replicas.filter(|r| *r < self.current());
+        let replicas = fewer.map(|r| self.limit(by, r, self.current(), why.clone()));
+        replicas
+            .into_iter()
+            .chain(self.hold_cuts(by, wanted, why))
+            .collect()
+    }
+
+    /// Limits that hold every request of a pod that would be cut.
+    fn hold_cuts(&self, by: GuardName, wanted: &Setting, why: &Why) -> Vec<Limit> {
+        let cut = |(name, from): (&str, Quantity)| {
+            let to = self.state.current.per_pod.get(name)?;
+            (from.milli() < to.milli()).then(|| Limit {
+                by,
+                target: self.target.id.clone(),
+                axis: Axis::PerPod(name.to_owned()),
+                from,
+                to,
+                why: why.clone(),
+            })
+        };
+        wanted.per_pod.iter().filter_map(cut).collect()
+    }
+
     /// `true` where the current number is outside the bounds: the HPA then goes straight there.
     #[must_use]
     pub fn straight_to_bound(&self) -> bool {
@@ -152,13 +194,14 @@ pub trait Guard: Sync {
 }
 
 /// Every guard, in the order in which they run.
-pub static GUARDS: [&dyn Guard; 7] = [
+pub static GUARDS: [&dyn Guard; 8] = [
     &freshness::Freshness,
     &veto::Veto,
     &stabilization::Stabilization,
     &rate::Rate,
     &budget::Budget,
     &bounds::Bounds,
+    &resize::RequestChange,
     &paused::Paused,
 ];
 

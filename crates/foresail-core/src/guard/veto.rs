@@ -6,7 +6,7 @@ use crate::hpa::{Phase, Pod, Reading};
 use crate::observe::Health;
 use crate::propose::plan::Setting;
 
-/// Keeps replicas where they are while there is a reason to mistrust less load.
+/// Keeps replicas and requests where they are while there is a reason to mistrust less load.
 ///
 /// Reasons, the first found is told: the controller holds down, a required metric could not be
 /// read, too many pods without samples, a rollout, a sick target, a recent take-over. Moves to
@@ -25,12 +25,11 @@ impl Guard for Veto {
     }
 
     fn limits(&self, wanted: &Setting, scene: &Scene<'_>) -> Vec<Limit> {
-        let current = scene.current();
-        let Some(replicas) = wanted.replicas.filter(|r| *r < current) else {
+        if !scene.goes_down(wanted) {
             return Vec::new();
-        };
+        }
         match reason(scene) {
-            Some(why) => vec![scene.limit(self.name(), replicas, current, why)],
+            Some(why) => scene.hold_down(self.name(), wanted, &why),
             None => Vec::new(),
         }
     }

@@ -146,13 +146,26 @@ impl MetricSpec {
     /// CPU utilization at `percent` of the request.
     #[must_use]
     pub fn cpu_utilization(percent: i32) -> Self {
+        Self::utilization("cpu", percent)
+    }
+
+    /// The resource that a metric of pods reads, of one container or all; `None` for other metrics.
+    #[must_use]
+    pub fn resource_name(&self) -> Option<&str> {
+        let metric = self.resource.as_ref().or(self.container_resource.as_ref());
+        metric.map(|m| m.name.as_str())
+    }
+
+    /// Utilization of a resource at `percent` of the request.
+    #[must_use]
+    pub fn utilization(resource: &str, percent: i32) -> Self {
         let target = MetricTarget {
             kind: "Utilization".to_owned(),
             average_utilization: Some(percent),
             ..MetricTarget::default()
         };
         let resource = ResourceMetric {
-            name: "cpu".to_owned(),
+            name: resource.to_owned(),
             container: None,
             target,
         };

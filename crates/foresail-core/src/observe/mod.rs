@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::hpa::{Pod, Reading, Selector};
 use crate::propose::plan::{Setting, TargetId};
 use crate::quantity::time::{Span, Timestamp};
-use crate::quantity::units::Replicas;
+use crate::quantity::units::{Quantity, Replicas};
 
 pub(crate) use clean::clean;
 
@@ -86,20 +86,23 @@ pub enum Metric {
     IdleTime,
     /// The most containers of a function that were busy at once, one point a minute.
     BusyPeak,
+    /// Share of the requests (0 to 1) that kept the promise, one point a minute with requests.
+    Kept,
 }
 
 impl Metric {
     /// Every series.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Demand,
         Self::Concurrency,
         Self::IdleTime,
         Self::BusyPeak,
+        Self::Kept,
     ];
 
     /// Points that are kept: two weeks of minutes of demand, ten minutes of seconds of concurrency,
-    /// as many idle times as a driver tells at once, and two days of minutes of busy containers:
-    /// a scope may have thousands of functions.
+    /// as many idle times as a driver tells at once, two days of minutes of busy containers (a scope
+    /// may have thousands of functions), and an hour of the promise's minutes.
     #[must_use]
     pub const fn points_max(self) -> usize {
         match self {
@@ -107,6 +110,7 @@ impl Metric {
             Self::Concurrency => 600,
             Self::IdleTime => 512,
             Self::BusyPeak => 2 * 1440,
+            Self::Kept => 60,
         }
     }
 }
@@ -156,12 +160,25 @@ pub struct TargetState {
     /// The SLO is broken at present.
     #[serde(skip_serializing_if = "is_false")]
     pub slo_broken: bool,
+    /// Containers that were killed for memory since the target was last looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kills: Vec<MemoryKill>,
     /// When the target was taken over from another autoscaler.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken_over_at: Option<Timestamp>,
     /// What a live HPA beside us asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incumbent: Option<Replicas>,
+}
+
+/// A container that was killed because it used more memory than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MemoryKill {
+    /// When.
+    pub at: Timestamp,
+    /// The memory that it had asked for.
+    pub memory: Quantity,
 }
 
 fn is_false(value: &bool) -> bool {

@@ -80,9 +80,7 @@ impl Spec {
             targets: vec![TargetSpec {
                 id: target,
                 hpa,
-                capacity: None,
-                pool: None,
-                startup: None,
+                ..TargetSpec::default()
             }],
             mode: Mode::Auto,
             interval: interval(),
@@ -95,7 +93,7 @@ impl Spec {
 }
 
 /// One target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetSpec {
     /// Its name, unique within the spec.
@@ -115,6 +113,41 @@ pub struct TargetSpec {
         skip_serializing_if = "Option::is_none"
     )]
     pub startup: Option<Span>,
+    /// The requests of a pod that may be changed, by resource (`cpu`, `memory`, others), with their
+    /// bounds; a wish for any other resource is masked. Absent = nothing is bounded or masked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, ResourceSpec>,
+    /// How a pod gets other requests.
+    #[serde(default, skip_serializing_if = "Resize::is_in_place")]
+    pub resize: Resize,
+}
+
+/// Bounds of one resource of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResourceSpec {
+    /// The least that a pod may ask for.
+    pub min: Quantity,
+    /// The most.
+    pub max: Quantity,
+    /// One step of a learner that moves in steps.
+    pub step: Quantity,
+}
+
+/// How a pod gets other requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resize {
+    /// While it runs (Kubernetes 1.33 and newer).
+    #[default]
+    InPlace,
+    /// By a new pod in its place: with one replica nothing would serve meanwhile.
+    Recreate,
+}
+
+impl Resize {
+    fn is_in_place(&self) -> bool {
+        *self == Self::InPlace
+    }
 }
 
 /// Bounds of a warm pool.

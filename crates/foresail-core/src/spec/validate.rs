@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Floor, Mode, PoolSpec, Spec};
+use super::{Floor, Mode, PoolSpec, Resize, ResourceSpec, Spec};
 use crate::hpa::Rules;
-use crate::propose::plan::TargetId;
+use crate::propose::plan::{Resources, TargetId};
 use crate::quantity::time::Span;
-use crate::quantity::units::Unit;
+use crate::quantity::units::{Quantity, Unit};
 
 /// The most targets in one scope.
 const TARGETS_MAX: usize = 10_000;
@@ -92,8 +92,40 @@ pub struct ValidTarget {
     pub pool: Option<PoolSpec>,
     /// Time from a pod's creation to its readiness.
     pub startup: Option<Span>,
+    /// The requests of a pod that may be changed; empty = all, without bounds.
+    pub resources: BTreeMap<String, ResourceSpec>,
+    /// How a pod gets other requests.
+    pub resize: Resize,
     /// Name of each metric, in order, for explanations.
     pub metric_names: Vec<String>,
+}
+
+impl ValidTarget {
+    /// `true` where a pod's request of this resource may be changed.
+    #[must_use]
+    pub fn allows(&self, resource: &str) -> bool {
+        self.resources.is_empty() || self.resources.contains_key(resource)
+    }
+
+    /// An amount of a resource within its bounds.
+    #[must_use]
+    pub fn bounded(&self, resource: &str, amount: Quantity) -> Quantity {
+        match self.resources.get(resource) {
+            Some(bounds) if amount.milli() < bounds.min.milli() => bounds.min,
+            Some(bounds) if amount.milli() > bounds.max.milli() => bounds.max,
+            _ => amount,
+        }
+    }
+
+    /// What of these requests may be asked for, each within its bounds.
+    #[must_use]
+    pub fn allowed(&self, requests: &Resources) -> Resources {
+        let mut allowed = Resources::NONE;
+        for (name, amount) in requests.iter().filter(|(name, _)| self.allows(name)) {
+            allowed.set(name, self.bounded(name, amount));
+        }
+        allowed
+    }
 }
 
 /// A spec that can be trusted: nothing of it is checked again.
@@ -282,9 +314,11 @@ fn compile_targets(spec: &Spec, strict: bool, problems: &mut Vec<SpecProblem>) -
                     id: target.id.clone(),
                     metric_names: rules.metric_names(),
                     rules,
-                    capacity: target.capacity.map(crate::quantity::units::Quantity::value),
+                    capacity: target.capacity.map(Quantity::value),
                     pool: target.pool.clone(),
                     startup: target.startup,
+                    resources: target.resources.clone(),
+                    resize: target.resize,
                 });
             }
         }
@@ -313,6 +347,9 @@ fn check_target(path: &str, target: &super::TargetSpec, problems: &mut Vec<SpecP
             "must be 0 or more",
         ));
     }
+    for (name, resource) in &target.resources {
+        check_resource(&format!("{path}.resources.{name}"), resource, problems);
+    }
     if let Some(pool) = &target.pool
         && pool.min > pool.max
     {
@@ -321,5 +358,22 @@ fn check_target(path: &str, target: &super::TargetSpec, problems: &mut Vec<SpecP
             pool.min, pool.max
         );
         problems.push(SpecProblem::new(format!("{path}.pool.min"), message));
+    }
+}
+
+fn check_resource(path: &str, resource: &ResourceSpec, problems: &mut Vec<SpecProblem>) {
+    let ResourceSpec { min, max, step } = resource;
+    let mut bad = |field: &str, message: String| {
+        problems.push(SpecProblem::new(format!("{path}.{field}"), message));
+    };
+    if min.milli() <= 0 {
+        bad("min", format!("{min}: must be above 0"));
+    }
+    if min.milli() > max.milli() {
+        let message = format!("{min} is above max = {max}: raise max or lower min");
+        bad("min", message);
+    }
+    if step.milli() <= 0 {
+        bad("step", format!("{step}: must be above 0"));
     }
 }

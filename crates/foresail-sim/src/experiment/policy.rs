@@ -101,6 +101,7 @@ impl Setup {
             capacity: Some(Quantity::from_f64(self.capacity(), Unit::PerSecond)),
             pool: None,
             startup: Some(self.cluster.startup.mean),
+            ..TargetSpec::default()
         }];
         spec
     }

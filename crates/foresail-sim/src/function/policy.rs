@@ -85,6 +85,7 @@ impl FunctionPolicy {
                 capacity: None,
                 pool: Some(pool),
                 startup: Some(platform.cold_start.mean),
+                ..TargetSpec::default()
             }
         };
         let mut spec = Spec::of_hpa(TargetId::default(), hpa.clone());

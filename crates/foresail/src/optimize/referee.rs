@@ -62,7 +62,7 @@ pub fn spec(targets: &[TargetId], spend_milli_max: Option<u64>) -> Spec {
         hpa: hpa(),
         capacity: None,
         pool: None,
-        startup: None,
+        ..TargetSpec::default()
     };
     spec.targets = targets.iter().map(target).collect();
     spec.proposers = vec![ProposerSpec::named(NAME)];

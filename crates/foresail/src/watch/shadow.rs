@@ -72,7 +72,7 @@ impl Orders {
         spec.targets = vec![TargetSpec {
             capacity: Some(capacity),
             startup: Some(self.startup),
-            ..spec.targets.swap_remove(0)
+            ..TargetSpec::default()..spec.targets.swap_remove(0)
         }];
         spec
     }
