@@ -124,6 +124,8 @@ pub struct EnginePilot<L> {
     /// What listens.
     pub listener: L,
     told_at: Option<Timestamp>,
+    /// When it last took in what is new.
+    now: Timestamp,
     /// Intervals since the last story that was noteworthy.
     unsaid: Interval,
 }
@@ -143,6 +145,7 @@ impl<L: Listener> EnginePilot<L> {
             fits: VecDeque::new(),
             listener,
             told_at: None,
+            now: Timestamp::EPOCH,
             unsaid: Interval::default(),
         }
     }
@@ -251,6 +254,11 @@ impl<L: Listener> EnginePilot<L> {
         self.feed(Input::Advice(advice));
     }
 
+    /// The engine that flies.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Whose target it flies.
     pub(crate) fn target(&self) -> &TargetId {
         &self.target
@@ -263,11 +271,27 @@ impl<L: Listener> EnginePilot<L> {
         usage_cpu_millicores: Option<i64>,
         interval: Interval,
     ) -> Option<Setting> {
+        self.see(samples);
+        self.tick(usage_cpu_millicores, interval)
+    }
+
+    /// Takes in what is new, and models that are fitted by now.
+    pub(crate) fn see(&mut self, samples: Samples) {
         let now = samples.at;
+        self.now = now;
         while let Some((_, installed)) = self.fits.pop_front_if(|(ready, _)| *ready <= now) {
             self.feed(installed);
         }
         self.feed(Input::Samples(samples));
+    }
+
+    /// What is asked for from now on, on what was seen last; `None` leaves all as it is.
+    pub(crate) fn tick(
+        &mut self,
+        usage_cpu_millicores: Option<i64>,
+        interval: Interval,
+    ) -> Option<Setting> {
+        let now = self.now;
         let tick = self.feed(Input::Tick { now })?;
         self.listener.ticked(&tick, &self.engine);
         let fitted = refit::answer(&mut self.engine, &tick);

@@ -54,6 +54,18 @@ pub enum Queueing {
     PerPod,
 }
 
+/// Memory that a pod uses: something for itself, and something for each request in service.
+///
+/// A pod that uses more than it asked for is killed and starts anew.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MemoryUse {
+    /// For itself, in GiB.
+    pub idle_gib: f64,
+    /// For each request in service, in GiB.
+    pub per_request_gib: f64,
+}
+
 /// The simulated workload and its pods; the same for every policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -76,6 +88,8 @@ pub struct ClusterConfig {
     pub cpu_per_request: Span,
     /// Memory request of a pod in GiB: its price counts, and the room that it takes on a node.
     pub memory_request_gib: f64,
+    /// Memory that a pod uses; fluid mode alone knows it. Absent = nobody looks at memory.
+    pub memory_use: Option<MemoryUse>,
     /// `true`: requests in service that want more CPU than the pod asked for slow each other down.
     ///
     /// Each wants the share of a core that a mean request uses; `n` of them are served at a speed of
@@ -128,6 +142,7 @@ impl Default for ClusterConfig {
             cpu_request_millicores: 1000,
             cpu_per_request: Span::from_millis(100),
             memory_request_gib: 0.0,
+            memory_use: None,
             cpu_bound: false,
             resize: Span::ZERO,
             startup: Times {
@@ -171,6 +186,9 @@ pub struct Pipeline {
     pub loss: f64,
     /// `true`: requests in the system are reported each second, without the delay.
     pub concurrency: bool,
+    /// `true`: the share of requests that kept the promise is reported each minute; fluid mode alone
+    /// knows it.
+    pub kept: bool,
 }
 
 impl Default for Pipeline {
@@ -183,6 +201,7 @@ impl Default for Pipeline {
             delay: Span::from_seconds(30),
             loss: 0.0,
             concurrency: false,
+            kept: false,
         }
     }
 }
@@ -301,6 +320,23 @@ impl ClusterConfig {
         }
         if !(self.memory_request_gib.is_finite() && self.memory_request_gib >= 0.0) {
             return Err(problem("memoryRequest", "must be 0 or more"));
+        }
+        if let Some(MemoryUse {
+            idle_gib,
+            per_request_gib,
+        }) = self.memory_use
+        {
+            let fine = |gib: f64| gib.is_finite() && gib >= 0.0;
+            if !fine(idle_gib) || !fine(per_request_gib) {
+                return Err(problem("memoryUse", "must be 0 or more"));
+            }
+            if idle_gib >= self.memory_request_gib {
+                let text = format!(
+                    "{idle_gib} GiB when idle, of {} asked for: such a pod never lives; ask for more",
+                    self.memory_request_gib
+                );
+                return Err(problem("memoryUse", text));
+            }
         }
         self.check_places(length)
     }

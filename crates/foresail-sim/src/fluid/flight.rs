@@ -1,17 +1,18 @@
 //! Fluid mode as a driver of the engine: groups become counted pods, what is decided an action.
 
-use foresail_core::hpa::{Phase, Pod, PodReading, PodSample, Reading, Ready};
-use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
+use foresail_core::engine::Engine;
+use foresail_core::hpa::{MetricSpec, Phase, Pod, PodReading, PodSample, Reading, Ready};
+use foresail_core::observe::{Health, MemoryKill, Metric, Sample, Samples, TargetState};
 use foresail_core::propose::plan::Setting;
 use foresail_core::quantity::time::Timestamp;
-use foresail_core::quantity::units::Replicas;
+use foresail_core::quantity::units::{Quantity, Replicas, Unit};
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
 use rayon::prelude::*;
 
 use super::advised::Adviser;
 use super::measure::FluidMeasures;
-use super::model::{Decider, Fluid, GroupSeen, SeenFluid, run};
+use super::model::{Asked, Decider, Fluid, GroupSeen, Killed, SeenFluid, run};
 use crate::driver::{EnginePilot, Listener};
 use crate::experiment::run::spec_error;
 use crate::experiment::{ExperimentError, Item, Policy};
@@ -25,15 +26,54 @@ pub struct Flown<L> {
     pub listeners: Vec<L>,
 }
 
-/// An engine that flies counted groups.
-struct GroupPilot<'a, L> {
-    pilot: EnginePilot<L>,
-    adviser: Option<Adviser<'a>>,
-    request: i64,
-    reads_cpu: bool,
+/// What one metric of a target's HPA reads of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    Cpu,
+    Memory,
 }
 
-impl<L: Listener> GroupPilot<'_, L> {
+/// What the metrics of a spec's one target read, in their order; those that fluid mode has no
+/// reading for are `None`.
+fn reads(metrics: &[MetricSpec]) -> Vec<Option<Reads>> {
+    if metrics.is_empty() {
+        return vec![Some(Reads::Cpu)];
+    }
+    let of = |metric: &MetricSpec| match metric.resource_name() {
+        Some("cpu") => Some(Reads::Cpu),
+        Some("memory") => Some(Reads::Memory),
+        _ => None,
+    };
+    metrics.iter().map(of).collect()
+}
+
+/// An engine that flies counted groups.
+#[derive(Debug)]
+pub struct GroupPilot<'a, L> {
+    pilot: EnginePilot<L>,
+    adviser: Option<Adviser<'a>>,
+    reads: Vec<Option<Reads>>,
+    sizes: bool,
+}
+
+impl<'a, L: Listener> GroupPilot<'a, L> {
+    /// A pilot for the one target of the engine's spec; `looks` tells whether it is shown pods.
+    pub(crate) fn new(
+        engine: Engine,
+        looks: bool,
+        listener: L,
+        adviser: Option<Adviser<'a>>,
+    ) -> Self {
+        let target = &engine.spec().written().targets[0];
+        let reads = reads(&target.hpa.metrics);
+        Self {
+            reads: if looks { reads } else { Vec::new() },
+            sizes: !target.resources.is_empty(),
+            adviser,
+            pilot: EnginePilot::new(engine, looks, listener),
+        }
+    }
+
     fn state(&self, seen: &SeenFluid<'_>) -> TargetState {
         let count = |ready_alone: bool| {
             let counted = seen.pods.iter().filter(|g| g.ready || !ready_alone);
@@ -46,17 +86,15 @@ impl<L: Listener> GroupPilot<'_, L> {
             ready: count(true),
             ..TargetState::default()
         };
-        if self.reads_cpu {
+        if self.sizes {
+            state.current.per_pod.set("cpu", cores(seen.size.cpu));
+            state.current.per_pod.set("memory", bytes(seen.size.memory));
+        }
+        state.kills = seen.kills.iter().flat_map(kills).collect();
+        if !self.reads.is_empty() {
             state.pods.extend(seen.pods.iter().map(pod));
-            let reading = |group: &GroupSeen| PodReading {
-                request: Some(self.request),
-                sample: group.cpu.map(|c| PodSample {
-                    value: c.millicores,
-                    at: c.at,
-                    window: c.window,
-                }),
-            };
-            state.readings = vec![Reading::Pods(seen.pods.iter().map(reading).collect())];
+            let read = self.reads.iter().map(|r| reading(*r, seen));
+            state.readings = read.collect();
         }
         state
     }
@@ -72,15 +110,57 @@ impl<L: Listener> GroupPilot<'_, L> {
         };
         let concurrency = seen.concurrency.iter().map(sample(Metric::Concurrency));
         let demand = seen.demand.iter().map(sample(Metric::Demand));
+        let kept = seen.kept.iter().map(sample(Metric::Kept));
         let (health, leading) = (Health::default(), true);
         Samples {
             at: seen.now,
             health,
             leading,
             targets: vec![self.state(seen)],
-            values: concurrency.chain(demand).collect(),
+            values: concurrency.chain(demand).chain(kept).collect(),
         }
     }
+}
+
+fn cores(millicores: i64) -> Quantity {
+    Quantity::from_milli(millicores, Unit::Count)
+}
+
+fn bytes(bytes: i64) -> Quantity {
+    Quantity::from_milli(bytes.saturating_mul(1000), Unit::Bytes)
+}
+
+fn kills(killed: &Killed) -> impl Iterator<Item = MemoryKill> {
+    let kill = MemoryKill {
+        at: killed.at,
+        memory: bytes(killed.memory),
+    };
+    std::iter::repeat_n(kill, killed.count as usize)
+}
+
+fn reading(reads: Option<Reads>, seen: &SeenFluid<'_>) -> Reading {
+    let Some(reads) = reads else {
+        return Reading::Failed;
+    };
+    let request = match reads {
+        Reads::Cpu => seen.size.cpu,
+        Reads::Memory => seen.size.memory.saturating_mul(1000),
+    };
+    let value = |group: &GroupSeen, cpu: i64| match reads {
+        Reads::Cpu => Some(cpu),
+        Reads::Memory => group.memory.map(|m| m.saturating_mul(1000)),
+    };
+    let of = |group: &GroupSeen| PodReading {
+        request: Some(request),
+        sample: group.cpu.and_then(|c| {
+            Some(PodSample {
+                value: value(group, c.millicores)?,
+                at: c.at,
+                window: c.window,
+            })
+        }),
+    };
+    Reading::Pods(seen.pods.iter().map(of).collect())
 }
 
 fn pod(group: &GroupSeen) -> Pod {
@@ -99,7 +179,7 @@ fn pod(group: &GroupSeen) -> Pod {
 }
 
 impl<L: Listener> Decider for GroupPilot<'_, L> {
-    fn decide(&mut self, seen: &SeenFluid<'_>) -> Option<u32> {
+    fn decide(&mut self, seen: &SeenFluid<'_>) -> Option<Asked> {
         let advice = self
             .adviser
             .and_then(|a| a.at(seen.step, self.pilot.target()));
@@ -110,7 +190,11 @@ impl<L: Listener> Decider for GroupPilot<'_, L> {
         let usage = |g: &GroupSeen| g.cpu.map(|c| c.millicores * i64::from(g.count));
         let cpu = seen.pods.iter().filter_map(usage).reduce(|a, b| a + b);
         let setting = self.pilot.decide(samples, cpu, seen.interval.clone())?;
-        setting.replicas.map(Replicas::get)
+        let resized = seen.size.with(&setting.per_pod);
+        Some(Asked {
+            replicas: setting.replicas.map_or(seen.current, Replicas::get),
+            size: (resized != seen.size).then_some(resized),
+        })
     }
 }
 
@@ -156,13 +240,7 @@ pub(crate) fn fly_advised<L: Listener>(
         Ok(engine) => engine,
         Err(problems) => return Err(spec_error(&policy.name, &problems)),
     };
-    let request = item.setup.cluster.cpu_request_millicores;
-    let mut pilot = GroupPilot {
-        pilot: EnginePilot::new(engine, policy.reads_cpu, listener),
-        adviser,
-        request: i64::from(request),
-        reads_cpu: policy.reads_cpu,
-    };
+    let mut pilot = GroupPilot::new(engine, policy.reads_cpu, listener, adviser);
     let mut cluster = item.setup.cluster.clone();
     cluster.initial = policy.initial;
     let measures = run(

@@ -21,6 +21,28 @@ pub struct FluidMinute {
     pub replica_minutes: f64,
 }
 
+/// Of a resource, what was asked for and what was used of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Used {
+    /// Asked for.
+    pub asked: f64,
+    /// Used.
+    pub used: f64,
+}
+
+impl Used {
+    /// The share that was used; `None` where nothing was asked for.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        (self.asked > 0.0).then(|| self.used / self.asked)
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.asked += other.asked;
+        self.used += other.used;
+    }
+}
+
 /// Everything measured of one run, or the sum over many items.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FluidMeasures {
@@ -38,6 +60,13 @@ pub struct FluidMeasures {
     pub unserved: f64,
     /// Capacity paid for.
     pub replica_minutes: f64,
+    /// CPU that was asked for and CPU that was used, in cores times minutes.
+    pub core_minutes: Used,
+    /// Memory that was asked for and memory that was used, in GiB times minutes; zero where nobody
+    /// looks at memory.
+    pub gib_minutes: Used,
+    /// Pods that were killed for memory.
+    pub kills: u64,
     /// What that costs.
     pub cost: f64,
     /// Changes of the number asked for.
@@ -70,6 +99,9 @@ impl FluidMeasures {
         self.active_minutes += other.active_minutes;
         self.unserved += other.unserved;
         self.replica_minutes += other.replica_minutes;
+        self.core_minutes.add(&other.core_minutes);
+        self.gib_minutes.add(&other.gib_minutes);
+        self.kills += other.kills;
         self.cost += other.cost;
         self.actions += other.actions;
         self.flaps += other.flaps;
@@ -94,9 +126,6 @@ impl FluidMeasures {
         self.items = 1;
         self.violation_minutes = self.minutes.iter().filter(bad).count() as u64;
         self.active_minutes = self.minutes.iter().filter(|m| m.arrivals > 0.0).count() as u64;
-        let cores = f64::from(config.cpu_request_millicores) / 1000.0;
-        let memory = config.memory_request_gib;
-        self.cost = config.price.cost(self.replica_minutes, cores, memory);
         let minutes = self.minutes.iter().map(|m| (m.arrivals, m.ready));
         self.elasticity = elasticity(minutes, config, length);
     }

@@ -19,13 +19,15 @@ mod demand;
 mod flight;
 mod fluctuation;
 mod measure;
+mod memory;
 mod model;
 pub mod oracle;
 mod pods;
 mod promise;
+mod sizes;
 
 pub use advised::{fly_plan, fly_plan_fluid};
 pub use flight::{Flown, fluid_policy, fly, fly_all};
-pub use measure::{FluidMeasures, FluidMinute};
-pub use model::{Decider, Fluid, GroupSeen, Planned, SeenFluid, run};
+pub use measure::{FluidMeasures, FluidMinute, Used};
+pub use model::{Asked, Decider, Fluid, GroupSeen, Killed, Model, Planned, SeenFluid, run};
 pub use promise::Promise;

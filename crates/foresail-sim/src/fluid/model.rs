@@ -7,9 +7,10 @@ use foresail_models::rng::Seed;
 use super::demand::Flow;
 use super::fluctuation::Fluctuation;
 use super::measure::{FluidMeasures, FluidMinute};
-use super::pods::{Burnt, Pods};
-use super::promise::Promise;
-use crate::cluster::millicores_per_request;
+use super::memory::Memory;
+use super::pods::{Burnt, Group, Pods};
+use super::sizes::Sizes;
+use crate::cluster::{GIB, Size};
 use crate::config::{ClusterConfig, ConfigProblem, Pipeline, Queueing};
 use crate::metrics::histogram::Recent;
 use crate::metrics::measure::{Interval, MINUTE, length_of_minute};
@@ -45,6 +46,37 @@ pub struct GroupSeen {
     pub ready_changed_at: Timestamp,
     /// The newest visible CPU sample of each of them.
     pub cpu: Option<CpuSample>,
+    /// Bytes that each of them used at the end of that sample's window.
+    pub memory: Option<i64>,
+}
+
+/// Pods that were killed for memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Killed {
+    /// When.
+    pub at: Timestamp,
+    /// How many.
+    pub count: u32,
+    /// What memory they had, in bytes.
+    pub memory: i64,
+}
+
+/// What is asked for from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Replicas.
+    pub replicas: u32,
+    /// The size of each pod; `None` leaves it.
+    pub size: Option<Size>,
+}
+
+impl Asked {
+    /// So many replicas of the size that they have.
+    #[must_use]
+    pub fn replicas(replicas: u32) -> Self {
+        let size = None;
+        Self { replicas, size }
+    }
 }
 
 /// What a policy sees at the begin of a step.
@@ -56,20 +88,26 @@ pub struct SeenFluid<'a> {
     pub step: usize,
     /// Replicas asked for at present.
     pub current: u32,
+    /// The size that is asked for at present.
+    pub size: Size,
     /// Every pod, as groups.
     pub pods: &'a [GroupSeen],
     /// New reports of requests in the system, one a second.
     pub concurrency: &'a [(Timestamp, f64)],
     /// New rates of arrival in requests per second, each over the minute that ends there.
     pub demand: &'a [(Timestamp, f64)],
+    /// Share of the requests that kept the promise, of each minute with requests that was closed.
+    pub kept: &'a [(Timestamp, f64)],
+    /// Pods that were killed since the step before.
+    pub kills: &'a [Killed],
     /// What happened since the step before; for the record, not for the decision.
     pub interval: Interval,
 }
 
 /// A policy as fluid mode sees it.
 pub trait Decider {
-    /// Replicas asked for from now on; `None` leaves them.
-    fn decide(&mut self, seen: &SeenFluid<'_>) -> Option<u32>;
+    /// What is asked for from now on; `None` leaves it.
+    fn decide(&mut self, seen: &SeenFluid<'_>) -> Option<Asked>;
     /// `false` where it does not look at pods, so that they need not be shown.
     fn looks_at_pods(&self) -> bool {
         true
@@ -81,8 +119,8 @@ pub trait Decider {
 pub struct Planned<'a>(pub &'a [u32]);
 
 impl Decider for Planned<'_> {
-    fn decide(&mut self, seen: &SeenFluid<'_>) -> Option<u32> {
-        self.0.get(seen.step).copied()
+    fn decide(&mut self, seen: &SeenFluid<'_>) -> Option<Asked> {
+        self.0.get(seen.step).copied().map(Asked::replicas)
     }
 
     fn looks_at_pods(&self) -> bool {
@@ -118,7 +156,6 @@ fn check(
         ("nodes", config.nodes.is_some()),
         ("imagePull", config.image_pull.is_some()),
         ("crash", config.crash.is_some()),
-        ("cpuBound", config.cpu_bound),
         ("faults", !config.faults.is_empty()),
     ];
     if let Some((field, _)) = events.into_iter().find(|(_, given)| *given) {
@@ -147,15 +184,20 @@ pub fn run(
     fluid: Fluid,
     decider: &mut dyn Decider,
 ) -> Result<FluidMeasures, ConfigProblem> {
-    config.check(workload.length())?;
-    pipeline.check()?;
-    check(config, pipeline, workload)?;
-    let mut model = Model::new(config, pipeline, workload, fluid);
-    model.run(decider);
+    let mut model = Model::checked(config, pipeline, workload, fluid)?;
+    while let Some(step) = model.begin_step() {
+        if step > 0 {
+            let asked = decider.decide(&model.look(decider.looks_at_pods()));
+            model.act(asked);
+        }
+        model.advance();
+    }
     Ok(model.finish())
 }
 
-struct Model<'a> {
+/// The model, step by step; [`run`] is its loop with a policy.
+#[derive(Debug)]
+pub struct Model<'a> {
     config: &'a ClusterConfig,
     pipeline: &'a Pipeline,
     fluid: Fluid,
@@ -163,15 +205,16 @@ struct Model<'a> {
     end: i64,
     flow: Flow<'a>,
     by_minute: Flow<'a>,
-    promise: Promise,
+    sizes: Sizes,
     now: i64,
     current: u32,
     pods: Pods,
     burnt: Burnt,
     fluctuation: Option<Fluctuation>,
+    memory: Option<Memory>,
     /// Requests that wait.
     backlog: f64,
-    millicores_per_request: f64,
+    step: usize,
     /// The share that breaks the promise at this rate and number, as it was last asked for.
     last_share: (f64, u32, f64),
     minute: FluidMinute,
@@ -183,10 +226,28 @@ struct Model<'a> {
     demand_shown: i64,
     demand: Vec<(Timestamp, f64)>,
     concurrency: Vec<(Timestamp, f64)>,
+    kept: Vec<(Timestamp, f64)>,
+    kills: Vec<Killed>,
     seen: Vec<GroupSeen>,
 }
 
 impl<'a> Model<'a> {
+    /// The model at the begin of its run, `config.initial` pods ready.
+    ///
+    /// # Errors
+    /// [`ConfigProblem`] where a knob is out of its range, or fluid mode does not know it.
+    pub fn checked(
+        config: &'a ClusterConfig,
+        pipeline: &'a Pipeline,
+        workload: &'a Workload,
+        fluid: Fluid,
+    ) -> Result<Self, ConfigProblem> {
+        config.check(workload.length())?;
+        pipeline.check()?;
+        check(config, pipeline, workload)?;
+        Ok(Self::new(config, pipeline, workload, fluid))
+    }
+
     fn new(
         config: &'a ClusterConfig,
         pipeline: &'a Pipeline,
@@ -211,7 +272,8 @@ impl<'a> Model<'a> {
             end,
             flow: Flow::new(workload),
             by_minute: Flow::new(workload),
-            promise: Promise::new(config),
+            sizes: Sizes::new(config),
+            memory: config.memory_use.map(|usage| Memory::new(usage, keep)),
             now: 0,
             current: config.initial,
             pods: Pods::warm(config.initial),
@@ -220,10 +282,7 @@ impl<'a> Model<'a> {
                 .chance
                 .map(|seed| Fluctuation::new(config, pipeline, workload, seed)),
             backlog: 0.0,
-            millicores_per_request: millicores_per_request(
-                config.cpu_per_request,
-                config.service.mean,
-            ),
+            step: 0,
             last_share: (-1.0, 0, 0.0),
             minute: FluidMinute::default(),
             steadiness: Steadiness::new(config.flap_window),
@@ -236,21 +295,16 @@ impl<'a> Model<'a> {
             demand_shown: 0,
             demand: Vec::new(),
             concurrency: Vec::new(),
+            kept: Vec::new(),
+            kills: Vec::new(),
             seen: Vec::new(),
         }
     }
 
-    fn run(&mut self, decider: &mut dyn Decider) {
-        let sync = self.pipeline.sync.nanos();
-        let mut step = 0;
-        while self.now < self.end {
-            if step > 0 {
-                self.ask(step, decider);
-            }
-            let until = (self.now + sync).min(self.end);
-            self.advance(until);
-            step += 1;
-        }
+    /// The number of the step that begins, from 0 on; `None` at the end of the run.
+    #[must_use]
+    pub fn begin_step(&self) -> Option<usize> {
+        (self.now < self.end).then_some(self.step)
     }
 
     fn at(&self, nanos: i64) -> Timestamp {
@@ -260,13 +314,18 @@ impl<'a> Model<'a> {
     // What happens.
 
     /// One step: its mean rate, in stretches that end where pods become ready or a minute ends.
-    fn advance(&mut self, until: i64) {
+    pub fn advance(&mut self) {
+        let until = (self.now + self.pipeline.sync.nanos()).min(self.end);
+        self.step += 1;
         let seconds = (until - self.now) as f64 / SECOND as f64;
         let rate = self.flow.take(until) / seconds;
         while self.now < until {
             let (ready, next) = self.pods.ready(self.now);
             let minute_end = (self.now / MINUTE + 1) * MINUTE;
-            let to = until.min(next).min(minute_end);
+            if self.sizes.arrive(self.now) {
+                self.last_share = (-1.0, 0, 0.0);
+            }
+            let to = until.min(next).min(minute_end).min(self.sizes.next());
             self.stretch(to, rate, ready);
             if to == minute_end || to == self.end {
                 self.close_minute();
@@ -277,7 +336,7 @@ impl<'a> Model<'a> {
     /// A stretch in which rate and ready pods stay the same.
     fn stretch(&mut self, to: i64, rate: f64, ready: u32) {
         let seconds = (to - self.now) as f64 / SECOND as f64;
-        let capacity = self.promise.capacity() * f64::from(ready);
+        let capacity = self.sizes.promise().capacity() * f64::from(ready);
         let share = self.share(rate, ready);
         let (violated, busy_seconds) = if self.fluid.backlog {
             self.queue(rate, capacity, seconds, share)
@@ -297,14 +356,16 @@ impl<'a> Model<'a> {
         row.violations += violated;
         row.ready += f64::from(ready) * minutes;
         row.replica_minutes += f64::from(self.current) * minutes;
+        self.sizes.paid(f64::from(self.current) * minutes);
         self.measures.violations += violated;
         self.now = to;
     }
 
     /// What the ready pods do in a stretch, as it is measured: all of them are busy in a share of it.
     fn work(&mut self, to: i64, rate: f64, ready: u32, all_busy: f64) {
-        let service_time = self.config.service.mean.seconds();
-        let servers = f64::from(ready) * f64::from(self.config.concurrency);
+        let promise = self.sizes.promise();
+        let (service_time, slots) = (promise.service_time(), promise.slots());
+        let servers = f64::from(ready) * slots;
         let seconds = (to - self.now) as f64 / SECOND as f64;
         let offered = rate * service_time;
         let load = match &mut self.fluctuation {
@@ -318,9 +379,34 @@ impl<'a> Model<'a> {
         } else {
             0.0
         };
-        self.burnt.extend(to, per_pod * self.millicores_per_request);
+        let millicores = self.sizes.millicores(per_pod);
+        self.burnt.extend(to, millicores);
+        let pod_minutes = f64::from(ready) * seconds / 60.0;
+        self.measures.core_minutes.used += millicores / 1000.0 * pod_minutes;
+        let at_once = per_pod + (f64::from(self.config.concurrency) - slots) * all_busy;
+        self.use_memory(to, at_once, ready);
         if self.pipeline.concurrency {
             self.report_concurrency(to, offered, servers, all_busy);
+        }
+    }
+
+    fn use_memory(&mut self, to: i64, in_service: f64, ready: u32) {
+        let Some(memory) = &mut self.memory else {
+            return;
+        };
+        let limit = self.sizes.now().memory;
+        let (used, killed) = memory.stretch((self.now, to), in_service, ready, limit);
+        let pod_minutes = f64::from(ready) * (to - self.now) as f64 / MINUTE as f64;
+        self.measures.gib_minutes.used += used / GIB * pod_minutes;
+        if killed > 0 {
+            self.measures.kills += u64::from(killed);
+            let startup = self.config.startup.mean.nanos();
+            self.pods.restart(to, killed, to + startup);
+            self.kills.push(Killed {
+                at: self.at(to),
+                count: killed,
+                memory: limit,
+            });
         }
     }
 
@@ -344,7 +430,7 @@ impl<'a> Model<'a> {
         if of_ready == ready && of_rate.to_bits() == rate.to_bits() {
             return share;
         }
-        let share = self.promise.broken(rate, ready);
+        let share = self.sizes.promise().broken(rate, ready);
         self.last_share = (rate, ready, share);
         share
     }
@@ -376,9 +462,14 @@ impl<'a> Model<'a> {
             }
         };
         // The part of it in which those that come will wait too long: the queue is a line in time.
-        let too_long = if grows >= 0.0 || self.promise.is_broken_by(wait(begin + grows * lasts)) {
+        let too_long = if grows >= 0.0
+            || self
+                .sizes
+                .promise()
+                .is_broken_by(wait(begin + grows * lasts))
+        {
             lasts
-        } else if self.promise.is_broken_by(wait(begin)) {
+        } else if self.sizes.promise().is_broken_by(wait(begin)) {
             self.until_short_enough(begin, grows, capacity, lasts)
         } else {
             0.0
@@ -393,7 +484,8 @@ impl<'a> Model<'a> {
         for _ in 0..40 {
             let middle = (low + high) / 2.0;
             if self
-                .promise
+                .sizes
+                .promise()
                 .is_broken_by((begin + grows * middle) / capacity)
             {
                 low = middle;
@@ -420,7 +512,11 @@ impl<'a> Model<'a> {
         let length = length_of_minute(self.now) as f64 / MINUTE as f64;
         row.current = self.current;
         row.ready /= length;
-        row.capacity = row.ready * self.config.request_capacity();
+        row.capacity = row.ready * self.sizes.request_capacity();
+        if self.pipeline.kept && row.arrivals > 0.0 {
+            let kept = 1.0 - smaller(row.violations / row.arrivals, 1.0);
+            self.kept.push((self.at(self.now), kept));
+        }
         self.measures.requests += row.arrivals;
         self.measures.replica_minutes += row.replica_minutes;
         self.measures.minutes.push(row);
@@ -428,27 +524,41 @@ impl<'a> Model<'a> {
 
     // What is seen and decided.
 
-    fn ask(&mut self, step: usize, decider: &mut dyn Decider) {
+    /// What a policy sees at the begin of the step; `pods` tells whether it looks at pods.
+    pub fn look(&mut self, pods: bool) -> SeenFluid<'_> {
         let visible = self.now - self.pipeline.delay.nanos();
         self.show_demand(visible);
         self.seen.clear();
-        if decider.looks_at_pods() {
+        if pods {
             self.pods.merge(self.now - SETTLED.max(self.burnt.keep()));
             self.show_pods(visible);
         }
         let interval = self.interval();
-        let seen = SeenFluid {
+        SeenFluid {
             now: self.at(self.now),
-            step,
+            step: self.step,
             current: self.current,
+            size: self.sizes.asked(),
             pods: &self.seen,
             concurrency: &self.concurrency,
             demand: &self.demand,
+            kept: &self.kept,
+            kills: &self.kills,
             interval,
-        };
-        let wanted = decider.decide(&seen);
+        }
+    }
+
+    /// Takes in what is asked for from now on.
+    pub fn act(&mut self, asked: Option<Asked>) {
         self.demand.clear();
         self.concurrency.clear();
+        self.kept.clear();
+        self.kills.clear();
+        let size = asked.and_then(|a| a.size);
+        if let Some(size) = size.filter(|s| *s != self.sizes.asked()) {
+            self.sizes.ask(self.now, size, &mut self.measures);
+        }
+        let wanted = asked.map(|a| a.replicas);
         if let Some(wanted) = wanted.filter(|w| *w != self.current) {
             self.steadiness.acted(self.now, wanted > self.current);
             self.current = wanted;
@@ -476,6 +586,7 @@ impl<'a> Model<'a> {
         for group in self.pods.groups() {
             let ready = group.ready <= self.now;
             let begin = on_grid(latest).max(group.created);
+            let memory = self.memory_of(group, end);
             let cpu = (group.created <= latest).then(|| CpuSample {
                 millicores: self.burnt.mean(group, begin, end, starting).round() as i64,
                 at: self.at(end),
@@ -487,8 +598,19 @@ impl<'a> Model<'a> {
                 ready,
                 ready_changed_at: self.at(if ready { group.ready } else { group.created }),
                 cpu,
+                memory,
             });
         }
+    }
+
+    fn memory_of(&self, group: &Group, at: i64) -> Option<i64> {
+        let memory = self.memory.as_ref().filter(|_| group.created <= at)?;
+        let used = if group.ready <= at {
+            memory.at(at)
+        } else {
+            memory.idle()
+        };
+        Some(used.round() as i64)
     }
 
     fn interval(&mut self) -> Interval {
@@ -505,11 +627,14 @@ impl<'a> Model<'a> {
         interval
     }
 
-    fn finish(mut self) -> FluidMeasures {
+    /// What the run was worth, up to where it stands.
+    #[must_use]
+    pub fn finish(mut self) -> FluidMeasures {
         // What still waits is never served.
         self.measures.unserved += self.backlog;
         self.measures.actions = self.steadiness.actions;
         self.measures.flaps = self.steadiness.flaps;
+        self.sizes.settle(&mut self.measures);
         self.measures.close(self.config, self.end);
         self.measures
     }

@@ -55,6 +55,32 @@ impl Pods {
         self.total = wanted;
     }
 
+    /// Makes `count` of the ready pods start anew, the oldest first; they are ready at `ready`.
+    pub(crate) fn restart(&mut self, now: i64, count: u32, ready: i64) {
+        let mut left = count;
+        let mut restarted = 0;
+        for group in self.groups.iter_mut().filter(|g| g.ready <= now) {
+            let taken = left.min(group.count);
+            group.count -= taken;
+            left -= taken;
+            restarted += taken;
+        }
+        self.groups.retain(|g| g.count > 0);
+        if restarted > 0 {
+            let place = self.groups.partition_point(|g| g.ready <= ready);
+            let created = now;
+            let count = restarted;
+            self.groups.insert(
+                place,
+                Group {
+                    created,
+                    ready,
+                    count,
+                },
+            );
+        }
+    }
+
     /// Ready pods at `now`, and when the next ones become ready.
     pub(crate) fn ready(&self, now: i64) -> (u32, i64) {
         let mut ready = 0;

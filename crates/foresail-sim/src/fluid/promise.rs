@@ -140,6 +140,16 @@ impl Promise {
         }
     }
 
+    /// Seconds for which a request holds a slot.
+    pub(crate) fn service_time(&self) -> f64 {
+        self.service_time
+    }
+
+    /// Slots of one replica.
+    pub(crate) fn slots(&self) -> f64 {
+        self.slots
+    }
+
     /// Requests per second that one replica serves while all its slots are busy.
     #[must_use]
     pub fn capacity(&self) -> f64 {

@@ -164,6 +164,15 @@ pub fn run(
     config.check(workload.length())?;
     pipeline.check()?;
     workload.check()?;
+    for (field, given) in [
+        ("memoryUse", config.memory_use.is_some()),
+        ("kept", pipeline.kept),
+    ] {
+        if given {
+            let message = "event mode does not know it; leave it out, or use fluid mode".to_owned();
+            return Err(ConfigProblem { field, message });
+        }
+    }
     let mut simulation = Simulation::new(config, pipeline, workload, seed);
     simulation.run(pilot);
     Ok(simulation.finish())
