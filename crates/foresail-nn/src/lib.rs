@@ -1,4 +1,5 @@
-//! Small nets: linear and recurrent layers, dropout, losses, optimizers, safetensors.
+//! Small nets: linear and recurrent layers, dropout, normalisation, losses, optimizers, safetensors; and
+//! DDPG, an actor and a critic that learn from what was tried.
 //!
 //! Knows nothing of autoscaling. Pure given a seed: chance comes in as a stream, and the same stream
 //! gives the same weights, bit for bit, on every run on one machine. A layer has `forward` and
@@ -7,11 +8,15 @@
 //! Names, shapes and gate order of parameters are PyTorch's.
 
 pub mod activation;
+pub mod batch_norm;
+pub mod ddpg;
 pub mod dropout;
+pub mod gru;
 mod kernel;
 pub mod linear;
 pub mod loss;
 pub mod lstm;
+pub mod mlp;
 pub mod optimize;
 pub mod parameter;
 pub mod real;

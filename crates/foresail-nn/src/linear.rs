@@ -16,9 +16,9 @@ pub struct Linear<R = f32> {
     input: usize,
     output: usize,
     /// [output, input]
-    weight: Parameter<R>,
+    pub(crate) weight: Parameter<R>,
     /// [output]
-    bias: Parameter<R>,
+    pub(crate) bias: Parameter<R>,
 }
 
 /// What the layer keeps of a pass.
@@ -41,7 +41,11 @@ impl<R: Real> LinearTape<R> {
 impl<R: Real> Linear<R> {
     /// Weights and bias uniform in ±1/√input, as PyTorch begins them.
     pub fn new(input: usize, output: usize, stream: &mut impl Rng) -> Self {
-        let bound = 1.0 / (input as f64).sqrt();
+        Self::within(input, output, 1.0 / (input as f64).sqrt(), stream)
+    }
+
+    /// Weights and bias uniform in ±`bound`.
+    pub fn within(input: usize, output: usize, bound: f64, stream: &mut impl Rng) -> Self {
         Self {
             input,
             output,

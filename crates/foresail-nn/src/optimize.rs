@@ -1,6 +1,7 @@
 //! What is done with gradients: clipping, Adam, AdamW, and soft updates of a target net.
 
-use crate::parameter::Layer;
+use crate::kernel::update::{AdamConstants, AdamStep, Blend};
+use crate::parameter::{Layer, Parameter};
 use crate::real::Real;
 
 /// How weights are drawn to zero.
@@ -58,34 +59,73 @@ impl<R: Real> Adam<R> {
 
     /// One step along the gradients; the same net at each call.
     pub fn step(&mut self, net: &mut impl Layer<R>) {
+        self.step_each(net.parameters_mut().into_iter().map(|(_, p)| p));
+    }
+
+    /// As [`Self::step`], of a net whose parameters come one after the other without their names.
+    pub fn step_each<'a>(&mut self, parameters: impl Iterator<Item = &'a mut Parameter<R>>) {
         self.steps += 1;
         let (b1, b2) = self.betas;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let rate = R::of(self.rate / (1.0 - b1.powi(steps)));
-        let scale = R::of(1.0 / (1.0 - b2.powi(steps)).sqrt());
-        let epsilon = R::of(self.epsilon);
         let (coupled, kept) = match self.decay {
             Decay::None => (R::ZERO, R::ONE),
             Decay::Coupled(decay) => (R::of(decay), R::ONE),
             Decay::Decoupled(decay) => (R::ZERO, R::of(1.0 - self.rate * decay)),
         };
-        let (b1, b2) = ((R::of(b1), R::of(1.0 - b1)), (R::of(b2), R::of(1.0 - b2)));
-        for (place, (_, parameter)) in net.parameters_mut().into_iter().enumerate() {
-            let count = parameter.value.len();
-            if self.moments.len() <= place {
-                self.moments
-                    .push([vec![R::ZERO; count], vec![R::ZERO; count]]);
-            }
+        let constants = AdamConstants {
+            rate: R::of(self.rate / (1.0 - b1.powi(steps))),
+            scale: R::of(1.0 / (1.0 - b2.powi(steps)).sqrt()),
+            epsilon: R::of(self.epsilon),
+            coupled,
+            kept,
+            first: (R::of(b1), R::of(1.0 - b1)),
+            second: (R::of(b2), R::of(1.0 - b2)),
+        };
+        for (place, parameter) in parameters.enumerate() {
+            self.make_room(place, parameter.value.len());
             let [first, second] = &mut self.moments[place];
-            let values = parameter.value.iter_mut().zip(&parameter.gradient);
-            for (((value, gradient), first), second) in values.zip(first).zip(second) {
-                let gradient = *gradient + coupled * *value;
-                *first = b1.0 * *first + b1.1 * gradient;
-                *second = b2.0 * *second + b2.1 * gradient * gradient;
-                let length = second.root() * scale + epsilon;
-                *value = kept * *value - rate * *first / length;
-            }
+            R::adam_step(AdamStep {
+                constants,
+                value: &mut parameter.value,
+                gradient: &parameter.gradient,
+                first,
+                second,
+            });
         }
+    }
+
+    /// Room for the moments of parameter `place`.
+    fn make_room(&mut self, place: usize, count: usize) {
+        if self.moments.len() <= place {
+            let zeros = || vec![R::ZERO; count];
+            self.moments.push([zeros(), zeros()]);
+        }
+    }
+
+    /// Makes room for the moments of a net before its first step, so that they can be kept.
+    pub(crate) fn prepare<'a>(&mut self, parameters: impl Iterator<Item = &'a Parameter<R>>) {
+        for (place, parameter) in parameters.enumerate() {
+            self.make_room(place, parameter.value.len());
+        }
+    }
+
+    /// Steps so far.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    pub(crate) fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// First and second moment of each parameter.
+    pub(crate) fn moments(&self) -> &[[Vec<R>; 2]] {
+        &self.moments
+    }
+
+    pub(crate) fn moments_mut(&mut self) -> &mut [[Vec<R>; 2]] {
+        &mut self.moments
     }
 }
 
@@ -93,34 +133,58 @@ impl<R: Real> Adam<R> {
 ///
 /// Source: `torch.nn.utils.clip_grad_norm_`, its 1e-6 in the divisor included.
 pub fn clip<R: Real>(net: &mut impl Layer<R>, norm_max: f64) -> f64 {
-    let squares =
-        |p: &crate::Parameter<R>| p.gradient.iter().map(|g| g.wide().powi(2)).sum::<f64>();
-    let norm = net
-        .parameters()
-        .iter()
-        .map(|(_, p)| squares(p))
-        .sum::<f64>()
-        .sqrt();
+    let norm = norm(net.parameters().into_iter().map(|(_, p)| p));
+    scale_down(
+        net.parameters_mut().into_iter().map(|(_, p)| p),
+        norm,
+        norm_max,
+    );
+    norm
+}
+
+/// Norm of all gradients together.
+pub(crate) fn norm<'a, R: Real>(parameters: impl Iterator<Item = &'a Parameter<R>>) -> f64 {
+    let squares = |p: &Parameter<R>| p.gradient.iter().map(|g| g.wide().powi(2)).sum::<f64>();
+    parameters.map(squares).sum::<f64>().sqrt()
+}
+
+/// Scales gradients of this norm down to `norm_max` where they are above it.
+pub(crate) fn scale_down<'a, R: Real>(
+    parameters: impl Iterator<Item = &'a mut Parameter<R>>,
+    norm: f64,
+    norm_max: f64,
+) {
     let factor = norm_max / (norm + 1e-6);
     if factor < 1.0 {
-        for (_, parameter) in net.parameters_mut() {
-            for gradient in &mut parameter.gradient {
-                *gradient = *gradient * R::of(factor);
-            }
+        for gradient in parameters.flat_map(|p| &mut p.gradient) {
+            *gradient = *gradient * R::of(factor);
         }
     }
-    norm
 }
 
 /// Moves a target net towards another by `share`: target ← (1 − share) · target + share · source.
 ///
+/// Statistics of normalisation move with the parameters.
 /// Source: Polyak averaging as DDPG uses it (Lillicrap et al. 2016).
 pub fn soft_update<R: Real, N: Layer<R>>(target: &mut N, source: &N, share: f64) {
-    let (share, kept) = (R::of(share), R::of(1.0 - share));
     let pairs = target.parameters_mut().into_iter().zip(source.parameters());
-    for ((_, target), (_, source)) in pairs {
-        for (target, source) in target.value.iter_mut().zip(&source.value) {
-            *target = kept * *target + share * *source;
-        }
+    soft_update_each(pairs.map(|((_, t), (_, s))| (t, s)), share);
+    let pairs = target.statistics_mut().into_iter().zip(source.statistics());
+    soft_update_each(pairs.map(|((_, t), (_, s))| (t, s)), share);
+}
+
+/// As [`soft_update`], of pairs of target and source.
+pub fn soft_update_each<'a, R: Real>(
+    pairs: impl Iterator<Item = (&'a mut Parameter<R>, &'a Parameter<R>)>,
+    share: f64,
+) {
+    let (share, kept) = (R::of(share), R::of(1.0 - share));
+    for (target, source) in pairs {
+        R::blend(Blend {
+            target: &mut target.value,
+            source: &source.value,
+            share,
+            kept,
+        });
     }
 }

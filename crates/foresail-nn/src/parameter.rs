@@ -38,6 +38,16 @@ impl<R: Real> Parameter<R> {
         }
     }
 
+    /// Numbers that no gradient moves: all of them begin as `value`.
+    #[must_use]
+    pub fn constant(count: usize, value: R) -> Self {
+        Self {
+            shape: vec![count],
+            value: vec![value; count],
+            gradient: Vec::new(),
+        }
+    }
+
     /// A matrix of numbers uniform in ±√(6 / (rows + columns)).
     ///
     /// Source: Glorot & Bengio 2010; `torch.nn.init.xavier_uniform_`.
@@ -96,7 +106,7 @@ fn orthonormal(length: usize, count: usize, stream: &mut impl Rng) -> Vec<Vec<f6
 /// The next number of a stream, standard normal.
 ///
 /// Source: Box & Muller 1958, the cosine of the two.
-fn normal(stream: &mut impl Rng) -> f64 {
+pub(crate) fn normal(stream: &mut impl Rng) -> f64 {
     // From (0, 1]: the logarithm of zero is none.
     let radius = (-2.0 * (1.0 - unit(stream)).ln()).sqrt();
     radius * (std::f64::consts::TAU * unit(stream)).cos()
@@ -114,6 +124,16 @@ pub trait Layer<R: Real = f32> {
 
     /// The same parameters, to be changed.
     fn parameters_mut(&mut self) -> Vec<(String, &mut Parameter<R>)>;
+
+    /// What is kept beside the parameters and not learnt by gradients, such as running means.
+    fn statistics(&self) -> Vec<(String, &Parameter<R>)> {
+        Vec::new()
+    }
+
+    /// The same statistics, to be changed.
+    fn statistics_mut(&mut self) -> Vec<(String, &mut Parameter<R>)> {
+        Vec::new()
+    }
 
     /// Sets every gradient to zero.
     fn clear_gradients(&mut self) {

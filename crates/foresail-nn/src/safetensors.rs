@@ -35,10 +35,12 @@ pub enum SafetensorsError {
     )]
     Pickle,
     /// Longer than any net.
-    #[error("the file has {bytes} bytes, at most {BYTES_MAX} are read")]
+    #[error("the file has {bytes} bytes, at most {most} are read")]
     TooLarge {
         /// Its length.
         bytes: usize,
+        /// The most that are read.
+        most: usize,
     },
     /// Not such a file, or cut off.
     #[error("not a safetensors file, or a damaged one: {why}; write it anew")]
@@ -117,31 +119,86 @@ fn damaged(why: impl Into<String>) -> SafetensorsError {
     SafetensorsError::Damaged { why: why.into() }
 }
 
-/// The parameters of a net as a file, with texts beside them.
+/// A tensor to be written.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Row by row.
+    pub values: &'a [f32],
+}
+
+/// Parameters and statistics of a net as a file, with texts beside them.
 #[must_use]
 pub fn write(net: &impl Layer<f32>, metadata: &BTreeMap<String, String>) -> Vec<u8> {
+    let tensors = net.parameters().into_iter().chain(net.statistics());
+    let views: Vec<View<'_>> = tensors
+        .map(|(name, parameter)| View {
+            name,
+            shape: parameter.shape.clone(),
+            values: &parameter.value,
+        })
+        .collect();
+    write_views(&views, metadata)
+}
+
+/// Tensors as a file, in the order given, with texts beside them.
+#[must_use]
+pub fn write_views(tensors: &[View<'_>], metadata: &BTreeMap<String, String>) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     if !metadata.is_empty() {
         header.insert(METADATA.to_owned(), serde_json::json!(metadata));
     }
-    let mut data = Vec::new();
-    for (name, parameter) in net.parameters() {
-        let first = data.len();
-        data.extend(parameter.value.iter().flat_map(|v| v.to_le_bytes()));
+    let mut first = 0;
+    for tensor in tensors {
+        let end = first + 4 * tensor.values.len();
         let place = Place {
             dtype: "F32".to_owned(),
-            shape: parameter.shape.clone(),
-            data_offsets: [first, data.len()],
+            shape: tensor.shape.clone(),
+            data_offsets: [first, end],
         };
-        header.insert(name, serde_json::json!(place));
+        header.insert(tensor.name.clone(), serde_json::json!(place));
+        first = end;
     }
     let mut header = serde_json::Value::Object(header).to_string().into_bytes();
     // Numbers begin at a multiple of 8, as other writers have it.
     header.resize(header.len().next_multiple_of(8), b' ');
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    let mut bytes = Vec::with_capacity(8 + header.len() + first);
+    bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header);
-    bytes.extend(data);
+    let numbers = tensors.iter().flat_map(|t| t.values);
+    bytes.extend(numbers.flat_map(|v| v.to_le_bytes()));
     bytes
+}
+
+impl File {
+    /// The numbers of a tensor of a shape, all of them finite.
+    ///
+    /// # Errors
+    /// [`SafetensorsError`] for a tensor that is missing, of another shape or not finite.
+    pub fn numbers(&self, name: &str, shape: &[usize]) -> Result<&[f32], SafetensorsError> {
+        let Some(tensor) = self.tensors.get(name) else {
+            return Err(SafetensorsError::Missing {
+                name: name.to_owned(),
+                found: self.tensors.keys().cloned().collect(),
+            });
+        };
+        if tensor.shape != shape {
+            return Err(SafetensorsError::Shape {
+                name: name.to_owned(),
+                found: tensor.shape.clone(),
+                needed: shape.to_vec(),
+            });
+        }
+        if tensor.values.iter().any(|v| !v.is_finite()) {
+            return Err(SafetensorsError::NotFinite {
+                name: name.to_owned(),
+            });
+        }
+        Ok(&tensor.values)
+    }
 }
 
 /// Reads a file whole.
@@ -149,8 +206,19 @@ pub fn write(net: &impl Layer<f32>, metadata: &BTreeMap<String, String>) -> Vec<
 /// # Errors
 /// [`SafetensorsError`] where it is something else, damaged, too large or of other numbers.
 pub fn read(bytes: &[u8]) -> Result<File, SafetensorsError> {
-    if bytes.len() > BYTES_MAX {
-        return Err(SafetensorsError::TooLarge { bytes: bytes.len() });
+    read_at_most(bytes, BYTES_MAX)
+}
+
+/// As [`read`], with a limit of its own on the file's length, bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_at_most(bytes: &[u8], most: usize) -> Result<File, SafetensorsError> {
+    if bytes.len() > most {
+        return Err(SafetensorsError::TooLarge {
+            bytes: bytes.len(),
+            most,
+        });
     }
     // A zip archive or a bare pickle: the two forms of torch.save.
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
@@ -244,43 +312,24 @@ fn tensor(name: &str, place: &Place, next: usize, data: &[u8]) -> Result<Tensor,
 /// # Errors
 /// [`SafetensorsError`] for a tensor that is missing, unknown, of another shape or not finite.
 pub fn load(net: &mut impl Layer<f32>, file: &File) -> Result<(), SafetensorsError> {
-    let own = net.parameters();
+    let own: Vec<_> = net
+        .parameters()
+        .into_iter()
+        .chain(net.statistics())
+        .collect();
     for (name, parameter) in &own {
-        check(name, parameter, file)?;
+        file.numbers(name, &parameter.shape)?;
     }
-    let unknown = file
-        .tensors
-        .keys()
-        .find(|n| own.iter().all(|(o, _)| o != *n));
-    if let Some(name) = unknown {
+    let is_own = |name: &String| own.iter().any(|(own, _)| own == name);
+    if let Some(name) = file.tensors.keys().find(|name| !is_own(name)) {
         return Err(SafetensorsError::Unknown { name: name.clone() });
     }
-    for (name, parameter) in net.parameters_mut() {
+    let take = |(name, parameter): (String, &mut Parameter<f32>)| {
         if let Some(tensor) = file.tensors.get(&name) {
             parameter.value.copy_from_slice(&tensor.values);
         }
-    }
-    Ok(())
-}
-
-fn check(name: &str, parameter: &Parameter<f32>, file: &File) -> Result<(), SafetensorsError> {
-    let Some(tensor) = file.tensors.get(name) else {
-        return Err(SafetensorsError::Missing {
-            name: name.to_owned(),
-            found: file.tensors.keys().cloned().collect(),
-        });
     };
-    if tensor.shape != parameter.shape {
-        return Err(SafetensorsError::Shape {
-            name: name.to_owned(),
-            found: tensor.shape.clone(),
-            needed: parameter.shape.clone(),
-        });
-    }
-    if tensor.values.iter().any(|v| !v.is_finite()) {
-        return Err(SafetensorsError::NotFinite {
-            name: name.to_owned(),
-        });
-    }
+    net.parameters_mut().into_iter().for_each(take);
+    net.statistics_mut().into_iter().for_each(take);
     Ok(())
 }

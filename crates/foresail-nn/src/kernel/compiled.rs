@@ -1,10 +1,15 @@
 //! Kernels compiled here, once for each kind of number, and not again in every crate that has a net.
 
+use super::dense::{DenseBack, DenseForward, DenseGradient};
 use super::dispatch;
+use super::norm::{NormBackward, NormForward};
+use super::update::{AdamStep, Blend};
 use crate::activation::Apply;
+use crate::gru::step::{GruBackward, GruForward};
 use crate::linear::{AddOuter, Multiply};
 use crate::lstm::passes::Pass;
 use crate::lstm::step::{Backward, Forward};
+use crate::mlp::head::HeadForward;
 
 /// The kernels of a kind of number.
 pub trait Compiled: Sized {
@@ -25,6 +30,36 @@ pub trait Compiled: Sized {
 
     /// A function of each number.
     fn apply(kernel: Apply<'_, Self>);
+
+    /// Steps of a gated layer, forward.
+    fn gru_forward(kernel: GruForward<'_, Self>);
+
+    /// Steps of a gated layer, backward.
+    fn gru_backward(kernel: GruBackward<'_, Self>);
+
+    /// A layer over a batch.
+    fn dense_forward(kernel: DenseForward<'_, Self>);
+
+    /// The gradient of its input.
+    fn dense_back(kernel: DenseBack<'_, Self>);
+
+    /// The gradients of its weights.
+    fn dense_gradient(kernel: DenseGradient<'_, Self>);
+
+    /// Normalisation over a batch.
+    fn norm_forward(kernel: NormForward<'_, Self>);
+
+    /// The gradient through it.
+    fn norm_backward(kernel: NormBackward<'_, Self>);
+
+    /// What stands on the last layer.
+    fn head(kernel: HeadForward<'_, Self>);
+
+    /// A step of an optimizer.
+    fn adam_step(kernel: AdamStep<'_, Self>);
+
+    /// A part of the way from one net to another.
+    fn blend(kernel: Blend<'_, Self>);
 }
 
 macro_rules! compiled {
@@ -51,6 +86,46 @@ macro_rules! compiled {
             }
 
             fn apply(kernel: Apply<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn gru_forward(kernel: GruForward<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn gru_backward(kernel: GruBackward<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn dense_forward(kernel: DenseForward<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn dense_back(kernel: DenseBack<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn dense_gradient(kernel: DenseGradient<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn norm_forward(kernel: NormForward<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn norm_backward(kernel: NormBackward<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn head(kernel: HeadForward<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn adam_step(kernel: AdamStep<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn blend(kernel: Blend<'_, Self>) {
                 dispatch(kernel);
             }
         }

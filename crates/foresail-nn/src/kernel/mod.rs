@@ -6,8 +6,11 @@
 //! machines agree to about 1e-6 relative and one machine with itself bit for bit.
 
 pub(crate) mod compiled;
+pub(crate) mod dense;
 pub(crate) mod function;
+pub(crate) mod norm;
 pub(crate) mod product;
+pub(crate) mod update;
 
 use pulp::{Arch, Simd, WithSimd};
 

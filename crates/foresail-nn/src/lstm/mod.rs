@@ -235,6 +235,12 @@ impl<R: Real> LayerTape<R> {
             .map(move |b| &b[..hidden])
     }
 
+    /// Cell state before each step and after the last, for a layer of `hidden` rows.
+    #[must_use]
+    pub fn cells(&self, hidden: usize) -> impl ExactSizeIterator<Item = &[Row<R>]> {
+        self.cells.chunks_exact(hidden)
+    }
+
     /// Output of the last step, for a layer of `hidden` rows; zeros without any step.
     #[must_use]
     pub fn last(&self, hidden: usize) -> &[Row<R>] {

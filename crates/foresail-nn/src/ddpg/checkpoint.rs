@@ -1,0 +1,443 @@
+//! Checkpoints: everything that an agent is, so that it goes on bit for bit.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::learn::Room;
+use super::nets::Nets;
+use super::replay::{Replay, Transition};
+use super::settings::{NUMBERS_MAX, Settings, SettingsError};
+use super::{Ddpg, Noise};
+use crate::mlp::Mlp;
+use crate::parameter::{Layer, Parameter};
+use crate::safetensors::{self, File, SafetensorsError, View};
+
+/// Schema of a checkpoint, under `schema` in its metadata.
+pub const SCHEMA: &str = "foresail.ddpg/1";
+
+/// The most bytes of a checkpoint: a full memory, and as much again as the nets of an agent may need.
+pub const CHECKPOINT_BYTES_MAX: usize = 4 * NUMBERS_MAX + (512 << 20);
+
+/// Why a checkpoint was refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file itself.
+    #[error(transparent)]
+    File(#[from] SafetensorsError),
+    /// The agent that it shall become.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Something else, or from another time.
+    #[error(
+        "this is no checkpoint of schema {SCHEMA}: its schema is {found}; train the agent anew"
+    )]
+    Schema {
+        /// What it says.
+        found: String,
+    },
+    /// Of an agent with other settings.
+    #[error(
+        "the checkpoint's {field} is {found}, this agent's is {needed}; give the settings that it was saved with"
+    )]
+    Other {
+        /// Which setting.
+        field: &'static str,
+        /// The checkpoint's.
+        found: String,
+        /// The agent's.
+        needed: String,
+    },
+    /// A text of its metadata.
+    #[error("the checkpoint's {key} is {found}, which is none; write it anew")]
+    Text {
+        /// Its key.
+        key: String,
+        /// What stands there.
+        found: String,
+    },
+}
+
+impl Ddpg<f32> {
+    /// All of it and of a memory, as safetensors; weights stand under their PyTorch names behind
+    /// `actor.`, `critic.`, `target_actor.` and `target_critic.`.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Other`] where the memory is of other settings.
+    pub fn save(&self, replay: &Replay) -> Result<Vec<u8>, CheckpointError> {
+        self.is_own(replay)?;
+        let columns = Columns::of(replay);
+        let mut tensors = Vec::new();
+        for (prefix, nets) in [("", &self.nets), ("good.", &self.good)] {
+            views(prefix, nets, &mut tensors);
+        }
+        tensors.extend(columns.views(self.settings.state, self.settings.actions));
+        Ok(safetensors::write_views(&tensors, &self.texts(replay)))
+    }
+
+    fn is_own(&self, replay: &Replay) -> Result<(), CheckpointError> {
+        let s = &self.settings;
+        let (state, action) = replay.widths();
+        same("state", state, s.state)?;
+        same("actions", action, s.actions)?;
+        same("buffer", replay.capacity(), s.buffer)
+    }
+
+    /// Numbers that are no tensors, exactly.
+    fn texts(&self, replay: &Replay) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        let mut put = |key: &str, text: String| texts.insert(key.to_owned(), text);
+        put("schema", SCHEMA.to_owned());
+        put("settings", serde_json::json!(self.settings).to_string());
+        put("steps", self.steps.to_string());
+        put("epsilon", self.epsilon.to_string());
+        put("noise", serde_json::json!(self.noise.now()).to_string());
+        put("exploring", chance(&self.exploring));
+        put("sampling", chance(&self.sampling));
+        put("replay.len", replay.len().to_string());
+        put("replay.oldest", replay.oldest().to_string());
+        put("replay.reward_most", replay.reward_most().to_string());
+        for (prefix, nets) in [("", &self.nets), ("good.", &self.good)] {
+            for (name, adam) in nets.optimizers() {
+                put(&format!("{prefix}{name}.steps"), adam.steps().to_string());
+            }
+        }
+        texts
+    }
+
+    /// An agent and its memory from what [`Self::save`] wrote; it goes on bit for bit.
+    ///
+    /// Widths, layers, normalisation, head, action's layer and buffer must be those of `settings`; rates,
+    /// discount and the like are taken from `settings`.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] names what is wrong.
+    pub fn load(bytes: &[u8], settings: Settings) -> Result<(Self, Replay), CheckpointError> {
+        settings.check()?;
+        let file = safetensors::read_at_most(bytes, CHECKPOINT_BYTES_MAX)?;
+        let found = file.metadata.get("schema").map_or("none", String::as_str);
+        if found != SCHEMA {
+            return Err(CheckpointError::Schema {
+                found: found.to_owned(),
+            });
+        }
+        equal_forms(&json(&file, "settings")?, &settings)?;
+        let mut count = 0;
+        // Begun by any stream: every number of it is replaced.
+        let mut nets = Nets::new(&settings, &mut ChaCha8Rng::seed_from_u64(0));
+        let mut good = nets.clone();
+        count += fill("", &mut nets, &file)?;
+        count += fill("good.", &mut good, &file)?;
+        let replay = memory(&file, &settings)?;
+        no_more(&file, count + Columns::NAMES.len(), &nets)?;
+        let now: Vec<f64> = json(&file, "noise")?;
+        let mut noise = Noise::new(settings.noise, settings.actions);
+        same("actions", now.len(), settings.actions)?;
+        noise.now = now;
+        let agent = Self {
+            noise,
+            epsilon: number(&file, "epsilon")?,
+            steps: whole(&file, "steps")?,
+            exploring: stream(&file, "exploring")?,
+            sampling: stream(&file, "sampling")?,
+            room: Room::new(&settings),
+            nets,
+            good,
+            settings,
+        };
+        Ok((agent, replay))
+    }
+}
+
+/// The settings that a checkpoint was saved with.
+///
+/// # Errors
+/// As [`Ddpg::load`].
+pub fn settings_of(bytes: &[u8]) -> Result<Settings, CheckpointError> {
+    let file = safetensors::read_at_most(bytes, CHECKPOINT_BYTES_MAX)?;
+    let settings: Settings = json(&file, "settings")?;
+    settings.check()?;
+    Ok(settings)
+}
+
+/// Weights, statistics and moments of nets, by name.
+fn views<'a>(prefix: &str, nets: &'a Nets<f32>, to: &mut Vec<View<'a>>) {
+    for (name, net) in nets.named() {
+        for (own, parameter) in net.parameters().into_iter().chain(net.statistics()) {
+            to.push(View {
+                name: format!("{prefix}{name}.{own}"),
+                shape: parameter.shape.clone(),
+                values: &parameter.value,
+            });
+        }
+    }
+    for ((name, adam), (_, net)) in nets.optimizers().into_iter().zip(nets.named()) {
+        for ((own, parameter), moments) in net.parameters().into_iter().zip(adam.moments()) {
+            for (moment, values) in MOMENTS.iter().zip(moments) {
+                to.push(View {
+                    name: format!("{prefix}{name}.{own}.{moment}"),
+                    shape: parameter.shape.clone(),
+                    values,
+                });
+            }
+        }
+    }
+}
+
+/// PyTorch's names of the two moments.
+const MOMENTS: [&str; 2] = ["exp_avg", "exp_avg_sq"];
+
+/// Fills nets from a file; gives how many tensors were read.
+fn fill(prefix: &str, nets: &mut Nets<f32>, file: &File) -> Result<usize, CheckpointError> {
+    let mut count = 0;
+    for (name, net) in nets.named_mut() {
+        count += fill_net(&format!("{prefix}{name}"), net, file)?;
+    }
+    let shapes = nets.named().map(|(_, net)| own_shapes(net));
+    for ((name, adam), shapes) in nets.optimizers_mut().into_iter().zip(shapes) {
+        adam.set_steps(whole(file, &format!("{prefix}{name}.steps"))?);
+        for ((own, shape), moments) in shapes.iter().zip(adam.moments_mut()) {
+            for (moment, values) in MOMENTS.iter().zip(moments) {
+                let tensor = format!("{prefix}{name}.{own}.{moment}");
+                values.copy_from_slice(file.numbers(&tensor, shape)?);
+                count += 1;
+            }
+        }
+    }
+    Ok(count)
+}
+
+fn own_shapes(net: &Mlp<f32>) -> Vec<(String, Vec<usize>)> {
+    let parameters = net.parameters().into_iter();
+    parameters.map(|(n, p)| (n, p.shape.clone())).collect()
+}
+
+fn fill_net(name: &str, net: &mut Mlp<f32>, file: &File) -> Result<usize, CheckpointError> {
+    let mut count = 0;
+    let mut one = |own: &str, parameter: &mut Parameter<f32>| -> Result<(), CheckpointError> {
+        let numbers = file.numbers(&format!("{name}.{own}"), &parameter.shape)?;
+        parameter.value.copy_from_slice(numbers);
+        count += 1;
+        Ok(())
+    };
+    for (own, parameter) in net.parameters_mut() {
+        one(&own, parameter)?;
+    }
+    for (own, parameter) in net.statistics_mut() {
+        one(&own, parameter)?;
+    }
+    Ok(count)
+}
+
+/// Refuses a file with tensors that no agent of this form has.
+fn no_more(file: &File, known: usize, nets: &Nets<f32>) -> Result<(), CheckpointError> {
+    if file.tensors.len() == known {
+        return Ok(());
+    }
+    let mut own = Vec::new();
+    for prefix in ["", "good."] {
+        views(prefix, nets, &mut own);
+    }
+    let is_known = |name: &String| {
+        Columns::NAMES.contains(&name.as_str()) || own.iter().any(|view| view.name == *name)
+    };
+    let name = file.tensors.keys().find(|n| !is_known(n));
+    let name = name.cloned().unwrap_or_default();
+    Err(SafetensorsError::Unknown { name }.into())
+}
+
+/// A memory column by column.
+struct Columns {
+    numbers: [Vec<f32>; 5],
+    len: usize,
+}
+
+impl Columns {
+    const NAMES: [&'static str; 5] = [
+        "replay.state",
+        "replay.action",
+        "replay.reward",
+        "replay.next",
+        "replay.done",
+    ];
+
+    fn of(replay: &Replay) -> Self {
+        let mut numbers: [Vec<f32>; 5] = Default::default();
+        for t in (0..replay.len()).filter_map(|place| replay.get(place)) {
+            numbers[0].extend_from_slice(t.state);
+            numbers[1].extend_from_slice(t.action);
+            numbers[2].push(t.reward);
+            numbers[3].extend_from_slice(t.next);
+            numbers[4].push(f32::from(u8::from(t.done)));
+        }
+        Self {
+            numbers,
+            len: replay.len(),
+        }
+    }
+
+    fn shapes(len: usize, state: usize, action: usize) -> [Vec<usize>; 5] {
+        [
+            vec![len, state],
+            vec![len, action],
+            vec![len],
+            vec![len, state],
+            vec![len],
+        ]
+    }
+
+    fn views(&self, state: usize, action: usize) -> impl Iterator<Item = View<'_>> {
+        let shapes = Self::shapes(self.len, state, action);
+        let parts = Self::NAMES.iter().zip(shapes).zip(&self.numbers);
+        parts.map(|((name, shape), values)| View {
+            name: (*name).to_owned(),
+            shape,
+            values,
+        })
+    }
+}
+
+/// The memory of a file.
+fn memory(file: &File, settings: &Settings) -> Result<Replay, CheckpointError> {
+    let len = usize::try_from(whole(file, "replay.len")?).unwrap_or(usize::MAX);
+    let oldest = usize::try_from(whole(file, "replay.oldest")?).unwrap_or(usize::MAX);
+    let bad = |key: &str, found: usize| CheckpointError::Text {
+        key: key.to_owned(),
+        found: found.to_string(),
+    };
+    if len > settings.buffer {
+        return Err(bad("replay.len", len));
+    }
+    if oldest >= settings.buffer || (len < settings.buffer && oldest > 0) {
+        return Err(bad("replay.oldest", oldest));
+    }
+    let (state, action) = (settings.state, settings.actions);
+    let shapes = Columns::shapes(len, state, action);
+    let mut columns: [&[f32]; 5] = [&[]; 5];
+    for ((column, name), shape) in columns.iter_mut().zip(Columns::NAMES).zip(&shapes) {
+        *column = file.numbers(name, shape)?;
+    }
+    let [states, actions, rewards, nexts, dones] = columns;
+    let mut replay = Replay::new(state, action, settings.buffer);
+    for place in 0..len {
+        let pushed = replay.push(&Transition {
+            state: &states[place * state..][..state],
+            action: &actions[place * action..][..action],
+            reward: rewards[place],
+            next: &nexts[place * state..][..state],
+            done: dones[place] > 0.5,
+        });
+        pushed.map_err(|e| CheckpointError::Text {
+            key: format!("transition {place}"),
+            found: e.to_string(),
+        })?;
+    }
+    let most = number(file, "replay.reward_most")?;
+    if most < replay.reward_most() {
+        return Err(CheckpointError::Text {
+            key: "replay.reward_most".to_owned(),
+            found: most.to_string(),
+        });
+    }
+    replay.resume(oldest, most);
+    Ok(replay)
+}
+
+/// Refuses an agent of another form.
+fn equal_forms(saved: &Settings, own: &Settings) -> Result<(), CheckpointError> {
+    same("state", saved.state, own.state)?;
+    same("context", saved.context, own.context)?;
+    same("actions", saved.actions, own.actions)?;
+    let hidden = |s: &Settings| {
+        [
+            format!("{:?}", s.actor_hidden),
+            format!("{:?}", s.critic_hidden),
+        ]
+    };
+    let ([saved_actor, saved_critic], [own_actor, own_critic]) = (hidden(saved), hidden(own));
+    same("actor_hidden", saved_actor, own_actor)?;
+    same("critic_hidden", saved_critic, own_critic)?;
+    same("action_joins", saved.action_joins, own.action_joins)?;
+    same("batch_norm", saved.batch_norm, own.batch_norm)?;
+    same(
+        "head",
+        format!("{:?}", saved.head),
+        format!("{:?}", own.head),
+    )?;
+    same("buffer", saved.buffer, own.buffer)
+}
+
+fn same<T: PartialEq + ToString>(
+    field: &'static str,
+    found: T,
+    needed: T,
+) -> Result<(), CheckpointError> {
+    if found == needed {
+        return Ok(());
+    }
+    Err(CheckpointError::Other {
+        field,
+        found: found.to_string(),
+        needed: needed.to_string(),
+    })
+}
+
+fn text<'a>(file: &'a File, key: &str) -> &'a str {
+    file.metadata.get(key).map_or("missing", String::as_str)
+}
+
+fn bad(file: &File, key: &str) -> CheckpointError {
+    CheckpointError::Text {
+        key: key.to_owned(),
+        found: text(file, key).to_owned(),
+    }
+}
+
+fn json<T: serde::de::DeserializeOwned>(file: &File, key: &str) -> Result<T, CheckpointError> {
+    serde_json::from_str(text(file, key)).map_err(|_| bad(file, key))
+}
+
+fn whole(file: &File, key: &str) -> Result<u64, CheckpointError> {
+    text(file, key).parse().map_err(|_| bad(file, key))
+}
+
+/// A finite number of at least zero.
+fn number(file: &File, key: &str) -> Result<f64, CheckpointError> {
+    let number: f64 = text(file, key).parse().map_err(|_| bad(file, key))?;
+    if number.is_finite() && number >= 0.0 {
+        Ok(number)
+    } else {
+        Err(bad(file, key))
+    }
+}
+
+/// A stream of chance as its key, its number and the place of its next word.
+fn chance(stream: &ChaCha8Rng) -> String {
+    let key: String = stream
+        .get_seed()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    format!("{key} {} {}", stream.get_stream(), stream.get_word_pos())
+}
+
+fn stream(file: &File, key: &str) -> Result<ChaCha8Rng, CheckpointError> {
+    let parsed = || {
+        let mut parts = text(file, key).split(' ');
+        let (seed, number, place) = (parts.next()?, parts.next()?, parts.next()?);
+        let mut bytes = [0; 32];
+        if seed.len() != 64 || parts.next().is_some() {
+            return None;
+        }
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(seed.get(2 * i..2 * i + 2)?, 16).ok()?;
+        }
+        let mut stream = ChaCha8Rng::from_seed(bytes);
+        stream.set_stream(number.parse().ok()?);
+        stream.set_word_pos(place.parse().ok()?);
+        Some(stream)
+    };
+    parsed().ok_or_else(|| bad(file, key))
+}
