@@ -13,6 +13,7 @@ pub mod optim;
 pub mod propose;
 pub mod refit;
 pub mod registry;
+pub mod rl;
 pub mod rng;
 pub mod trees;
 pub mod tune;

@@ -18,7 +18,7 @@ use crate::forecast::{
 };
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
-    aapa, aapa_published, advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed,
+    aapa, aapa_published, advised, aware, buffered, confidence_aware, fixed, hpa, keepalive_fixed,
     keepalive_histogram, kpa, oracle, persistence, policy_aware, pool, predictive, predictive_hpa,
     schedule, simple_ceiling, trial,
 };
@@ -55,10 +55,11 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 21] = [
+pub static PROPOSERS: [Entry; 22] = [
     aapa::ENTRY,
     aapa_published::ENTRY,
     advised::ENTRY,
+    aware::ENTRY,
     buffered::ENTRY,
     confidence_aware::ENTRY,
     fixed::ENTRY,

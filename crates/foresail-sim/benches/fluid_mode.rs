@@ -66,6 +66,7 @@ fn items(sync: i64) -> Vec<Item> {
                 within: Within::Poisson,
             },
             setup: Setup {
+                resources: BTreeMap::new(),
                 aapa: BTreeMap::new(),
                 own: None,
                 cluster: ClusterConfig::default(),

@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod config;
 pub mod driver;
+pub mod env;
 mod event;
 pub mod experiment;
 pub mod fault;

@@ -146,6 +146,7 @@ fn the_oracle_equals_brute_force_on_two_hundred_games() {
 
 fn setup(config: ClusterConfig, max: u32) -> Setup {
     Setup {
+        resources: BTreeMap::new(),
         aapa: BTreeMap::new(),
         own: None,
         cluster: config,

@@ -159,6 +159,7 @@ fn setup(stream: &mut Stream) -> Setup {
     let rule = serde_json::json!({"cron": "*/20 * * * *", "durationSeconds": 300, "replicas": 7});
     let max = min + pick(stream, &[0, 3, 40]);
     Setup {
+        resources: BTreeMap::new(),
         aapa: BTreeMap::new(),
         own: None,
         cluster,

@@ -4,7 +4,7 @@ mod clean;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hpa::{Pod, Reading, Selector};
+use crate::hpa::{MetricRule, Pod, PodReading, Reading, Selector, Source};
 use crate::propose::plan::{Setting, TargetId};
 use crate::quantity::time::{Span, Timestamp};
 use crate::quantity::units::{Quantity, Replicas};
@@ -139,6 +139,9 @@ pub struct TargetState {
     /// What each of the target's metrics read, in the order of the spec.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub readings: Vec<Reading>,
+    /// What pods use of resources that none of the target's metrics reads.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub usage: Vec<ResourceUsage>,
     /// When the readings that carry no time of their own were measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_at: Option<Timestamp>,
@@ -171,6 +174,16 @@ pub struct TargetState {
     pub incumbent: Option<Replicas>,
 }
 
+/// What pods use of one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResourceUsage {
+    /// Its name: `cpu`, `memory`, …
+    pub resource: String,
+    /// One entry per pod, in the order of the state's pods.
+    pub pods: Vec<PodReading>,
+}
+
 /// A container that was killed because it used more memory than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -194,6 +207,21 @@ impl TargetState {
     #[must_use]
     pub fn current_replicas(&self) -> Replicas {
         self.current.replicas.unwrap_or(Replicas::ZERO)
+    }
+
+    /// What each pod uses of a resource, in the order of its pods: by the metrics that the HPA reads,
+    /// or as it was told apart from them. `None` where nobody tells it.
+    #[must_use]
+    pub fn usage_of(&self, metrics: &[MetricRule], resource: &str) -> Option<&[PodReading]> {
+        let reads = |m: &MetricRule| matches!(&m.source, Source::Resource { name, container: None } if name == resource);
+        let read = metrics.iter().position(reads);
+        match read.and_then(|place| self.readings.get(place)) {
+            Some(Reading::Pods(pods)) => Some(pods),
+            _ => {
+                let told = self.usage.iter().find(|u| u.resource == resource);
+                told.map(|u| u.pods.as_slice())
+            }
+        }
     }
 
     /// Time of the newest reading.

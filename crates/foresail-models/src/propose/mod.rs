@@ -3,6 +3,7 @@
 pub mod aapa;
 pub mod aapa_published;
 pub mod advised;
+pub mod aware;
 pub mod buffered;
 pub mod confidence_aware;
 pub mod fixed;

@@ -7,7 +7,9 @@ use foresail_core::hpa::{
 };
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
-use foresail_core::spec::{CombineSpec, Floor, ProposerSpec, Spec, TargetSpec};
+use foresail_core::spec::{
+    CombineRule, CombineSpec, Floor, ProposerSpec, ResourceSpec, Spec, TargetSpec,
+};
 use serde_json::{Value, json};
 
 use crate::config::{ClusterConfig, Pipeline};
@@ -32,6 +34,8 @@ pub struct Setup {
     pub target: TargetId,
     /// Knobs of policy `aapa`.
     pub aapa: BTreeMap<String, Value>,
+    /// Requests of a pod that may be changed, with their bounds; empty = none, and no policy sizes pods.
+    pub resources: BTreeMap<String, ResourceSpec>,
     /// The user's own HPA, whose metric is the pods' CPU; absent = Kubernetes' defaults.
     pub own: Option<HpaSpec>,
 }
@@ -101,6 +105,7 @@ impl Setup {
             capacity: Some(Quantity::from_f64(self.capacity(), Unit::PerSecond)),
             pool: None,
             startup: Some(self.cluster.startup.mean),
+            resources: self.resources.clone(),
             ..TargetSpec::default()
         }];
         spec
@@ -330,6 +335,45 @@ pub fn further_policies(setup: &Setup, first_rate: f64) -> Vec<Policy> {
     policies
 }
 
+/// Policies that size pods, for a setup whose requests may be changed.
+#[must_use]
+pub fn sizing_policies(setup: &Setup, initial: u32) -> Vec<Policy> {
+    [
+        (
+            "vpa",
+            &["vpa"][..],
+            "requests by the VPA's recommender, replicas as they are",
+        ),
+        (
+            "hpa-vpa",
+            &["hpa", "vpa"],
+            "the HPA counts the pods, the VPA sizes them",
+        ),
+        (
+            "aware",
+            &["aware", "hpa", "vpa"],
+            "replicas and requests by a learnt policy, HPA and VPA where it is not as good",
+        ),
+    ]
+    .map(|(name, proposers, summary)| sizing(setup, (name, summary), proposers, initial))
+    .to_vec()
+}
+
+fn sizing(
+    setup: &Setup,
+    (name, summary): (&str, &str),
+    proposers: &[&str],
+    initial: u32,
+) -> Policy {
+    let hpa = setup.hpa_spec(setup.hpa_target_percent);
+    let alone = proposers == ["vpa"];
+    let floor = if alone { NO_FLOOR } else { Floor::Strict };
+    let proposers = proposers.iter().map(|p| ProposerSpec::named(p)).collect();
+    let mut spec = setup.spec(hpa, proposers, floor);
+    spec.combine.rule = CombineRule::First;
+    setup.policy(name, summary, spec, initial)
+}
+
 fn advised(setup: &Setup, initial: u32) -> Policy {
     let hpa = setup.hpa_spec(setup.hpa_target_percent);
     let proposers = vec![ProposerSpec::named("advice"), ProposerSpec::named("hpa")];
@@ -403,6 +447,7 @@ mod tests {
     #[test]
     fn every_policy_has_the_same_pods_and_begins_alike() {
         let setup = Setup {
+            resources: BTreeMap::new(),
             cluster: ClusterConfig::default(),
             pipeline: Pipeline::default(),
             min: 1,

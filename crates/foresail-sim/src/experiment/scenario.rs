@@ -220,6 +220,7 @@ impl Scenario {
         let mut cluster = self.cluster.clone();
         cluster.faults.clone_from(&self.faults);
         Setup {
+            resources: BTreeMap::new(),
             cluster,
             pipeline: self.pipeline.clone(),
             min: self.replicas.min,

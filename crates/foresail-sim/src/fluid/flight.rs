@@ -2,7 +2,10 @@
 
 use foresail_core::engine::Engine;
 use foresail_core::hpa::{MetricSpec, Phase, Pod, PodReading, PodSample, Reading, Ready};
-use foresail_core::observe::{Health, MemoryKill, Metric, Sample, Samples, TargetState};
+use foresail_core::observe::{
+    Health, MemoryKill, Metric, ResourceUsage, Sample, Samples, TargetState,
+};
+use foresail_core::propose::advice::Advice;
 use foresail_core::propose::plan::Setting;
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
@@ -13,9 +16,11 @@ use rayon::prelude::*;
 use super::advised::Adviser;
 use super::measure::FluidMeasures;
 use super::model::{Asked, Decider, Fluid, GroupSeen, Killed, SeenFluid, run};
+use crate::cluster::Size;
 use crate::driver::{EnginePilot, Listener};
 use crate::experiment::run::spec_error;
 use crate::experiment::{ExperimentError, Item, Policy};
+use crate::metrics::measure::Interval;
 
 /// What one policy came to on many items.
 #[derive(Clone, Debug)]
@@ -33,26 +38,38 @@ enum Reads {
     Memory,
 }
 
+impl Reads {
+    const ALL: [Self; 2] = [Self::Cpu, Self::Memory];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+        }
+    }
+}
+
 /// What the metrics of a spec's one target read, in their order; those that fluid mode has no
 /// reading for are `None`.
 fn reads(metrics: &[MetricSpec]) -> Vec<Option<Reads>> {
     if metrics.is_empty() {
         return vec![Some(Reads::Cpu)];
     }
-    let of = |metric: &MetricSpec| match metric.resource_name() {
-        Some("cpu") => Some(Reads::Cpu),
-        Some("memory") => Some(Reads::Memory),
-        _ => None,
+    let of = |metric: &MetricSpec| {
+        let name = metric.resource_name()?;
+        Reads::ALL.into_iter().find(|r| r.name() == name)
     };
     metrics.iter().map(of).collect()
 }
 
 /// An engine that flies counted groups.
 #[derive(Debug)]
-pub struct GroupPilot<'a, L> {
+pub(crate) struct GroupPilot<'a, L> {
     pilot: EnginePilot<L>,
     adviser: Option<Adviser<'a>>,
     reads: Vec<Option<Reads>>,
+    /// Resources that may be changed and that no metric reads.
+    unread: Vec<Reads>,
     sizes: bool,
 }
 
@@ -66,7 +83,10 @@ impl<'a, L: Listener> GroupPilot<'a, L> {
     ) -> Self {
         let target = &engine.spec().written().targets[0];
         let reads = reads(&target.hpa.metrics);
+        let unread =
+            |r: &Reads| target.resources.contains_key(r.name()) && !reads.contains(&Some(*r));
         Self {
+            unread: Reads::ALL.into_iter().filter(unread).collect(),
             reads: if looks { reads } else { Vec::new() },
             sizes: !target.resources.is_empty(),
             adviser,
@@ -93,10 +113,40 @@ impl<'a, L: Listener> GroupPilot<'a, L> {
         state.kills = seen.kills.iter().flat_map(kills).collect();
         if !self.reads.is_empty() {
             state.pods.extend(seen.pods.iter().map(pod));
-            let read = self.reads.iter().map(|r| reading(*r, seen));
+            let read = self.reads.iter().map(|r| match r {
+                Some(reads) => Reading::Pods(readings(*reads, seen)),
+                None => Reading::Failed,
+            });
             state.readings = read.collect();
+            state.usage = self.unread.iter().map(|r| usage(*r, seen)).collect();
         }
         state
+    }
+
+    /// The engine that flies.
+    pub(crate) fn engine(&self) -> &Engine {
+        self.pilot.engine()
+    }
+
+    /// Takes in what is new, and what is advised on it, before the decision.
+    pub(crate) fn see(&mut self, seen: &SeenFluid<'_>) {
+        let samples = self.samples(seen);
+        self.pilot.see(samples);
+    }
+
+    /// Takes in advice.
+    pub(crate) fn advise(&mut self, advice: Advice) {
+        self.pilot.advise(advice);
+    }
+
+    /// Decides on what was seen.
+    pub(crate) fn tick(
+        &mut self,
+        (current, size): (u32, Size),
+        interval: Interval,
+    ) -> Option<Asked> {
+        let setting = self.pilot.tick(None, interval)?;
+        Some(asked((current, size), &setting))
     }
 
     fn samples(&self, seen: &SeenFluid<'_>) -> Samples {
@@ -138,10 +188,14 @@ fn kills(killed: &Killed) -> impl Iterator<Item = MemoryKill> {
     std::iter::repeat_n(kill, killed.count as usize)
 }
 
-fn reading(reads: Option<Reads>, seen: &SeenFluid<'_>) -> Reading {
-    let Some(reads) = reads else {
-        return Reading::Failed;
-    };
+fn usage(reads: Reads, seen: &SeenFluid<'_>) -> ResourceUsage {
+    ResourceUsage {
+        resource: reads.name().to_owned(),
+        pods: readings(reads, seen),
+    }
+}
+
+fn readings(reads: Reads, seen: &SeenFluid<'_>) -> Vec<PodReading> {
     let request = match reads {
         Reads::Cpu => seen.size.cpu,
         Reads::Memory => seen.size.memory.saturating_mul(1000),
@@ -160,7 +214,7 @@ fn reading(reads: Option<Reads>, seen: &SeenFluid<'_>) -> Reading {
             })
         }),
     };
-    Reading::Pods(seen.pods.iter().map(of).collect())
+    seen.pods.iter().map(of).collect()
 }
 
 fn pod(group: &GroupSeen) -> Pod {
@@ -190,11 +244,16 @@ impl<L: Listener> Decider for GroupPilot<'_, L> {
         let usage = |g: &GroupSeen| g.cpu.map(|c| c.millicores * i64::from(g.count));
         let cpu = seen.pods.iter().filter_map(usage).reduce(|a, b| a + b);
         let setting = self.pilot.decide(samples, cpu, seen.interval.clone())?;
-        let resized = seen.size.with(&setting.per_pod);
-        Some(Asked {
-            replicas: setting.replicas.map_or(seen.current, Replicas::get),
-            size: (resized != seen.size).then_some(resized),
-        })
+        Some(asked((seen.current, seen.size), &setting))
+    }
+}
+
+/// What a setting asks for, where so many replicas of this size are there.
+fn asked((current, size): (u32, Size), setting: &Setting) -> Asked {
+    let resized = size.with(&setting.per_pod);
+    Asked {
+        replicas: setting.replicas.map_or(current, Replicas::get),
+        size: (resized != size).then_some(resized),
     }
 }
 

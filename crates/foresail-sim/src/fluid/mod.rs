@@ -27,6 +27,7 @@ mod promise;
 mod sizes;
 
 pub use advised::{fly_plan, fly_plan_fluid};
+pub(crate) use flight::GroupPilot;
 pub use flight::{Flown, fluid_policy, fly, fly_all};
 pub use measure::{FluidMeasures, FluidMinute, Used};
 pub use model::{Asked, Decider, Fluid, GroupSeen, Killed, Model, Planned, SeenFluid, run};

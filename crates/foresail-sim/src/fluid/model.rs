@@ -2,6 +2,7 @@
 
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::smaller;
+use foresail_models::rl::env::Facts;
 use foresail_models::rng::Seed;
 
 use super::demand::Flow;
@@ -13,7 +14,7 @@ use super::sizes::Sizes;
 use crate::cluster::{GIB, Size};
 use crate::config::{ClusterConfig, ConfigProblem, Pipeline, Queueing};
 use crate::metrics::histogram::Recent;
-use crate::metrics::measure::{Interval, MINUTE, length_of_minute};
+use crate::metrics::measure::{Interval, MINUTE, is_bad, length_of_minute};
 use crate::metrics::scrape::CpuSample;
 use crate::metrics::steadiness::Steadiness;
 use crate::workload::Workload;
@@ -222,6 +223,7 @@ pub struct Model<'a> {
     measures: FluidMeasures,
     told: Interval,
     told_violations: f64,
+    bad_minutes: u64,
     /// End of the last minute whose demand was shown.
     demand_shown: i64,
     demand: Vec<(Timestamp, f64)>,
@@ -292,6 +294,7 @@ impl<'a> Model<'a> {
             },
             told: Interval::default(),
             told_violations: 0.0,
+            bad_minutes: 0,
             demand_shown: 0,
             demand: Vec::new(),
             concurrency: Vec::new(),
@@ -518,6 +521,8 @@ impl<'a> Model<'a> {
             self.kept.push((self.at(self.now), kept));
         }
         self.measures.requests += row.arrivals;
+        let share = self.config.slo.share;
+        self.bad_minutes += u64::from(is_bad(row.arrivals, row.violations, share));
         self.measures.replica_minutes += row.replica_minutes;
         self.measures.minutes.push(row);
     }
@@ -625,6 +630,41 @@ impl<'a> Model<'a> {
         self.told_violations = violations;
         self.told.replica_minutes = paid;
         interval
+    }
+
+    /// What happened so far, minutes counted as they end.
+    pub(crate) fn so_far(&self) -> Facts {
+        let measures = &self.measures;
+        let (cores, gib, cost) = self.sizes.unsettled();
+        Facts {
+            requests: measures.requests + self.minute.arrivals,
+            violations: measures.violations,
+            kills: measures.kills,
+            minutes: measures.minutes.len() as u64,
+            bad_minutes: self.bad_minutes,
+            cores: (
+                measures.core_minutes.asked + cores,
+                measures.core_minutes.used,
+            ),
+            gib: (measures.gib_minutes.asked + gib, measures.gib_minutes.used),
+            cost: measures.cost + cost,
+            overruled: 0,
+        }
+    }
+
+    /// The time.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.at(self.now)
+    }
+
+    /// Requests that wait.
+    pub(crate) fn backlog(&self) -> f64 {
+        self.backlog
+    }
+
+    /// Replicas and size that are asked for.
+    pub(crate) fn asked(&self) -> (u32, Size) {
+        (self.current, self.sizes.asked())
     }
 
     /// What the run was worth, up to where it stands.

@@ -100,13 +100,20 @@ impl Sizes {
         self.unpaid += replica_minutes;
     }
 
-    /// Reckons what was paid for since the last change of size.
-    pub(crate) fn settle(&mut self, measures: &mut FluidMeasures) {
+    /// Core minutes, GiB minutes and cost of what was paid for and is not reckoned yet.
+    pub(crate) fn unsettled(&self) -> (f64, f64, f64) {
         let cores = self.asked.cpu as f64 / 1000.0;
         let gib = self.asked.memory as f64 / GIB;
-        measures.cost += self.config.price.cost(self.unpaid, cores, gib);
-        measures.core_minutes.asked += self.unpaid * cores;
-        measures.gib_minutes.asked += self.unpaid * gib;
+        let cost = self.config.price.cost(self.unpaid, cores, gib);
+        (self.unpaid * cores, self.unpaid * gib, cost)
+    }
+
+    /// Reckons what was paid for since the last change of size.
+    pub(crate) fn settle(&mut self, measures: &mut FluidMeasures) {
+        let (cores, gib, cost) = self.unsettled();
+        measures.cost += cost;
+        measures.core_minutes.asked += cores;
+        measures.gib_minutes.asked += gib;
         self.unpaid = 0.0;
     }
 

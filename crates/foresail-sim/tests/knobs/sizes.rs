@@ -123,6 +123,7 @@ fn pods_at_the_begin_are_there_at_once_and_paid_for() {
 /// A setup with room for policies.
 pub(super) fn setup(cluster: ClusterConfig) -> Setup {
     Setup {
+        resources: BTreeMap::new(),
         cluster,
         pipeline: Pipeline::default(),
         min: 1,

@@ -48,6 +48,7 @@ pub struct Row {
 
 fn setup(cluster: ClusterConfig) -> Setup {
     Setup {
+        resources: BTreeMap::new(),
         aapa: BTreeMap::new(),
         own: None,
         cluster,

@@ -76,6 +76,7 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
     let (min, max) = options.bounds;
     let schedule = Vec::new();
     Setup {
+        resources: std::collections::BTreeMap::new(),
         cluster,
         pipeline,
         min,

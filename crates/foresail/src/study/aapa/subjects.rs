@@ -93,6 +93,7 @@ impl Subject {
             ..ClusterConfig::default()
         };
         let setup = Setup {
+            resources: BTreeMap::new(),
             cluster,
             pipeline: Pipeline::default(),
             min: 1,
