@@ -78,7 +78,16 @@ pub(crate) fn open<'a, H: Serialize + DeserializeOwned>(
     kind: &str,
     bytes: &'a [u8],
 ) -> Result<(H, &'a [u8]), Broken> {
-    if bytes.len() > BYTES_MAX {
+    open_within(kind, bytes, BYTES_MAX)
+}
+
+/// The same, for a kind whose files may be as long as `most` bytes.
+pub(crate) fn open_within<'a, H: Serialize + DeserializeOwned>(
+    kind: &str,
+    bytes: &'a [u8],
+    most: usize,
+) -> Result<(H, &'a [u8]), Broken> {
+    if bytes.len() > most {
         return Err(Broken::TooLarge(bytes.len()));
     }
     // A zip archive or a bare pickle: the two forms of torch.save.

@@ -119,6 +119,18 @@ impl<R: Real> Adam<R> {
         self.steps = steps;
     }
 
+    /// Its state as data: steps, and both moments of each parameter in the order of the net.
+    #[must_use]
+    pub fn state(&self) -> (u64, Vec<[Vec<R>; 2]>) {
+        (self.steps, self.moments.clone())
+    }
+
+    /// Goes on from a state; the moments must be as long as the parameters of the net that it steps.
+    pub fn resume(&mut self, (steps, moments): (u64, Vec<[Vec<R>; 2]>)) {
+        self.steps = steps;
+        self.moments = moments;
+    }
+
     /// First and second moment of each parameter.
     pub(crate) fn moments(&self) -> &[[Vec<R>; 2]] {
         &self.moments

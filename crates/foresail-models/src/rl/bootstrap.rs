@@ -3,7 +3,8 @@
 //! For the first episodes the heuristic (HPA and VPA) acts and the learner learns from what was
 //! executed. From then on the learner may act once its offline value is at least what the heuristic
 //! earns; it goes back when the moving average of its episodes falls below the heuristic's by more
-//! than the hysteresis. (The published replication switches once, unconditionally, and never back.)
+//! than the hysteresis, or one episode by more than that and two standard deviations of the
+//! heuristic's own. (The published replication switches once, unconditionally, and never back.)
 //! Source: AWARE (ATC 2023) 3.4; specs/hpa_aware_studies.md 2.6.
 
 use std::collections::VecDeque;
@@ -171,12 +172,12 @@ impl Bootstrapper {
         if !reward.is_finite() {
             return true;
         }
-        match (mean(&self.learner), self.baseline()) {
-            (Some(earns), Some(baseline)) => {
-                earns < baseline - self.rules.hysteresis * baseline.abs()
-            }
-            _ => false,
-        }
+        let (Some(earns), Some(baseline)) = (mean(&self.learner), self.baseline()) else {
+            return false;
+        };
+        let least = baseline - self.rules.hysteresis * baseline.abs();
+        // One episode alone says so where it lies outside what the heuristic's own scatter explains.
+        earns < least || reward < least - 2.0 * deviation(&self.heuristic, baseline)
     }
 }
 
@@ -187,6 +188,11 @@ fn remember(rewards: &mut VecDeque<f64>, reward: f64, window: usize) {
             rewards.pop_front();
         }
     }
+}
+
+fn deviation(rewards: &VecDeque<f64>, mean: f64) -> f64 {
+    let squares = rewards.iter().map(|r| (r - mean) * (r - mean));
+    (squares.sum::<f64>() / rewards.len().max(1) as f64).sqrt()
 }
 
 fn mean(rewards: &VecDeque<f64>) -> Option<f64> {
