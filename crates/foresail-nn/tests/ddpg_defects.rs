@@ -390,3 +390,41 @@ fn settings_that_no_agent_can_have_are_named() {
     assert_eq!(shapes[2], ("layers.1.weight".to_owned(), vec![40, 55]));
     assert_eq!(shapes[4], ("layers.2.weight".to_owned(), vec![1, 40]));
 }
+
+#[test]
+fn the_gradient_by_the_context_is_that_of_both_losses() {
+    for (batch_norm, action_joins) in [(true, 1), (false, 0), (false, 2)] {
+        // Without a discount no target depends on the context; without rates no weight moves.
+        let settings = Settings {
+            batch_norm,
+            action_joins,
+            discount: 0.0,
+            actor_rate: 0.0,
+            critic_rate: 0.0,
+            last_weights: 0.5,
+            ..Settings::firm(4, 3, 6)
+        };
+        let agent = agent(settings);
+        let replay = filled(&agent, 80, 1.0);
+        let places: Vec<usize> = (0..50).collect();
+        let context = [0.4, -0.7, 0.2];
+        let run = |context: &[f64]| {
+            let mut own = agent.clone();
+            let learnt = own.learn_from(&replay, &places, context).unwrap();
+            let gradient = own.context_gradient().to_vec();
+            (learnt.critic_loss + learnt.actor_loss, gradient)
+        };
+        let (_, gradient) = run(&context);
+        for (k, gradient) in gradient.iter().enumerate() {
+            let at = |shift: f64| {
+                let mut moved = context;
+                moved[k] += shift;
+                run(&moved).0
+            };
+            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!(gradient.abs() > 1e-6, "{gradient}");
+            let error = (gradient - difference).abs() / gradient.abs();
+            assert!(error < 1e-5, "{k}: {gradient} against {difference}");
+        }
+    }
+}

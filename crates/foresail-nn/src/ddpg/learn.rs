@@ -61,6 +61,8 @@ pub enum LearnError {
 #[derive(Clone, Debug)]
 pub(super) struct Room<R> {
     places: Vec<usize>,
+    /// The transitions, one after the other.
+    gathered: Vec<R>,
     actor: MlpTape<R>,
     critic: MlpTape<R>,
     target_actor: MlpTape<R>,
@@ -76,6 +78,7 @@ impl<R: Real> Room<R> {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             places: Vec::with_capacity(settings.batch),
+            gathered: Vec::new(),
             actor: MlpTape::default(),
             critic: MlpTape::default(),
             target_actor: MlpTape::default(),
@@ -108,24 +111,25 @@ impl<R: Real> Room<R> {
     ) -> Result<(), LearnError> {
         let (state, action) = replay.widths();
         let read = state + context.len();
-        for (tile, places) in places.chunks(LANES).enumerate() {
+        let numbers = replay.numbers();
+        self.gathered.resize(places.len() * numbers, R::ZERO);
+        if let Some(place) = replay.gather(places, &mut self.gathered) {
+            let len = replay.len();
+            return Err(LearnError::Place { place, len });
+        }
+        let groups = self.gathered.chunks(numbers * LANES);
+        for (tile, group) in groups.enumerate() {
             let now = &mut self.critic.input_mut()[tile * read..][..read];
+            scatter(&mut now[..state], group, (numbers, 0));
             spread(&mut now[state..], context);
             let next = &mut self.target_actor.input_mut()[tile * read..][..read];
+            scatter(&mut next[..state], group, (numbers, state + action));
             spread(&mut next[state..], context);
-            for (lane, place) in places.iter().enumerate() {
-                let t = replay.get(*place).ok_or(LearnError::Place {
-                    place: *place,
-                    len: replay.len(),
-                })?;
-                write(&mut self.critic.input_mut()[tile * read..], lane, t.state);
-                let next = &mut self.target_actor.input_mut()[tile * read..];
-                write(next, lane, t.next);
-                let joined = &mut self.critic.joined_mut()[tile * action..];
-                write(joined, lane, t.action);
-                self.rewards[tile][lane] = t.reward;
-                self.more[tile][lane] = if t.done { R::ZERO } else { R::ONE };
-            }
+            let joined = &mut self.critic.joined_mut()[tile * action..][..action];
+            scatter(joined, group, (numbers, state));
+            let tail = 2 * state + action;
+            scatter(&mut self.rewards[tile..=tile], group, (numbers, tail));
+            scatter(&mut self.more[tile..=tile], group, (numbers, tail + 1));
         }
         self.actor.input_mut().copy_from_slice(self.critic.input());
         self.target_critic
@@ -142,11 +146,12 @@ fn spread<R: Real>(rows: &mut [Row<R>], numbers: &[R]) {
     }
 }
 
-/// One lane of rows.
-#[inline]
-fn write<R: Real>(rows: &mut [Row<R>], lane: usize, numbers: &[R]) {
-    for (row, number) in rows.iter_mut().zip(numbers) {
-        row[lane] = *number;
+/// Turns samples of `numbers` numbers into lanes: row k takes number `first` + k of each.
+fn scatter<R: Real>(rows: &mut [Row<R>], group: &[R], (numbers, first): (usize, usize)) {
+    for (lane, sample) in group.chunks_exact(numbers).enumerate().take(LANES) {
+        for (row, number) in rows.iter_mut().zip(&sample[first..]) {
+            row[lane] = *number;
+        }
     }
 }
 

@@ -102,7 +102,8 @@ impl<R: Real> Replay<R> {
         self.reward_most
     }
 
-    fn numbers(&self) -> usize {
+    /// Numbers of a transition.
+    pub(super) fn numbers(&self) -> usize {
         2 * self.state + self.action + 2
     }
 
@@ -168,6 +169,23 @@ impl<R: Real> Replay<R> {
             }
         }
         Ok(())
+    }
+
+    /// Copies the transitions at these places one after the other, as they lie: state, action, next
+    /// state, reward, 1 if more came after; gives the first place that is not there.
+    ///
+    /// A memory is far larger than any cache: copied one after the other, the waits overlap.
+    pub(super) fn gather(&self, places: &[usize], to: &mut [R]) -> Option<usize> {
+        let numbers = self.numbers();
+        for (place, to) in places.iter().zip(to.chunks_exact_mut(numbers)) {
+            let first = place % BLOCK * numbers;
+            let block = self.blocks.get(place / BLOCK);
+            match block.and_then(|b| b.get(first..first + numbers)) {
+                Some(whole) => to.copy_from_slice(whole),
+                None => return Some(*place),
+            }
+        }
+        None
     }
 
     /// The transition at a place, 0 to below [`Self::len`]; places are no order of time.

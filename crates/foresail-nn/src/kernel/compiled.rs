@@ -1,6 +1,6 @@
 //! Kernels compiled here, once for each kind of number, and not again in every crate that has a net.
 
-use super::dense::{DenseBack, DenseForward, DenseGradient};
+use super::dense::{DenseBack, DenseCut, DenseForward, DenseGradient};
 use super::dispatch;
 use super::norm::{NormBackward, NormForward};
 use super::update::{AdamStep, Blend};
@@ -42,6 +42,9 @@ pub trait Compiled: Sized {
 
     /// The gradient of its input.
     fn dense_back(kernel: DenseBack<'_, Self>);
+
+    /// The gradient through its ReLU.
+    fn dense_cut(kernel: DenseCut<'_, Self>);
 
     /// The gradients of its weights.
     fn dense_gradient(kernel: DenseGradient<'_, Self>);
@@ -102,6 +105,10 @@ macro_rules! compiled {
             }
 
             fn dense_back(kernel: DenseBack<'_, Self>) {
+                dispatch(kernel);
+            }
+
+            fn dense_cut(kernel: DenseCut<'_, Self>) {
                 dispatch(kernel);
             }
 

@@ -212,6 +212,41 @@ fn back_columns<R: Real, S: Simd, const COLUMNS: usize>(
     COLUMNS
 }
 
+/// A gradient back through a ReLU: it passes where the output was above zero.
+#[derive(Debug)]
+pub struct DenseCut<'a, R> {
+    /// Tiles of `depth` rows, of which the first `width` count.
+    pub(crate) back: &'a [Row<R>],
+    pub(crate) depth: usize,
+    /// What the ReLU gave: tiles of `out_stride` rows.
+    pub(crate) out: &'a [Row<R>],
+    pub(crate) out_stride: usize,
+    /// Tiles of `stride` rows.
+    pub(crate) to: &'a mut [Row<R>],
+    pub(crate) stride: usize,
+    pub(crate) width: usize,
+}
+
+impl<R: Real> Kernel for DenseCut<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd, const FUSED: bool>(self, _simd: S) {
+        let (from, out) = (
+            self.back.chunks_exact(self.depth),
+            self.out.chunks_exact(self.out_stride),
+        );
+        let tiles = self.to.chunks_exact_mut(self.stride);
+        for ((to, from), out) in tiles.zip(from).zip(out) {
+            for ((to, from), out) in to[..self.width].iter_mut().zip(from).zip(out) {
+                for l in 0..LANES {
+                    to[l] = if out[l] > R::ZERO { from[l] } else { R::ZERO };
+                }
+            }
+        }
+    }
+}
+
 /// Gradients of weights and biases, added up over the tiles of a batch.
 #[derive(Debug)]
 pub struct DenseGradient<'a, R> {

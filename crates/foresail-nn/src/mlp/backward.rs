@@ -1,9 +1,8 @@
 //! Gradients of a net: of its weights, of what joined, of what stood beside; only what is wanted.
 
 use super::{Mlp, MlpTape};
-use crate::kernel::dense::{DenseBack, DenseGradient};
+use crate::kernel::dense::{DenseBack, DenseCut, DenseGradient};
 use crate::kernel::product::whole_tiles;
-use crate::kernel::{LANES, Row};
 use crate::real::Real;
 
 /// Which gradients are wanted.
@@ -108,19 +107,14 @@ impl<R: Real> Mlp<R> {
             false => (&below.out, width),
         };
         let stride = whole_tiles(width);
-        let tiles = below.gradient.chunks_exact_mut(stride);
-        let sources = now.back.chunks_exact(now.depth);
-        for ((to, from), out) in tiles.zip(sources).zip(out.chunks_exact(out_stride)) {
-            for ((to, from), out) in to[..width].iter_mut().zip(from).zip(out) {
-                pass_where_above_zero(to, from, out);
-            }
-        }
-    }
-}
-
-#[inline]
-fn pass_where_above_zero<R: Real>(to: &mut Row<R>, from: &Row<R>, out: &Row<R>) {
-    for l in 0..LANES {
-        to[l] = if out[l] > R::ZERO { from[l] } else { R::ZERO };
+        R::dense_cut(DenseCut {
+            back: &now.back,
+            depth: now.depth,
+            out,
+            out_stride,
+            to: &mut below.gradient,
+            stride,
+            width,
+        });
     }
 }
