@@ -17,3 +17,4 @@ pub mod rl;
 pub mod rng;
 pub mod trees;
 pub mod tune;
+pub mod vpa;
