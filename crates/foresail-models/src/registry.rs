@@ -20,7 +20,7 @@ use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     aapa, aapa_published, advised, aware, buffered, confidence_aware, fixed, hpa, keepalive_fixed,
     keepalive_histogram, kpa, oracle, persistence, policy_aware, pool, predictive, predictive_hpa,
-    schedule, simple_ceiling, trial,
+    schedule, simple_ceiling, trial, vpa,
 };
 use crate::rng::Seed;
 use crate::tune::{self, TunerEntry};
@@ -78,6 +78,7 @@ pub static PROPOSERS: [Entry; 22] = [
     schedule::ENTRY,
     simple_ceiling::ENTRY,
     trial::ENTRY,
+    vpa::ENTRY,
 ];
 
 /// A forecaster that can be fitted, or what is wrong with its knobs together.

@@ -1,8 +1,12 @@
 //! Where a number comes from, as it is told.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::requests;
 use crate::propose::archetype::{Archetype, Classed, Turn};
+use crate::propose::requests::{Renewal, RequestRange};
 use crate::propose::{Absence, Basis, Held, Peaks, demand_quantity};
 use crate::quantity::time::Timestamp;
 use crate::quantity::units::{Quantity, Unit};
@@ -80,6 +84,13 @@ pub enum BasisTold {
         low: Quantity,
         /// The quantile.
         high: Quantity,
+    },
+    /// What a pod should ask for.
+    Requests {
+        /// Each resource of which something is known.
+        requests: BTreeMap<String, RequestRange>,
+        /// Why requests are to be changed; `null` = kept as they are.
+        renewal: Option<Renewal>,
     },
     /// An archetype, and what doubt about it did to its strategy.
     Archetype {
@@ -281,6 +292,13 @@ impl BasisTold {
                     absent: Absence::NoMetric,
                 },
             },
+            Basis::Requests(all) => match all.iter().find(|(id, _)| *id == target.id) {
+                Some((_, Ok(requested))) => requests::requests_told(requested),
+                Some((_, Err(why))) => Self::Absent { absent: *why },
+                None => Self::Absent {
+                    absent: Absence::NoMetric,
+                },
+            },
             Basis::Absent(why) => Self::Absent { absent: *why },
         }
     }
@@ -352,6 +370,7 @@ impl BasisTold {
                 );
                 format!("{known}{scaled}")
             }
+            Self::Requests { requests, renewal } => requests::clause(requests, *renewal),
             Self::Trial { trial, .. } => format!("trial {trial}"),
             Self::Advice { .. } => "advice".to_owned(),
             Self::Absent { absent } => format!("no wish ({absent})"),

@@ -1,6 +1,7 @@
 //! What is told: the whole story of one tick for one target, made only when it is read.
 
 mod basis;
+mod requests;
 pub mod row;
 pub mod why;
 

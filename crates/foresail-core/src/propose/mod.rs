@@ -4,6 +4,7 @@ pub mod advice;
 pub mod archetype;
 pub mod plan;
 pub mod refit;
+pub mod requests;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ use crate::quantity::units::{Quantity, Replicas};
 use archetype::Classed;
 use plan::{Plan, Setting, TargetId};
 use refit::RefitRequest;
+use requests::Requested;
 
 /// Calibrated trust in one proposal, in whole percent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -128,6 +130,8 @@ pub enum Basis {
     /// Peaks of busy containers: what each target's next window is thought to need, or why nothing
     /// is told of it.
     Peaks(Box<Peaks>),
+    /// What pods used: what each target's pods should ask for, or why nothing is told of it.
+    Requests(Vec<(TargetId, Result<Requested, Absence>)>),
     /// Advice from outside, with its reasoning.
     Advice {
         /// The adviser's words.

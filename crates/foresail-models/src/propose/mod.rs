@@ -20,6 +20,7 @@ pub mod predictive;
 pub mod predictive_hpa;
 pub mod schedule;
 pub mod simple_ceiling;
+pub mod vpa;
 
 use foresail_core::propose::plan::TargetId;
 use foresail_core::spec::ValidSpec;

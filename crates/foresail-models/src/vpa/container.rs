@@ -41,13 +41,13 @@ impl Container {
 
     /// The most memory that was measured in the interval.
     #[must_use]
-    pub(super) fn measured_peak(&self) -> i64 {
+    pub fn measured_peak(&self) -> i64 {
         self.memory_peak
     }
 
     /// `true` where a kill counts in this interval.
     #[must_use]
-    pub(super) fn was_killed(&self) -> bool {
+    pub fn was_killed(&self) -> bool {
         self.kill_peak > 0
     }
 

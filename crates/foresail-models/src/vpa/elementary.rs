@@ -144,6 +144,6 @@ mod tests {
             (whole_power(f64::INFINITY, -2), whole_power(7.0, 0)),
             (0.0, 1.0)
         );
-        assert_eq!(whole_power(f64::INFINITY, 1), f64::INFINITY);
+        assert!(whole_power(f64::INFINITY, 1).is_infinite());
     }
 }
