@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::act::Seq;
 use crate::hpa::Records;
-use crate::observe::{Health, Metric, Sample, Samples, TargetState, is_plausible};
+use crate::observe::{Health, MemoryKill, Metric, Sample, Samples, TargetState, is_plausible};
 use crate::propose::advice::{Advice, Says, cut_text};
 use crate::propose::plan::{Plan, TargetId};
 use crate::quantity::time::{Span, Timestamp};
@@ -15,6 +15,9 @@ use crate::spec::ValidSpec;
 
 /// Changes that are remembered of one target; a minute of changes every second fits.
 const CHANGES_MAX: usize = 128;
+
+/// How long a kill for memory counts.
+pub const KILL_COUNTS: Span = Span::from_seconds(3600);
 
 /// Pieces of advice that are remembered.
 const ADVICE_MAX: usize = 64;
@@ -76,6 +79,9 @@ pub struct TargetHistory {
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     kept: VecDeque<Point>,
     changes: VecDeque<Change>,
+    /// Of the kills for memory that count, the one that had the most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kill: Option<MemoryKill>,
     /// Panic of each proposer, in the order of the spec.
     pub(crate) panics: Vec<Option<PanicEpisode>>,
 }
@@ -121,6 +127,19 @@ impl TargetHistory {
             .filter(|at| *at <= now + crate::observe::FUTURE_MAX)
             .max()
             .map(|at| now - at)
+    }
+
+    /// Of the kills for memory within the last [`KILL_COUNTS`], the one that had the most memory.
+    #[must_use]
+    pub fn kill(&self, now: Timestamp) -> Option<MemoryKill> {
+        self.kill.filter(|k| now - k.at < KILL_COUNTS)
+    }
+
+    fn remember_kills(&mut self, kills: &[MemoryKill], looked_at: Timestamp) {
+        let past = kills.iter().filter(|k| k.at <= looked_at).copied();
+        let all = self.kill(looked_at).into_iter().chain(past);
+        // Of equals the newest, so that the time counts from it.
+        self.kill = all.max_by_key(|k| (k.memory.milli(), k.at));
     }
 
     /// Takes in one point; what is implausible or out of order is as if it had never come.
@@ -195,6 +214,9 @@ impl History {
         self.leading = samples.leading;
         for state in samples.targets {
             if let Some(target) = self.target_mut(spec, &state.target) {
+                if !state.kills.is_empty() {
+                    target.remember_kills(&state.kills, samples.at);
+                }
                 target.state = Some(state);
             }
         }

@@ -1,5 +1,6 @@
 //! Foresail's command line as a library, so that tests can call what the binary runs.
 
+mod aware;
 pub mod cli;
 pub mod compare;
 pub mod config;

@@ -79,6 +79,8 @@ pub enum Why {
     FloorUnmet(Replicas),
     /// The one replica would have to be made anew.
     OnlyReplica,
+    /// Pods with this much memory were killed for it.
+    KilledWith(Quantity),
     /// Paused by the user.
     Paused,
     /// The controller is frozen.
@@ -142,6 +144,7 @@ impl fmt::Display for Why {
             Self::PoolBusy(busy) => write!(f, "{busy} containers are busy"),
             Self::FloorUnmet(floor) => write!(f, "a cut needs {floor} replicas"),
             Self::OnlyReplica => f.write_str("the one replica would be made anew"),
+            Self::KilledWith(memory) => write!(f, "pods with {memory} were killed for it"),
             Self::Paused => f.write_str("paused"),
             Self::Frozen => f.write_str("the controller is frozen"),
             Self::NotLeader => f.write_str("another process leads"),

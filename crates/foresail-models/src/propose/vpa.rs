@@ -12,7 +12,7 @@ mod pods;
 mod tests;
 
 use foresail_core::history::View;
-use foresail_core::hpa::{PodReading, Reading, Source};
+use foresail_core::hpa::{PodReading, Source};
 use foresail_core::observe::{MemoryKill, TargetState};
 use foresail_core::propose::plan::{Plan, Setting, TargetId};
 use foresail_core::propose::requests::{Renewal, RequestRange, Requested};
@@ -86,17 +86,11 @@ struct Vpa {
     memories: Vec<Memory>,
 }
 
-/// What a metric of the target's HPA read of the pods for a resource.
+/// What pods use of a resource, as far as anybody tells it.
 fn readings<'a>(target: &ValidTarget, state: &'a TargetState, resource: &str) -> &'a [PodReading] {
-    let metrics = target.rules.metrics().iter().zip(&state.readings);
-    let of_resource = metrics.filter(|(metric, _)| {
-        matches!(&metric.source, Source::Resource { name, container: None } if name == resource)
-    });
-    let mut pods = of_resource.filter_map(|(_, reading)| match reading {
-        Reading::Pods(pods) => Some(pods.as_slice()),
-        Reading::Total(_) | Reading::Failed => None,
-    });
-    pods.next().unwrap_or(&[])
+    state
+        .usage_of(target.rules.metrics(), resource)
+        .unwrap_or(&[])
 }
 
 /// `true` where the target's HPA reads a resource of pods that may be changed.

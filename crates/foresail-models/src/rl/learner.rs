@@ -3,8 +3,8 @@
 use foresail_nn::ddpg::{Ddpg, Head, LearnError, Replay, Settings, SettingsError, Transition};
 use serde::{Deserialize, Serialize};
 
-use super::axes::{Joint, MOVES, Moves, one_hot};
-use super::episode::{Best, Episode};
+use super::axes::{Joint, MOVES, Move, Moves, one_hot};
+use super::episode::{Best, Episode, EpisodeStep};
 use super::meta::{MetaLearner, MetaSettings};
 use crate::rng::{Seed, child};
 
@@ -202,7 +202,7 @@ impl Learner {
     pub fn remember(
         &self,
         memory: &mut Memory,
-        (state, executed): (&[f32], &[super::axes::Move]),
+        (state, executed): (&[f32], &[Move]),
         reward: f64,
         next: &[f32],
     ) {
@@ -255,25 +255,24 @@ impl Learner {
         memory.embedding = meta.embedding(&memory.best);
     }
 
-    /// What an episode of so many steps is thought to earn if it acts from these states: the critic's
-    /// value of its own actions, as a mean reward per step. `None` without states.
+    /// How much more its own moves are worth than those that were executed, as a ratio of the critic's
+    /// values over these steps. Both are by the same critic, so that its slow way to its level (the
+    /// targets lag by 1/τ steps of learning) is of no account. `None` without steps, or where the
+    /// critic expects nothing yet.
     #[must_use]
-    pub fn value(&self, memory: &Memory, states: &[Vec<f32>], steps: usize) -> Option<f64> {
-        let discount = self.ddpg.settings().discount;
-        let of = |state: &Vec<f32>| {
-            let action = self.ddpg.act(state, &memory.embedding).ok()?;
-            let legal = vec![true; action.len()];
-            let moves = self.settings.joint.choose(&action, &legal);
-            let q = self
-                .ddpg
-                .q(state, &memory.embedding, &one_hot(&moves))
-                .ok()?;
-            Some(f64::from(q))
-        };
-        let values: Vec<f64> = states.iter().filter_map(of).collect();
-        let count = values.len() as f64;
-        let mean = (count > 0.0).then(|| values.iter().sum::<f64>() / count)?;
-        Some(mean * (1.0 - discount) * steps as f64)
+    pub fn advantage(&self, memory: &Memory, steps: &[EpisodeStep]) -> Option<f64> {
+        let (mut own, mut executed) = (0.0, 0.0);
+        for step in steps {
+            let outputs = self.ddpg.act(&step.state, &memory.embedding).ok()?;
+            let moves = self
+                .settings
+                .joint
+                .choose(&outputs, &vec![true; outputs.len()]);
+            let q = |moves: &[Move]| self.ddpg.q(&step.state, &memory.embedding, &one_hot(moves));
+            own += f64::from(q(&moves).ok()?);
+            executed += f64::from(q(&step.moves).ok()?);
+        }
+        (executed > 0.0).then_some(own / executed)
     }
 
     /// Mean losses since this was last asked.

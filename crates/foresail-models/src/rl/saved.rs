@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use foresail_nn::Layer;
-use foresail_nn::ddpg::{CheckpointError, Ddpg, Replay};
+use foresail_nn::ddpg::{CheckpointError, Ddpg};
 use foresail_nn::safetensors::{self, SafetensorsError};
 use serde::{Deserialize, Serialize};
 
@@ -61,9 +61,9 @@ impl From<Broken> for SavedError {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Head {
     settings: LearnerSettings,
-    /// Absent in a policy that only serves.
+    /// One per workload; none in a policy that only serves.
     #[serde(default)]
-    training: Option<TrainingHead>,
+    trainings: Vec<TrainingHead>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,85 +78,100 @@ struct TrainingHead {
 /// What follows the line.
 #[derive(Debug, Serialize, Deserialize)]
 struct Parts {
-    agent: Vec<u8>,
+    /// The agent with the memory of each workload in turn; at least one, an empty one where there is
+    /// no training.
+    agents: Vec<Vec<u8>>,
     meta: Vec<u8>,
     /// The meta-learner's optimizer: steps, and both moments of each parameter.
     optimizer: (u64, Vec<[Vec<f32>; 2]>),
-    best: Option<Best>,
+    kept: Vec<Kept>,
+}
+
+/// What is kept of a workload beside its transitions.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    best: Best,
     embedding: Vec<f32>,
     gradient: Vec<f32>,
 }
 
 impl Learner {
-    /// The policy alone, to serve: nets without memory and training.
+    /// Nets with the trainings that are given, one per workload; without any the policy alone, to serve.
     ///
     /// # Errors
     /// [`SavedError`] where the agent cannot be written.
-    pub fn save(&self) -> Result<Vec<u8>, SavedError> {
-        self.save_with(None)
-    }
-
-    fn save_with(&self, training: Option<&Training>) -> Result<Vec<u8>, SavedError> {
+    pub fn save(&self, trainings: &[Training]) -> Result<Vec<u8>, SavedError> {
+        let of = |t: &Training| TrainingHead {
+            rules: t.rules,
+            boot: t.boot.clone(),
+            life: t.life.clone(),
+            episodes: t.episodes,
+        };
         let head = Head {
             settings: self.settings(),
-            training: training.map(|t| TrainingHead {
-                rules: t.rules,
-                boot: t.boot.clone(),
-                life: t.life.clone(),
-                episodes: t.episodes,
-            }),
+            trainings: trainings.iter().map(of).collect(),
         };
-        let empty;
-        let replay: &Replay = match training {
-            Some(training) => &training.memory.replay,
-            None => {
-                empty = self.ddpg.replay();
-                &empty
-            }
-        };
+        let with = |t: &Training| self.ddpg.save(&t.memory.replay);
+        let mut agents = trainings.iter().map(with).collect::<Result<Vec<_>, _>>()?;
+        if agents.is_empty() {
+            agents.push(self.ddpg.save(&self.ddpg.replay())?);
+        }
         let none = BTreeMap::new();
         let meta = self.meta.as_ref();
+        let kept = |t: &Training| Kept {
+            best: t.memory.best.clone(),
+            embedding: t.memory.embedding.clone(),
+            gradient: t.memory.gradient().to_vec(),
+        };
         let parts = Parts {
-            agent: self.ddpg.save(replay)?,
+            agents,
             meta: meta.map_or_else(Vec::new, |m| safetensors::write(m.layer(), &none)),
             optimizer: meta.map_or_else(Default::default, |m| m.optimizer().state()),
-            best: training.map(|t| t.memory.best.clone()),
-            embedding: training.map_or_else(Vec::new, |t| t.memory.embedding.clone()),
-            gradient: training.map_or_else(Vec::new, |t| t.memory.gradient().to_vec()),
+            kept: trainings.iter().map(kept).collect(),
         };
         let state = postcard::to_allocvec(&parts).unwrap_or_default();
         Ok(seal(KIND, &head, &state))
     }
 
-    /// A learner, and its training where the file holds one.
+    /// A learner, and its trainings where the file holds any.
     ///
     /// # Errors
     /// [`SavedError`] names what is wrong; nothing else is changed.
-    pub fn load(bytes: &[u8]) -> Result<(Self, Option<Training>), SavedError> {
+    pub fn load(bytes: &[u8]) -> Result<(Self, Vec<Training>), SavedError> {
         let (head, state) = open_within::<Head>(KIND, bytes, BYTES_MAX)?;
         let damaged = SavedError::File("cut short or changed since it was written");
         let parts: Parts = postcard::from_bytes(state).map_err(|_| damaged)?;
-        let (ddpg, replay) = Ddpg::load(&parts.agent, head.settings.ddpg())?;
+        let Some(first) = parts.agents.first() else {
+            return Err(SavedError::Parts("it holds no agent"));
+        };
+        let (ddpg, _) = Ddpg::load(first, head.settings.ddpg())?;
         let meta = restore_meta(head.settings, &parts)?;
         let learner = Self::of(head.settings, ddpg, meta);
-        let Some(training) = head.training else {
-            return Ok((learner, None));
-        };
-        let fresh = learner.memory();
-        let widths = fresh.embedding.len();
-        if parts.embedding.len() != widths || parts.gradient.len() != widths {
-            return Err(SavedError::Parts("its embedding has another width"));
+        let count = head.trainings.len();
+        if parts.kept.len() != count || (count > 0 && parts.agents.len() != count) {
+            return Err(SavedError::Parts("its workloads"));
         }
-        let best = parts.best.ok_or(SavedError::Parts("its best episodes"))?;
-        let memory = Memory::of(replay, best, parts.embedding, parts.gradient);
-        let training = Training {
-            rules: training.rules,
-            memory,
-            boot: training.boot,
-            life: training.life,
-            episodes: training.episodes,
-        };
-        Ok((learner, Some(training)))
+        let width = learner.memory().embedding.len();
+        let mut trainings = Vec::with_capacity(count);
+        let each = head
+            .trainings
+            .into_iter()
+            .zip(parts.kept)
+            .zip(&parts.agents);
+        for ((training, kept), agent) in each {
+            if kept.embedding.len() != width || kept.gradient.len() != width {
+                return Err(SavedError::Parts("an embedding has another width"));
+            }
+            let (_, replay) = Ddpg::load(agent, head.settings.ddpg())?;
+            trainings.push(Training {
+                rules: training.rules,
+                memory: Memory::of(replay, kept.best, kept.embedding, kept.gradient),
+                boot: training.boot,
+                life: training.life,
+                episodes: training.episodes,
+            });
+        }
+        Ok((learner, trainings))
     }
 }
 
@@ -186,14 +201,4 @@ fn restore_meta(
     }
     meta.optimizer_mut().resume((*steps, moments.clone()));
     Ok(Some(meta))
-}
-
-impl Training {
-    /// Nets, memory and all that the training has come to.
-    ///
-    /// # Errors
-    /// [`SavedError`] where the agent cannot be written.
-    pub fn save(&self, learner: &Learner) -> Result<Vec<u8>, SavedError> {
-        learner.save_with(Some(self))
-    }
 }

@@ -20,11 +20,17 @@ const SHARE_MAX: f64 = 2.0;
 /// Minutes whose mean the last minute's demand is held against, for the two changes of the rate.
 const BEFORE: [usize; 2] = [5, 30];
 
-/// Numbers of a state for so many axes.
+/// Numbers of a state for so many axes, at least one.
+#[must_use]
+pub fn width_of(axes: usize) -> usize {
+    let resources = axes.saturating_sub(1);
+    1 + BEFORE.len() + 2 + 2 * resources + axes
+}
+
+/// Numbers of a state for these axes.
 #[must_use]
 pub fn width(axes: &Axes) -> usize {
-    let resources = axes.len() - 1;
-    1 + BEFORE.len() + 2 + 2 * resources + axes.len()
+    width_of(axes.len())
 }
 
 /// The share used of each resource that may be changed; `None` where one of them is not known.

@@ -135,13 +135,8 @@ impl Training {
         let learns = self.rules.learns && !serves;
         let flown = self.fly(learner, env, (acted, learns));
         let steps = flown.episode.steps.len();
-        let states: Vec<Vec<f32>> = flown
-            .episode
-            .steps
-            .iter()
-            .map(|s| s.state.clone())
-            .collect();
-        let value = learner.value(&self.memory, &states, self.rules.steps);
+        let advantage = learner.advantage(&self.memory, &flown.episode.steps);
+        let value = advantage.and_then(|a| Some(a * self.boot.baseline()?));
         let reward = match (flown.reward, steps) {
             // Of an episode cut short what it would have earned.
             (sum, n) if n > 0 => sum * self.rules.steps as f64 / n as f64,

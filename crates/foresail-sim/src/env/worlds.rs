@@ -53,6 +53,26 @@ pub struct World {
     pub archetype: Option<Archetype>,
 }
 
+impl World {
+    /// The `number`-th stretch of so many minutes, the demand beginning anew at its end; of demand that
+    /// is no counts per minute the whole.
+    ///
+    /// A flight over one stretch begins afresh, so that a training can go on from the end of any.
+    #[must_use]
+    pub fn stretch(&self, number: usize, minutes: usize) -> Item {
+        let mut item = self.item.clone();
+        if let Workload::Counts { step, counts, .. } = &mut item.workload
+            && !counts.is_empty()
+        {
+            let bins = (minutes as i64 * 60_000_000_000 / step.nanos().max(1)).max(1) as usize;
+            let from = number * bins;
+            let of = |i: usize| counts[(from + i) % counts.len()];
+            *counts = (0..bins).map(of).collect();
+        }
+        item
+    }
+}
+
 /// Makes worlds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Worlds {

@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr.
 
 pub mod aquatope;
+pub mod aware;
 pub mod classify;
 pub mod compare;
 pub mod config;
@@ -152,6 +153,8 @@ pub enum Command {
     Classify(classify::ClassifyArgs),
     /// AQUATOPE: pools of containers from a forecast that knows how sure it is
     Aquatope(aquatope::AquatopeArgs),
+    /// AWARE: replicas and requests by a learnt policy that is safe from the first minute
+    Aware(aware::AwareArgs),
     /// Run a published study again and say of each figure what came of it
     Study(study::StudyArgs),
     /// Find the cheapest CPU and memory of a workflow's stages that keep its promise
@@ -205,6 +208,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Forecast(args) => forecast::run(&args, out),
         Command::Classify(args) => classify::run(&args, out),
         Command::Aquatope(args) => aquatope::run(&args, out),
+        Command::Aware(args) => aware::run(&args, out),
         Command::Study(args) => study::run(&args, out),
         Command::Optimize(args) => optimize::run(&args, out),
         Command::Workflow(args) => workflow::run(&args, out),

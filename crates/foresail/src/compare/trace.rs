@@ -9,10 +9,14 @@ use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::series::Series;
 use foresail_core::quantity::time::Span;
 use foresail_core::quantity::trace::TraceItem;
+use foresail_models::rng::Seed;
 use foresail_sim::config::Shape;
 use foresail_sim::experiment::Item;
 use foresail_sim::rng::Stream;
 use foresail_sim::service::times_of;
+use foresail_sim::workload::{Within, Workload};
+
+use crate::forecast::histories::held;
 
 use super::options::{GapsArg, ModeArg, Options, RunArgs};
 use super::plan::{Defaults, setup_of};
@@ -268,4 +272,40 @@ pub(super) fn whole_counts(id: &str, demand: &Series, options: &Options) -> Resu
         });
     }
     Ok(counts)
+}
+
+/// An item's demand as counts per minute; a gap holds the minute before it, the first ones the first
+/// to come.
+///
+/// What is no whole number is a mean and drawn, or calls below one half would never come.
+///
+/// # Errors
+/// Where it has other steps than minutes.
+pub(crate) fn minutes(item: &TraceItem, path: &Path, seed: Seed) -> Result<Workload> {
+    let series = &item.demand;
+    if series.step() != Span::from_seconds(60) {
+        let (name, seconds) = (path.display(), series.step().seconds());
+        bail!("{name} has steps of {seconds} s where minutes are needed; convert it first");
+    }
+    if series.gaps() > 0 {
+        eprintln!(
+            "note: {}: {} minutes are missing; each holds the one before",
+            item.id,
+            series.gaps()
+        );
+    }
+    let mut stream = Stream::of(seed, &format!("counts/{}", item.id));
+    let counts = held(series).into_iter().map(|v| {
+        if v.fract() > 0.0 {
+            stream.poisson(v) as u32
+        } else {
+            v as u32
+        }
+    });
+    Ok(Workload::Counts {
+        start: series.start(),
+        step: series.step(),
+        counts: counts.collect(),
+        within: Within::Poisson,
+    })
 }

@@ -14,15 +14,11 @@ use foresail_models::rng::Seed;
 use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
 use foresail_sim::experiment::{Item, Setup};
 use foresail_sim::function::Function;
-use foresail_sim::rng::Stream;
 use foresail_sim::service::times_of;
 use foresail_sim::workload::archetype::Functions;
-use foresail_sim::workload::{Within, Workload};
-
 use serde_json::Value;
 
-use crate::compare::trace::open;
-use crate::forecast::histories::held;
+use crate::compare::trace::{minutes, open};
 
 /// CPU target of the plain HPA.
 /// Source: AAPA, section IV (HPA at 70 %, five minutes of stabilization).
@@ -158,35 +154,10 @@ pub(super) fn of_trace(
         );
     }
     let subject = |item: TraceItem| -> Result<Subject> {
-        let series = &item.demand;
-        if series.step() != Span::from_seconds(60) {
-            let seconds = series.step().seconds();
-            bail!("{name} has steps of {seconds} s: the study runs on minutes; convert it first");
-        }
-        if series.gaps() > 0 {
-            eprintln!(
-                "note: {}: {} minutes are missing; each holds the one before",
-                item.id,
-                series.gaps()
-            );
-        }
-        // What is no whole number is a mean and drawn, or calls below one half would never come.
-        let mut stream = Stream::of(seed, &format!("counts/{}", item.id));
-        let counts = held(series).into_iter().map(|v| {
-            if v.fract() > 0.0 {
-                stream.poisson(v) as u32
-            } else {
-                v as u32
-            }
-        });
+        let workload = minutes(&item, path, seed)?;
         let recorded = item.durations.as_ref().and_then(times_of);
         let function = Function {
-            workload: Workload::Counts {
-                start: series.start(),
-                step: series.step(),
-                counts: counts.collect(),
-                within: Within::Poisson,
-            },
+            workload,
             id: item.id,
             service: recorded.unwrap_or(Times {
                 mean: RUN_TIME,
