@@ -188,7 +188,7 @@ fn exploring_adds_the_noise_to_the_action() {
     let mut wild = Ddpg::<f64>::new(settings, stream(1)).unwrap();
     let action = wild.explore(&state, &[]).unwrap();
     assert!(action.iter().all(|a| a.abs() <= 1.0));
-    assert!(action.iter().any(|a| a.abs() == 1.0));
+    assert!(action.iter().any(|a| a.abs() > 0.999));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn a_memory_keeps_the_last_and_refuses_what_is_not_finite() {
             action: &[i + 0.25],
             reward: -i,
             next: &[i + 0.5],
-            done: i == 3.0,
+            done: i > 3.0,
         })
     };
     for i in 0..4000 {

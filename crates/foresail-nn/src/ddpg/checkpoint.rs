@@ -65,13 +65,19 @@ impl Ddpg<f32> {
     /// `actor.`, `critic.`, `target_actor.` and `target_critic.`.
     ///
     /// # Errors
-    /// [`CheckpointError::Other`] where the memory is of other settings.
+    /// [`CheckpointError::Other`] where the memory is of other settings, [`SafetensorsError::NotFinite`]
+    /// where learning ran out of range: such a file would take the place of a good one.
     pub fn save(&self, replay: &Replay) -> Result<Vec<u8>, CheckpointError> {
         self.is_own(replay)?;
         let columns = Columns::of(replay);
         let mut tensors = Vec::new();
         for (prefix, nets) in [("", &self.nets), ("good.", &self.good)] {
             views(prefix, nets, &mut tensors);
+        }
+        let broken = |view: &&View<'_>| view.values.iter().any(|v| !v.is_finite());
+        if let Some(view) = tensors.iter().find(broken) {
+            let name = view.name.clone();
+            return Err(SafetensorsError::NotFinite { name }.into());
         }
         tensors.extend(columns.views(self.settings.state, self.settings.actions));
         Ok(safetensors::write_views(&tensors, &self.texts(replay)))
@@ -80,9 +86,9 @@ impl Ddpg<f32> {
     fn is_own(&self, replay: &Replay) -> Result<(), CheckpointError> {
         let s = &self.settings;
         let (state, action) = replay.widths();
-        same("state", state, s.state)?;
-        same("actions", action, s.actions)?;
-        same("buffer", replay.capacity(), s.buffer)
+        same("state", &state, &s.state)?;
+        same("actions", &action, &s.actions)?;
+        same("buffer", &replay.capacity(), &s.buffer)
     }
 
     /// Numbers that are no tensors, exactly.
@@ -134,7 +140,7 @@ impl Ddpg<f32> {
         no_more(&file, count + Columns::NAMES.len(), &nets)?;
         let now: Vec<f64> = json(&file, "noise")?;
         let mut noise = Noise::new(settings.noise, settings.actions);
-        same("actions", now.len(), settings.actions)?;
+        same("actions", &now.len(), &settings.actions)?;
         noise.now = now;
         let agent = Self {
             noise,
@@ -347,9 +353,9 @@ fn memory(file: &File, settings: &Settings) -> Result<Replay, CheckpointError> {
 
 /// Refuses an agent of another form.
 fn equal_forms(saved: &Settings, own: &Settings) -> Result<(), CheckpointError> {
-    same("state", saved.state, own.state)?;
-    same("context", saved.context, own.context)?;
-    same("actions", saved.actions, own.actions)?;
+    same("state", &saved.state, &own.state)?;
+    same("context", &saved.context, &own.context)?;
+    same("actions", &saved.actions, &own.actions)?;
     let hidden = |s: &Settings| {
         [
             format!("{:?}", s.actor_hidden),
@@ -357,22 +363,22 @@ fn equal_forms(saved: &Settings, own: &Settings) -> Result<(), CheckpointError> 
         ]
     };
     let ([saved_actor, saved_critic], [own_actor, own_critic]) = (hidden(saved), hidden(own));
-    same("actor_hidden", saved_actor, own_actor)?;
-    same("critic_hidden", saved_critic, own_critic)?;
-    same("action_joins", saved.action_joins, own.action_joins)?;
-    same("batch_norm", saved.batch_norm, own.batch_norm)?;
+    same("actor_hidden", &saved_actor, &own_actor)?;
+    same("critic_hidden", &saved_critic, &own_critic)?;
+    same("action_joins", &saved.action_joins, &own.action_joins)?;
+    same("batch_norm", &saved.batch_norm, &own.batch_norm)?;
     same(
         "head",
-        format!("{:?}", saved.head),
-        format!("{:?}", own.head),
+        &format!("{:?}", saved.head),
+        &format!("{:?}", own.head),
     )?;
-    same("buffer", saved.buffer, own.buffer)
+    same("buffer", &saved.buffer, &own.buffer)
 }
 
 fn same<T: PartialEq + ToString>(
     field: &'static str,
-    found: T,
-    needed: T,
+    found: &T,
+    needed: &T,
 ) -> Result<(), CheckpointError> {
     if found == needed {
         return Ok(());

@@ -63,6 +63,8 @@ pub(super) struct Room<R> {
     places: Vec<usize>,
     /// The transitions, one after the other.
     gathered: Vec<R>,
+    /// Of one state, for acting.
+    pub(super) acting: MlpTape<R>,
     actor: MlpTape<R>,
     critic: MlpTape<R>,
     target_actor: MlpTape<R>,
@@ -79,6 +81,7 @@ impl<R: Real> Room<R> {
         Self {
             places: Vec::with_capacity(settings.batch),
             gathered: Vec::new(),
+            acting: MlpTape::default(),
             actor: MlpTape::default(),
             critic: MlpTape::default(),
             target_actor: MlpTape::default(),
