@@ -15,6 +15,7 @@ mod learn;
 mod nets;
 mod noise;
 mod replay;
+mod room;
 mod settings;
 
 pub use checkpoint::{CHECKPOINT_BYTES_MAX, CheckpointError, SCHEMA, settings_of};
@@ -31,8 +32,8 @@ use crate::batch_norm::Mode;
 use crate::kernel::Row;
 use crate::mlp::{Mlp, MlpTape};
 use crate::real::Real;
-use learn::Room;
 use nets::Nets;
+use room::Room;
 
 /// Why an agent does not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
