@@ -1,8 +1,8 @@
 //! What was wrong in the published FIRM code is not so here; and what acting and learning promise beside.
 #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
-use foresail_nn::ddpg::{Ddpg, Head, Replay, Settings, Transition};
 use foresail_nn::Parameter;
+use foresail_nn::ddpg::{Ddpg, Head, Replay, Settings, Transition};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
