@@ -6,8 +6,8 @@
 //! can be learnt too.
 //! Source: Lillicrap et al. 2016, Continuous control with deep reinforcement learning.
 //!
-//! Five defects of the published FIRM code are tested not to be here: a critic loss between [B, 1] and
-//! [B], targets that are nets of their own, statistics that the soft update leaves behind, noise that
+//! Five defects of the published FIRM code are tested not to be here: a critic loss between `[B, 1]` and
+//! `[B]`, targets that are nets of their own, statistics that the soft update leaves behind, noise that
 //! is never reset, and first weights by the width of the output.
 
 mod checkpoint;
