@@ -5,7 +5,11 @@
 //! torque², and an episode has 200 steps and no end of its own.
 //! Published for DDPG after 20,000 steps: −152.1 ± 94.3 over 750 episodes (DLR-RM/rl-baselines3-zoo,
 //! benchmark.md, Pendulum-v0); a policy of chance earns about −1,200.
-#![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests may fail loudly and tell what they found"
+)]
 
 use std::f64::consts::{PI, TAU};
 

@@ -6,8 +6,8 @@
 //! can be learnt too.
 //! Source: Lillicrap et al. 2016, Continuous control with deep reinforcement learning.
 //!
-//! Five defects of the published FIRM code are tested not to be here: a critic loss between [B, 1] and
-//! [B], targets that are nets of their own, statistics that the soft update leaves behind, noise that
+//! Five defects of the published FIRM code are tested not to be here: a critic loss between `[B, 1]` and
+//! `[B]`, targets that are nets of their own, statistics that the soft update leaves behind, noise that
 //! is never reset, and first weights by the width of the output.
 
 mod checkpoint;
@@ -15,6 +15,7 @@ mod learn;
 mod nets;
 mod noise;
 mod replay;
+mod room;
 mod settings;
 
 pub use checkpoint::{CHECKPOINT_BYTES_MAX, CheckpointError, SCHEMA, settings_of};
@@ -31,8 +32,8 @@ use crate::batch_norm::Mode;
 use crate::kernel::Row;
 use crate::mlp::{Mlp, MlpTape};
 use crate::real::Real;
-use learn::Room;
 use nets::Nets;
+use room::Room;
 
 /// Why an agent does not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -166,11 +167,8 @@ impl<R: Real> Ddpg<R> {
     /// [`WidthError`] where state or context have other widths than its settings.
     pub fn act(&self, state: &[R], context: &[R]) -> Result<Vec<R>, WidthError> {
         self.check(state, context)?;
-        let mut tape = MlpTape::default();
-        tape.prepare(self.nets.actor.shape(), 1);
-        write_one(tape.input_mut(), state.iter().chain(context));
-        self.nets.actor.forward(Mode::Eval, &mut tape);
-        Ok(tape.output().iter().map(|row| row[0]).collect())
+        let tape = &mut MlpTape::default();
+        Ok(answer(&self.nets.actor, tape, state, context))
     }
 
     /// The best action that it knows, and noise; a tanh's stays in ±1, shares are left as the noise
@@ -179,7 +177,9 @@ impl<R: Real> Ddpg<R> {
     /// # Errors
     /// As [`Self::act`]; the noise stands still then.
     pub fn explore(&mut self, state: &[R], context: &[R]) -> Result<Vec<R>, WidthError> {
-        let mut action = self.act(state, context)?;
+        self.check(state, context)?;
+        let tape = &mut self.room.acting;
+        let mut action = answer(&self.nets.actor, tape, state, context);
         let is_limited = self.settings.head == Head::Tanh;
         let noise = self.noise.step(&mut self.exploring);
         for (number, noise) in action.iter_mut().zip(noise) {
@@ -199,7 +199,7 @@ impl<R: Real> Ddpg<R> {
         self.check(state, context)?;
         width("action", action, self.settings.actions)?;
         let mut tape = MlpTape::default();
-        tape.prepare(self.nets.critic.shape(), 1);
+        tape.prepare_to_answer(self.nets.critic.shape(), 1);
         write_one(tape.input_mut(), state.iter().chain(context));
         write_one(tape.joined_mut(), action.iter());
         self.nets.critic.forward(Mode::Eval, &mut tape);
@@ -210,6 +210,14 @@ impl<R: Real> Ddpg<R> {
         width("state", state, self.settings.state)?;
         width("context", context, self.settings.context)
     }
+}
+
+/// What a net answers to one sample.
+fn answer<R: Real>(net: &Mlp<R>, tape: &mut MlpTape<R>, state: &[R], context: &[R]) -> Vec<R> {
+    tape.prepare_to_answer(net.shape(), 1);
+    write_one(tape.input_mut(), state.iter().chain(context));
+    net.forward(Mode::Eval, tape);
+    tape.output().iter().map(|row| row[0]).collect()
 }
 
 fn width<R>(part: &'static str, numbers: &[R], needed: usize) -> Result<(), WidthError> {

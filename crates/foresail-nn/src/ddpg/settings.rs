@@ -194,24 +194,24 @@ impl Settings {
         let hidden = |h: &[usize]| h.len() <= LAYERS_MAX && h.iter().all(|n| width(*n));
         let mend = "give 1 to 4096";
         let layers = "give at most 16 widths of 1 to 4096";
-        need(width(self.state), "state", self.state, mend)?;
-        need(width(self.actions), "actions", self.actions, mend)?;
+        need(width(self.state), "state", &self.state, mend)?;
+        need(width(self.actions), "actions", &self.actions, mend)?;
         let context = self.context <= WIDTH_MAX;
-        need(context, "context", self.context, "give 0 to 4096")?;
+        need(context, "context", &self.context, "give 0 to 4096")?;
         let (actor, critic) = (&self.actor_hidden, &self.critic_hidden);
-        need(hidden(actor), "actor_hidden", show(actor), layers)?;
-        need(hidden(critic), "critic_hidden", show(critic), layers)?;
+        need(hidden(actor), "actor_hidden", &show(actor), layers)?;
+        need(hidden(critic), "critic_hidden", &show(critic), layers)?;
         need(
             self.action_joins <= critic.len(),
             "action_joins",
-            self.action_joins,
+            &self.action_joins,
             "give the number of a layer of the critic, from 0",
         )?;
         if let Head::Softmax { group } = self.head {
             need(
                 group > 0 && self.actions.is_multiple_of(group),
                 "head",
-                format!("softmax of {group}"),
+                &format!("softmax of {group}"),
                 "give groups into which the actions can be divided",
             )?;
         }
@@ -223,47 +223,47 @@ impl Settings {
         need(
             self.buffer > 0 && numbers <= NUMBERS_MAX,
             "buffer",
-            self.buffer,
+            &self.buffer,
             "give at least 1 and at most 134217728 numbers in all, a transition having two states, an action and 2",
         )?;
         let least = if self.batch_norm { 2 } else { 1 };
         need(
             (least..=4096).contains(&self.batch),
             "batch",
-            self.batch,
+            &self.batch,
             "give 1 to 4096, and at least 2 where the batch normalises",
         )?;
         need(
             self.warm_up <= self.buffer,
             "warm_up",
-            self.warm_up,
+            &self.warm_up,
             "give no more than the buffer holds",
         )?;
-        need(self.keep_every > 0, "keep_every", 0, "give at least 1")
+        need(self.keep_every > 0, "keep_every", &0, "give at least 1")
     }
 
     fn check_numbers(&self) -> Result<(), SettingsError> {
         let rate = |r: f64| r.is_finite() && r >= 0.0;
         let mend = "give a finite number of at least 0";
-        need(rate(self.actor_rate), "actor_rate", self.actor_rate, mend)?;
+        need(rate(self.actor_rate), "actor_rate", &self.actor_rate, mend)?;
         need(
             rate(self.critic_rate),
             "critic_rate",
-            self.critic_rate,
+            &self.critic_rate,
             mend,
         )?;
-        need(rate(self.epsilon), "epsilon", self.epsilon, mend)?;
+        need(rate(self.epsilon), "epsilon", &self.epsilon, mend)?;
         let decay = self.epsilon_decay;
-        need(rate(decay), "epsilon_decay", decay, mend)?;
+        need(rate(decay), "epsilon_decay", &decay, mend)?;
         let last = self.last_weights;
-        need(rate(last), "last_weights", last, mend)?;
+        need(rate(last), "last_weights", &last, mend)?;
         let (discount, tau) = (self.discount, self.tau);
         let in_range = (0.0..1.0).contains(&discount);
-        need(in_range, "discount", discount, "give 0 to below 1")?;
+        need(in_range, "discount", &discount, "give 0 to below 1")?;
         need(
             tau > 0.0 && tau <= 1.0,
             "tau",
-            tau,
+            &tau,
             "give above 0, at most 1",
         )?;
         let Ou {
@@ -275,14 +275,14 @@ impl Settings {
         need(
             mu.is_finite() && rate(sigma) && rate(theta) && rate(dt) && theta * dt <= 1.0,
             "noise",
-            format!("mu {mu}, sigma {sigma}, theta {theta}, dt {dt}"),
+            &format!("mu {mu}, sigma {sigma}, theta {theta}, dt {dt}"),
             "give finite numbers, none but mu below 0, and theta times dt at most 1",
         )?;
         let clip = self.gradient_clip;
         need(
             clip.is_none_or(|c| c.is_finite() && c > 0.0),
             "gradient_clip",
-            clip.unwrap_or_default(),
+            &clip.unwrap_or_default(),
             "give a finite number above 0, or none",
         )
     }
@@ -295,7 +295,7 @@ fn show(widths: &[usize]) -> String {
 fn need(
     is_good: bool,
     field: &'static str,
-    found: impl ToString,
+    found: &dyn ToString,
     mend: &'static str,
 ) -> Result<(), SettingsError> {
     if is_good {

@@ -313,3 +313,110 @@ pub(crate) fn sum<R: Real>(row: &Row<R>) -> R {
     }
     (eighth[0] + eighth[2]) + (eighth[1] + eighth[3])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::dispatch;
+    use crate::kernel::product::{columns_max, whole_tiles};
+
+    fn number(i: usize) -> f64 {
+        ((i * 7919 + 13) % 1009) as f64 / 504.5 - 1.0
+    }
+
+    fn rows(count: usize) -> Vec<Row<f64>> {
+        let row = |k: usize| std::array::from_fn(|lane| number(k * 53 + lane * 101));
+        (0..count).map(row).collect()
+    }
+
+    /// Products of two tiles on both kinds of registers against plain sums.
+    fn check(outputs: usize, depth: usize, is_scalar: bool) {
+        let weight: Vec<f64> = (0..outputs * depth).map(number).collect();
+        let bias: Vec<f64> = (0..outputs).map(|i| number(i + 7)).collect();
+        let (x, stride) = (rows(2 * depth), outputs + 1);
+        let mut out = vec![[0.0; LANES]; 2 * stride];
+        let forward = DenseForward {
+            weight: &weight,
+            bias: &bias,
+            x: &x,
+            depth,
+            out: &mut out,
+            stride,
+            relu: true,
+        };
+        run(forward, is_scalar);
+        let padded = whole_tiles(outputs);
+        let mut upstream = rows(2 * padded);
+        for tile in upstream.chunks_mut(padded) {
+            tile[outputs..].fill([0.0; LANES]);
+        }
+        let mut back = vec![[0.0; LANES]; 2 * depth];
+        let columns = depth / 3..depth;
+        let kernel = DenseBack {
+            weight: &weight,
+            depth,
+            upstream: &upstream,
+            upstream_stride: padded,
+            outputs,
+            columns: columns.clone(),
+            out: &mut back,
+        };
+        run(kernel, is_scalar);
+        let (mut d_weight, mut d_bias) = (vec![1.0; outputs * depth], vec![1.0; outputs]);
+        let gradient = DenseGradient {
+            upstream: &upstream,
+            upstream_stride: padded,
+            x: &x,
+            depth,
+            turned: &mut vec![0.0; columns_max(depth) * LANES],
+            sums: &mut vec![0.0; padded * columns_max(depth)],
+            weight: &mut d_weight,
+            bias: &mut d_bias,
+        };
+        run(gradient, is_scalar);
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-11, "{outputs} × {depth}: {a} {b}");
+        for (tile, lane) in [(0, 0), (0, 31), (1, 5)] {
+            for r in 0..outputs {
+                let sum = (0..depth).map(|c| weight[r * depth + c] * x[tile * depth + c][lane]);
+                let plain = bias[r] + sum.sum::<f64>();
+                let cut = if plain > 0.0 { plain } else { 0.0 };
+                close(out[tile * stride + r][lane], cut);
+            }
+            for c in 0..depth {
+                let sum = (0..outputs)
+                    .map(|r| weight[r * depth + c] * upstream[tile * padded + r][lane])
+                    .sum::<f64>();
+                let plain = if columns.contains(&c) { sum } else { 0.0 };
+                close(back[tile * depth + c][lane], plain);
+            }
+        }
+        for r in 0..outputs {
+            let over = |of: &dyn Fn(usize, usize) -> f64| {
+                let tiles = (0..2).flat_map(|t| (0..LANES).map(move |l| (t, l)));
+                1.0 + tiles.map(|(t, l)| of(t, l)).sum::<f64>()
+            };
+            close(d_bias[r], over(&|t, l| upstream[t * padded + r][l]));
+            for c in 0..depth {
+                let product =
+                    |t: usize, l: usize| upstream[t * padded + r][l] * x[t * depth + c][l];
+                close(d_weight[r * depth + c], over(&product));
+            }
+        }
+    }
+
+    fn run<K: Kernel<Output = ()>>(kernel: K, is_scalar: bool) {
+        if is_scalar {
+            kernel.run::<pulp::Scalar, false>(pulp::Scalar::new());
+        } else {
+            dispatch(kernel);
+        }
+    }
+
+    #[test]
+    fn products_and_gradients_equal_plain_sums_for_every_rest_of_a_tile() {
+        for (outputs, depth) in [(1, 1), (2, 3), (5, 7), (6, 12), (13, 26), (15, 41), (9, 4)] {
+            check(outputs, depth, false);
+            check(outputs, depth, true);
+        }
+    }
+}

@@ -68,3 +68,59 @@ impl<R: Real> Kernel for Blend<'_, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::dispatch;
+
+    fn numbers(first: usize) -> Vec<f32> {
+        (first..first + 77)
+            .map(|i| (i as f32 * 0.37).sin())
+            .collect()
+    }
+
+    /// Value, first and second moment after three steps.
+    fn stepped(run: fn(AdamStep<'_, f32>)) -> [Vec<f32>; 3] {
+        let (mut value, mut first, mut second) = (numbers(0), numbers(100), numbers(200));
+        second.iter_mut().for_each(|v| *v = v.abs());
+        for step in 0..3 {
+            run(AdamStep {
+                constants: AdamConstants {
+                    rate: 0.01,
+                    scale: 1.3,
+                    epsilon: 1e-8,
+                    coupled: 0.1,
+                    kept: 0.99,
+                    first: (0.9, 0.1),
+                    second: (0.999, 0.001),
+                },
+                value: &mut value,
+                gradient: &numbers(300 + step),
+                first: &mut first,
+                second: &mut second,
+            });
+        }
+        [value, first, second]
+    }
+
+    #[test]
+    fn the_width_of_registers_changes_no_bit_of_a_step() {
+        let wide = stepped(|step| dispatch(step));
+        let plain = stepped(|step| step.run::<pulp::Scalar, false>(pulp::Scalar::new()));
+        assert_eq!(wide, plain);
+        let blended = |run: fn(Blend<'_, f32>)| {
+            let mut target = numbers(0);
+            run(Blend {
+                target: &mut target,
+                source: &numbers(50),
+                share: 0.003,
+                kept: 0.997,
+            });
+            target
+        };
+        let wide = blended(|blend| dispatch(blend));
+        let plain = blended(|blend| blend.run::<pulp::Scalar, false>(pulp::Scalar::new()));
+        assert_eq!(wide, plain);
+    }
+}

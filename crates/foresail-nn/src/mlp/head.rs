@@ -98,8 +98,8 @@ impl<R: Real> Kernel for HeadForward<'_, R> {
             Head::None => {}
             Head::Tanh => {
                 for row in self.out {
-                    for l in 0..LANES {
-                        row[l] = tanh::<R, FUSED>(row[l]);
+                    for number in row {
+                        *number = tanh::<R, FUSED>(*number);
                     }
                 }
             }

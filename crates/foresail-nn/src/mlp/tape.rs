@@ -46,16 +46,30 @@ pub struct MlpTape<R = f32> {
 impl<R: Real> MlpTape<R> {
     /// Makes room for a batch of `count` samples of a net; inputs are zero where nothing is written.
     pub fn prepare(&mut self, shape: &Shape, count: usize) {
+        if self.count == count && self.fits(shape) && !self.sums.is_empty() {
+            return;
+        }
+        self.prepare_to_answer(shape, count);
+        let tiles = self.tiles;
+        let rows = |height: usize| vec![[R::ZERO; LANES]; tiles * height];
+        let (mut sums, mut turned) = (0, 0);
+        for layer in &mut self.layers {
+            layer.gradient = rows(whole_tiles(layer.width));
+            layer.back = rows(layer.depth);
+            sums = sums.max(whole_tiles(layer.width) * columns_max(layer.depth));
+            turned = turned.max(columns_max(layer.depth) * LANES);
+        }
+        self.sums = vec![R::ZERO; sums];
+        self.turned = vec![R::ZERO; turned];
+    }
+
+    /// As [`Self::prepare`], for passes after which no gradient is asked for.
+    pub fn prepare_to_answer(&mut self, shape: &Shape, count: usize) {
         if self.count == count && self.fits(shape) {
             return;
         }
         let tiles = count.div_ceil(LANES);
         let rows = |height: usize| vec![[R::ZERO; LANES]; tiles * height];
-        self.count = count;
-        self.tiles = tiles;
-        self.raw = rows(shape.input + shape.beside);
-        self.joined = rows(shape.join.map_or(0, |j| j.width));
-        self.out = rows(shape.output);
         let layer = |place: usize| {
             let (depth, width) = (shape.depth(place), shape.width(place));
             let is_normed_above = place + 1 < shape.layers() && shape.is_normed(place + 1);
@@ -64,18 +78,18 @@ impl<R: Real> MlpTape<R> {
                 width,
                 x: rows(depth),
                 out: rows(if is_normed_above { width } else { 0 }),
-                norm: NormTape::default(),
-                gradient: rows(whole_tiles(width)),
-                back: rows(depth),
+                ..LayerTape::default()
             }
         };
-        self.layers = (0..shape.layers()).map(layer).collect();
-        let numbers = |l: &LayerTape<R>| whole_tiles(l.width) * columns_max(l.depth);
-        let (sums, depth) = self.layers.iter().fold((0, 0), |(sums, depth), l| {
-            (sums.max(numbers(l)), depth.max(l.depth))
-        });
-        self.sums = vec![R::ZERO; sums];
-        self.turned = vec![R::ZERO; columns_max(depth) * LANES];
+        *self = Self {
+            count,
+            tiles,
+            raw: rows(shape.input + shape.beside),
+            joined: rows(shape.join.map_or(0, |j| j.width)),
+            layers: (0..shape.layers()).map(layer).collect(),
+            out: rows(shape.output),
+            ..Self::default()
+        };
     }
 
     /// Whether it is a tape of this shape.

@@ -1,18 +1,23 @@
 //! Checkpoints: everything that an agent is, so that it goes on bit for bit.
 
+mod memory;
+mod text;
+
 use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::learn::Room;
 use super::nets::Nets;
-use super::replay::{Replay, Transition};
+use super::replay::Replay;
+use super::room::Room;
 use super::settings::{NUMBERS_MAX, Settings, SettingsError};
 use super::{Ddpg, Noise};
 use crate::mlp::Mlp;
 use crate::parameter::{Layer, Parameter};
 use crate::safetensors::{self, File, SafetensorsError, View};
+use memory::{Columns, memory};
+use text::{chance, json, number, stream, whole};
 
 /// Schema of a checkpoint, under `schema` in its metadata.
 pub const SCHEMA: &str = "foresail.ddpg/1";
@@ -65,13 +70,19 @@ impl Ddpg<f32> {
     /// `actor.`, `critic.`, `target_actor.` and `target_critic.`.
     ///
     /// # Errors
-    /// [`CheckpointError::Other`] where the memory is of other settings.
+    /// [`CheckpointError::Other`] where the memory is of other settings, [`SafetensorsError::NotFinite`]
+    /// where learning ran out of range: such a file would take the place of a good one.
     pub fn save(&self, replay: &Replay) -> Result<Vec<u8>, CheckpointError> {
         self.is_own(replay)?;
         let columns = Columns::of(replay);
         let mut tensors = Vec::new();
         for (prefix, nets) in [("", &self.nets), ("good.", &self.good)] {
             views(prefix, nets, &mut tensors);
+        }
+        let broken = |view: &&View<'_>| view.values.iter().any(|v| !v.is_finite());
+        if let Some(view) = tensors.iter().find(broken) {
+            let name = view.name.clone();
+            return Err(SafetensorsError::NotFinite { name }.into());
         }
         tensors.extend(columns.views(self.settings.state, self.settings.actions));
         Ok(safetensors::write_views(&tensors, &self.texts(replay)))
@@ -80,9 +91,9 @@ impl Ddpg<f32> {
     fn is_own(&self, replay: &Replay) -> Result<(), CheckpointError> {
         let s = &self.settings;
         let (state, action) = replay.widths();
-        same("state", state, s.state)?;
-        same("actions", action, s.actions)?;
-        same("buffer", replay.capacity(), s.buffer)
+        same("state", &state, &s.state)?;
+        same("actions", &action, &s.actions)?;
+        same("buffer", &replay.capacity(), &s.buffer)
     }
 
     /// Numbers that are no tensors, exactly.
@@ -134,7 +145,7 @@ impl Ddpg<f32> {
         no_more(&file, count + Columns::NAMES.len(), &nets)?;
         let now: Vec<f64> = json(&file, "noise")?;
         let mut noise = Noise::new(settings.noise, settings.actions);
-        same("actions", now.len(), settings.actions)?;
+        same("actions", &now.len(), &settings.actions)?;
         noise.now = now;
         let agent = Self {
             noise,
@@ -248,108 +259,11 @@ fn no_more(file: &File, known: usize, nets: &Nets<f32>) -> Result<(), Checkpoint
     Err(SafetensorsError::Unknown { name }.into())
 }
 
-/// A memory column by column.
-struct Columns {
-    numbers: [Vec<f32>; 5],
-    len: usize,
-}
-
-impl Columns {
-    const NAMES: [&'static str; 5] = [
-        "replay.state",
-        "replay.action",
-        "replay.reward",
-        "replay.next",
-        "replay.done",
-    ];
-
-    fn of(replay: &Replay) -> Self {
-        let mut numbers: [Vec<f32>; 5] = Default::default();
-        for t in (0..replay.len()).filter_map(|place| replay.get(place)) {
-            numbers[0].extend_from_slice(t.state);
-            numbers[1].extend_from_slice(t.action);
-            numbers[2].push(t.reward);
-            numbers[3].extend_from_slice(t.next);
-            numbers[4].push(f32::from(u8::from(t.done)));
-        }
-        Self {
-            numbers,
-            len: replay.len(),
-        }
-    }
-
-    fn shapes(len: usize, state: usize, action: usize) -> [Vec<usize>; 5] {
-        [
-            vec![len, state],
-            vec![len, action],
-            vec![len],
-            vec![len, state],
-            vec![len],
-        ]
-    }
-
-    fn views(&self, state: usize, action: usize) -> impl Iterator<Item = View<'_>> {
-        let shapes = Self::shapes(self.len, state, action);
-        let parts = Self::NAMES.iter().zip(shapes).zip(&self.numbers);
-        parts.map(|((name, shape), values)| View {
-            name: (*name).to_owned(),
-            shape,
-            values,
-        })
-    }
-}
-
-/// The memory of a file.
-fn memory(file: &File, settings: &Settings) -> Result<Replay, CheckpointError> {
-    let len = usize::try_from(whole(file, "replay.len")?).unwrap_or(usize::MAX);
-    let oldest = usize::try_from(whole(file, "replay.oldest")?).unwrap_or(usize::MAX);
-    let bad = |key: &str, found: usize| CheckpointError::Text {
-        key: key.to_owned(),
-        found: found.to_string(),
-    };
-    if len > settings.buffer {
-        return Err(bad("replay.len", len));
-    }
-    if oldest >= settings.buffer || (len < settings.buffer && oldest > 0) {
-        return Err(bad("replay.oldest", oldest));
-    }
-    let (state, action) = (settings.state, settings.actions);
-    let shapes = Columns::shapes(len, state, action);
-    let mut columns: [&[f32]; 5] = [&[]; 5];
-    for ((column, name), shape) in columns.iter_mut().zip(Columns::NAMES).zip(&shapes) {
-        *column = file.numbers(name, shape)?;
-    }
-    let [states, actions, rewards, nexts, dones] = columns;
-    let mut replay = Replay::new(state, action, settings.buffer);
-    for place in 0..len {
-        let pushed = replay.push(&Transition {
-            state: &states[place * state..][..state],
-            action: &actions[place * action..][..action],
-            reward: rewards[place],
-            next: &nexts[place * state..][..state],
-            done: dones[place] > 0.5,
-        });
-        pushed.map_err(|e| CheckpointError::Text {
-            key: format!("transition {place}"),
-            found: e.to_string(),
-        })?;
-    }
-    let most = number(file, "replay.reward_most")?;
-    if most < replay.reward_most() {
-        return Err(CheckpointError::Text {
-            key: "replay.reward_most".to_owned(),
-            found: most.to_string(),
-        });
-    }
-    replay.resume(oldest, most);
-    Ok(replay)
-}
-
 /// Refuses an agent of another form.
 fn equal_forms(saved: &Settings, own: &Settings) -> Result<(), CheckpointError> {
-    same("state", saved.state, own.state)?;
-    same("context", saved.context, own.context)?;
-    same("actions", saved.actions, own.actions)?;
+    same("state", &saved.state, &own.state)?;
+    same("context", &saved.context, &own.context)?;
+    same("actions", &saved.actions, &own.actions)?;
     let hidden = |s: &Settings| {
         [
             format!("{:?}", s.actor_hidden),
@@ -357,22 +271,22 @@ fn equal_forms(saved: &Settings, own: &Settings) -> Result<(), CheckpointError> 
         ]
     };
     let ([saved_actor, saved_critic], [own_actor, own_critic]) = (hidden(saved), hidden(own));
-    same("actor_hidden", saved_actor, own_actor)?;
-    same("critic_hidden", saved_critic, own_critic)?;
-    same("action_joins", saved.action_joins, own.action_joins)?;
-    same("batch_norm", saved.batch_norm, own.batch_norm)?;
+    same("actor_hidden", &saved_actor, &own_actor)?;
+    same("critic_hidden", &saved_critic, &own_critic)?;
+    same("action_joins", &saved.action_joins, &own.action_joins)?;
+    same("batch_norm", &saved.batch_norm, &own.batch_norm)?;
     same(
         "head",
-        format!("{:?}", saved.head),
-        format!("{:?}", own.head),
+        &format!("{:?}", saved.head),
+        &format!("{:?}", own.head),
     )?;
-    same("buffer", saved.buffer, own.buffer)
+    same("buffer", &saved.buffer, &own.buffer)
 }
 
 fn same<T: PartialEq + ToString>(
     field: &'static str,
-    found: T,
-    needed: T,
+    found: &T,
+    needed: &T,
 ) -> Result<(), CheckpointError> {
     if found == needed {
         return Ok(());
@@ -382,62 +296,4 @@ fn same<T: PartialEq + ToString>(
         found: found.to_string(),
         needed: needed.to_string(),
     })
-}
-
-fn text<'a>(file: &'a File, key: &str) -> &'a str {
-    file.metadata.get(key).map_or("missing", String::as_str)
-}
-
-fn bad(file: &File, key: &str) -> CheckpointError {
-    CheckpointError::Text {
-        key: key.to_owned(),
-        found: text(file, key).to_owned(),
-    }
-}
-
-fn json<T: serde::de::DeserializeOwned>(file: &File, key: &str) -> Result<T, CheckpointError> {
-    serde_json::from_str(text(file, key)).map_err(|_| bad(file, key))
-}
-
-fn whole(file: &File, key: &str) -> Result<u64, CheckpointError> {
-    text(file, key).parse().map_err(|_| bad(file, key))
-}
-
-/// A finite number of at least zero.
-fn number(file: &File, key: &str) -> Result<f64, CheckpointError> {
-    let number: f64 = text(file, key).parse().map_err(|_| bad(file, key))?;
-    if number.is_finite() && number >= 0.0 {
-        Ok(number)
-    } else {
-        Err(bad(file, key))
-    }
-}
-
-/// A stream of chance as its key, its number and the place of its next word.
-fn chance(stream: &ChaCha8Rng) -> String {
-    let key: String = stream
-        .get_seed()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    format!("{key} {} {}", stream.get_stream(), stream.get_word_pos())
-}
-
-fn stream(file: &File, key: &str) -> Result<ChaCha8Rng, CheckpointError> {
-    let parsed = || {
-        let mut parts = text(file, key).split(' ');
-        let (seed, number, place) = (parts.next()?, parts.next()?, parts.next()?);
-        let mut bytes = [0; 32];
-        if seed.len() != 64 || parts.next().is_some() {
-            return None;
-        }
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(seed.get(2 * i..2 * i + 2)?, 16).ok()?;
-        }
-        let mut stream = ChaCha8Rng::from_seed(bytes);
-        stream.set_stream(number.parse().ok()?);
-        stream.set_word_pos(place.parse().ok()?);
-        Some(stream)
-    };
-    parsed().ok_or_else(|| bad(file, key))
 }
