@@ -55,7 +55,7 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 22] = [
+pub static PROPOSERS: [Entry; 23] = [
     aapa::ENTRY,
     aapa_published::ENTRY,
     advised::ENTRY,
