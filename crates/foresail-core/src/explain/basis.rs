@@ -304,7 +304,8 @@ impl BasisTold {
     }
 
     /// One clause: the number's derivation without the number.
-    pub(super) fn clause(&self) -> String {
+    #[must_use]
+    pub fn clause(&self) -> String {
         match self {
             Self::Forecast {
                 demand,

@@ -8,6 +8,7 @@ use clap::Args;
 use foresail_core::engine::{Engine, Input, Snapshot};
 use foresail_core::explain::{BasisTold, Explanation, ScaledTold, Told};
 use foresail_core::guard::{GUARDS, GuardName};
+use foresail_core::propose::requests::RequestRange;
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::spec::{Spec, SpecProblem};
 use serde_json::{Value, json};
@@ -344,9 +345,28 @@ fn basis(basis: &BasisTold) -> String {
         }
         BasisTold::Trial { trial, spend } => format!("trial {trial}, costs {spend}"),
         BasisTold::Advice { text } => format!("advice: {text}"),
+        BasisTold::Requests { requests, .. } => {
+            let all: Vec<String> = requests.iter().map(request_range).collect();
+            format!("{}; {}", basis.clause(), all.join("; "))
+        }
         BasisTold::Absent { absent } => format!("no wish: {absent}"),
         BasisTold::Fixed { .. } => "a given number".to_owned(),
     }
+}
+
+fn request_range((name, range): (&String, &RequestRange)) -> String {
+    let current = range
+        .current
+        .map_or_else(|| "none".to_owned(), |c| c.to_string());
+    let held = if range.uncapped == range.target {
+        String::new()
+    } else {
+        format!(" ({} before what is allowed)", range.uncapped)
+    };
+    format!(
+        "{name} {current}, target {}{held}, from {} to {}",
+        range.target, range.lower, range.upper
+    )
 }
 
 fn archetype_scaled(s: &ScaledTold) -> String {
