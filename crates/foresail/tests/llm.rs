@@ -26,10 +26,13 @@ use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
 use model::{Model, Play, answer, good};
 use serde_json::{Value, json};
-use server::{Reply, Server, vector};
+use server::{Server, vector};
 use support::{foresail, stdout};
 
 const INTERVAL: Span = Span::from_seconds(30);
+
+/// Long enough for any answer of a loopback server, however busy the machine is.
+const LONG: Duration = Duration::from_secs(20);
 
 /// What a server that never answers is waited for.
 const SHORT: Duration = Duration::from_millis(300);
@@ -68,7 +71,10 @@ fn seen(tick: i64, at: Timestamp) -> Seen {
 }
 
 /// What was decided at each of twenty ticks, and the failures; `asks` is asked after each tick.
-fn fly(untrusted: &str, mut asks: Option<&mut dyn Ask>) -> (Vec<u32>, Vec<Option<Failure>>) {
+fn fly(
+    untrusted: &str,
+    mut asks: Option<(&mut dyn Ask, Duration)>,
+) -> (Vec<u32>, Vec<Option<Failure>>) {
     let (orders, mut shadow) = (orders(), shadow(untrusted));
     let (mut decided, mut failures) = (Vec::new(), Vec::new());
     for tick in 0..20 {
@@ -77,12 +83,14 @@ fn fly(untrusted: &str, mut asks: Option<&mut dyn Ask>) -> (Vec<u32>, Vec<Option
         let told = shadow.sync(&seen, at).expect("told");
         let replicas = told.decided.get("replicas").expect("replicas");
         decided.push((replicas.milli() / 1000) as u32);
-        let Some(asked) = asks.as_mut() else { continue };
+        let Some((asked, deadline)) = asks.as_mut() else {
+            continue;
+        };
         let history = shadow.engine().target_history(0);
         let question = question(&orders, &told, &seen, shadow.pods(at), history);
         let begun = Instant::now();
-        let answered = asked.ask(&question, SHORT);
-        assert!(begun.elapsed() < SHORT + Duration::from_secs(2));
+        let answered = asked.ask(&question, *deadline);
+        assert!(begun.elapsed() < *deadline + Duration::from_secs(2));
         if let Some(advice) = answered.advice(&orders.target(), at, INTERVAL) {
             shadow.advise(advice);
         }
@@ -124,7 +132,8 @@ fn twelve_bad_answers_never_move_replicas_by_more_than_the_baseline_does() {
     for (name, play) in refused {
         let model = Model::always(play);
         // Even where everything that can be read is acted on.
-        let (decided, failures) = fly("act", Some(&mut adviser(&model)));
+        let deadline = if name == "hang" { SHORT } else { LONG };
+        let (decided, failures) = fly("act", Some((&mut adviser(&model), deadline)));
         assert_eq!(decided, baseline, "{name}");
         let open = |f: &Option<Failure>| matches!(f, Some(Failure::Open { .. }));
         // Three failures, ten intervals of rest, one probe, ten more.
@@ -140,7 +149,7 @@ fn twelve_bad_answers_never_move_replicas_by_more_than_the_baseline_does() {
         ("preamble", format!("Sure! {two}")),
     ] {
         let model = Model::always(say(words));
-        let (decided, failures) = fly("shadow", Some(&mut adviser(&model)));
+        let (decided, failures) = fly("shadow", Some((&mut adviser(&model), LONG)));
         assert_eq!(
             decided, baseline,
             "{name}: not believed before it was right"
@@ -154,11 +163,15 @@ fn good_answers_move_replicas_by_two_at_most_and_never_below_the_floor() {
     let (baseline, _) = fly("act", None);
     for said in [-2, -1, 0, 1, 2, 9] {
         let model = Model::always(good(said));
-        let (decided, _) = fly("act", Some(&mut adviser(&model)));
+        let (decided, _) = fly("act", Some((&mut adviser(&model), LONG)));
+        let mut most = 4;
         for (tick, (with, without)) in decided.iter().zip(&baseline).enumerate() {
-            let more = i64::from(*with) - i64::from(*without);
+            // What demand needs at 100 requests per second each, held by the stabilization window.
+            let demand = seen(tick as i64, Timestamp::EPOCH).demand.unwrap().0;
+            most = most.max((demand / 100.0).ceil() as u32);
+            let reach = *without..=most + 2;
             assert!(
-                (0..=2).contains(&more),
+                reach.contains(with),
                 "{said} at {tick}: {decided:?} {baseline:?}"
             );
         }
@@ -227,13 +240,13 @@ fn watch_args<'a>(prometheus: &'a str, model: &'a str, more: &[&'a str]) -> Vec<
         "--history",
         "30m",
         "--duration",
-        "6s",
+        "8s",
         "--llm-url",
         model,
         "--llm-model",
         "tiny",
         "--llm-interval",
-        "2s",
+        "4s",
         "-o",
         "json",
     ];
@@ -314,7 +327,11 @@ fn a_model_that_hangs_delays_no_sync() {
     let model = Model::always(Play::Hang(Duration::from_secs(60)));
     let folder = tempfile::tempdir().unwrap();
     let (prometheus, url) = (prometheus.url(), model.url());
-    let output = foresail(folder.path(), &watch_args(&prometheus, &url, &[]));
+    let args: Vec<&str> = watch_args(&prometheus, &url, &[])
+        .into_iter()
+        .map(|a| if a == "4s" { "10s" } else { a })
+        .collect();
+    let output = foresail(folder.path(), &args);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{error}");
     let output = String::from_utf8(output.stdout).unwrap();
@@ -326,16 +343,16 @@ fn a_model_that_hangs_delays_no_sync() {
         .collect();
     assert!(times.len() >= 5, "{output}");
     for pair in times.windows(2) {
-        // The model would hold it for a second.
-        assert!((pair[1] - pair[0]).seconds() < 1.9, "{times:?}");
+        // The model would hold it for five seconds.
+        assert!((pair[1] - pair[0]).seconds() < 4.0, "{times:?}");
     }
     assert!(
         told(&output).iter().all(|b| b["absent"] == "noAdvice"),
         "{output}"
     );
-    assert!(error.contains("within 1000 ms"), "{error}");
+    assert!(error.contains("within 5000 ms"), "{error}");
     assert_eq!(
-        error.matches("within 1000 ms").count(),
+        error.matches("within 5000 ms").count(),
         1,
         "told once: {error}"
     );
