@@ -1,3 +1,5 @@
+//! Answers good and bad, and any bytes at all against another reader of JSON.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
