@@ -19,8 +19,8 @@ use crate::forecast::{
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     aapa, aapa_published, advised, aware, buffered, confidence_aware, fixed, hpa, keepalive_fixed,
-    keepalive_histogram, kpa, oracle, persistence, policy_aware, pool, predictive, predictive_hpa,
-    schedule, simple_ceiling, trial, vpa,
+    keepalive_histogram, kpa, llm, oracle, persistence, policy_aware, pool, predictive,
+    predictive_hpa, schedule, simple_ceiling, trial, vpa,
 };
 use crate::rng::Seed;
 use crate::tune::{self, TunerEntry};
@@ -55,7 +55,7 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 23] = [
+pub static PROPOSERS: [Entry; 24] = [
     aapa::ENTRY,
     aapa_published::ENTRY,
     advised::ENTRY,
@@ -67,6 +67,7 @@ pub static PROPOSERS: [Entry; 23] = [
     keepalive_fixed::ENTRY,
     keepalive_histogram::ENTRY,
     kpa::ENTRY,
+    llm::ENTRY,
     oracle::ENTRY,
     persistence::ENTRY,
     policy_aware::ENTRY,

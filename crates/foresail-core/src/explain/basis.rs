@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::requests;
 use crate::propose::archetype::{Archetype, Classed, Turn};
+use crate::propose::delta::{Deltas, Record, Signed, Standing};
 use crate::propose::requests::{Renewal, RequestRange};
 use crate::propose::{Absence, Basis, Held, Peaks, demand_quantity};
 use crate::quantity::time::Timestamp;
@@ -108,6 +109,23 @@ pub enum BasisTold {
         trial: u64,
         /// What it costs.
         spend: Quantity,
+    },
+    /// A change on top of the reactive floor that an adviser asks for.
+    Delta {
+        /// What is asked for.
+        delta: i32,
+        /// What of it is left.
+        taken: i32,
+        /// Whether it is wished, or only told.
+        acts: bool,
+        /// What the adviser says of its own confidence, in percent.
+        said_percent: Option<u8>,
+        /// How often it was right.
+        record: Record,
+        /// What that record is worth.
+        standing: Standing,
+        /// Its reasoning.
+        text: String,
     },
     /// Advice.
     Advice {
@@ -220,6 +238,24 @@ fn peaks_told(peaks: &Peaks, target: &ValidTarget) -> BasisTold {
     }
 }
 
+fn delta_told(deltas: &Deltas, target: &ValidTarget) -> BasisTold {
+    match deltas.targets.iter().find(|(id, _)| *id == target.id) {
+        Some((_, Ok(delta))) => BasisTold::Delta {
+            delta: delta.asked,
+            taken: delta.taken,
+            acts: delta.acts,
+            said_percent: deltas.said_percent,
+            record: delta.record,
+            standing: delta.standing,
+            text: deltas.text.clone(),
+        },
+        Some((_, Err(why))) => BasisTold::Absent { absent: *why },
+        None => BasisTold::Absent {
+            absent: Absence::NoAdvice,
+        },
+    }
+}
+
 impl BasisTold {
     pub(super) fn of(basis: &Basis, target: &ValidTarget, now: Timestamp) -> Self {
         let count = |value: f64| Quantity::from_f64(value, Unit::Count);
@@ -274,6 +310,7 @@ impl BasisTold {
             },
             Basis::Peaks(peaks) => peaks_told(peaks, target),
             Basis::Advice { text } => Self::Advice { text: text.clone() },
+            Basis::Deltas(deltas) => delta_told(deltas, target),
             Basis::Trial {
                 number,
                 spend_milli,
@@ -374,6 +411,21 @@ impl BasisTold {
             Self::Requests { requests, renewal } => requests::clause(requests, *renewal),
             Self::Trial { trial, .. } => format!("trial {trial}"),
             Self::Advice { .. } => "advice".to_owned(),
+            Self::Delta {
+                delta,
+                taken,
+                acts,
+                record,
+                standing,
+                ..
+            } => {
+                let left = match () {
+                    () if !acts => " withheld",
+                    () if taken != delta => " asked, none taken while the floor rises",
+                    () => " on the floor",
+                };
+                format!("{}{left}, {}", Signed(*delta), record.clause(*standing))
+            }
             Self::Absent { absent } => format!("no wish ({absent})"),
             Self::Fixed { .. } => "fixed".to_owned(),
         }
