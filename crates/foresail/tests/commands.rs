@@ -245,7 +245,7 @@ fn looks_of_resources() -> String {
         let cpu = vec![reading(100, 450 + 7 * i); 4].join(",");
         let mebi = 1000 << 20;
         let memory = vec![reading(512 * mebi, (400 + i) * mebi); 4].join(",");
-        let pods = vec![r#"{"startedAt":"2026-01-01T06:00:00Z","ready":"True"}"#; 4].join(",");
+        let pods = [r#"{"startedAt":"2026-01-01T06:00:00Z","ready":"True"}"#; 4].join(",");
         lines += &format!(
             r#"{{"samples":{{"at":"{at}","targets":[{{"target":"web","current":{{"replicas":4,"perPod":{{"cpu":"100m","memory":"512Mi"}}}},"statusReplicas":4,"ready":4,"pods":[{pods}],"readings":[{{"pods":[{cpu}]}},{{"pods":[{memory}]}}]{kills}}}]}}}}"#
         );
