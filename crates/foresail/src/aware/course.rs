@@ -3,7 +3,6 @@
 use anyhow::{Context, Result};
 use foresail_core::spec::Floor;
 use foresail_models::rl::axes::Joint;
-use foresail_models::rl::bootstrap::Acting;
 use foresail_models::rl::env::{Env, Facts};
 use foresail_models::rl::learner::{Learner, LearnerSettings, Preset};
 use foresail_models::rl::meta::MetaSettings;
@@ -26,6 +25,8 @@ const SLACK: usize = 2;
 pub(crate) struct Course {
     /// Steps of an episode.
     pub(crate) steps: usize,
+    /// Episodes of one stretch of the world; each stretch is flown afresh.
+    pub(crate) stretch: usize,
     /// The source of chance of the world.
     pub(crate) seed: Seed,
     /// Below the reactive floor at most down to this share of it, in percent; absent = never.
@@ -60,18 +61,9 @@ pub(crate) struct Flown {
     pub(crate) told: Option<EpisodeTold>,
 }
 
-impl Flown {
-    /// `true` where a learner acted.
-    pub(crate) fn by_learner(&self) -> bool {
-        self.told
-            .as_ref()
-            .is_some_and(|t| t.acted == Acting::Learner)
-    }
-}
-
 impl Course {
     fn stretch(&self, world: &World, number: usize) -> Item {
-        world.stretch(number, STRETCH * self.steps + SLACK)
+        world.stretch(number, self.stretch * self.steps + SLACK)
     }
 
     fn policy(&self, item: &Item, name: &str) -> Result<Policy> {
@@ -103,13 +95,14 @@ impl Course {
     ) -> Result<Vec<Flown>> {
         let mut flown = Vec::with_capacity(episodes);
         while flown.len() < episodes {
-            let number = training.episodes() / STRETCH;
+            let number = training.episodes() / self.stretch;
             let item = self.stretch(world, number);
             let policy = self.policy(&item, "aware")?;
             let seed = self.seed(world, number);
             let pipeline = &item.setup.pipeline;
             let mut env = FluidEnv::new(&item, &policy, pipeline, StepRules::default(), seed)?;
-            let left = (STRETCH - training.episodes() % STRETCH).min(episodes - flown.len());
+            let gone = training.episodes() % self.stretch;
+            let left = (self.stretch - gone).min(episodes - flown.len());
             for _ in 0..left {
                 let told = training.episode(learner, &mut env, other);
                 done(&told);
@@ -136,13 +129,13 @@ pub(crate) fn fly_policy(
 ) -> Result<Vec<Flown>> {
     let mut flown = Vec::with_capacity(episodes);
     while flown.len() < episodes {
-        let number = flown.len() / STRETCH;
+        let number = flown.len() / course.stretch;
         let item = course.stretch(world, number);
         let policy = course.policy(&item, name)?;
         let seed = course.seed(world, number);
         let pipeline = &item.setup.pipeline;
         let mut env = FluidEnv::new(&item, &policy, pipeline, StepRules::default(), seed)?;
-        for _ in 0..STRETCH.min(episodes - flown.len()) {
+        for _ in 0..course.stretch.min(episodes - flown.len()) {
             let (mut reward, mut facts, mut steps) = (0.0, Facts::default(), 0);
             while steps < course.steps && !env.is_over() {
                 let told = env.step(None);

@@ -6,6 +6,7 @@
 pub mod aapa;
 pub mod aquatope_pool;
 pub mod aquatope_workflows;
+pub mod aware;
 pub mod prophet_lstm;
 mod report;
 mod stats;
@@ -32,9 +33,10 @@ pub struct Study {
 }
 
 /// Every study.
-pub static STUDIES: [Study; 4] = [
+pub static STUDIES: [Study; 5] = [
     aapa::STUDY,
     aquatope_pool::STUDY,
     aquatope_workflows::STUDY,
+    aware::STUDY,
     prophet_lstm::STUDY,
 ];

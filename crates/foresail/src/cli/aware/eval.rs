@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::learn::load;
 use super::told::used;
-use crate::aware::course::minutes;
+use crate::aware::course::{STRETCH, minutes};
 use crate::aware::place::worlds;
 use crate::aware::{Course, Flown, fly_policy};
 use crate::cli::{Output, print_csv, print_table, whole};
@@ -90,6 +90,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut dyn Write) -> Result<Code> {
     )?;
     let course = Course {
         steps,
+        stretch: STRETCH,
         seed: Seed(args.seed),
         min_share_percent: args.min_share_percent,
     };

@@ -176,6 +176,7 @@ impl Common {
     fn course(&self) -> Course {
         Course {
             steps: self.steps as usize,
+            stretch: STRETCH,
             seed: Seed(self.seed),
             min_share_percent: self.min_share_percent,
         }
