@@ -53,7 +53,14 @@ fn every_command_and_flag_in_the_documents_exists() {
             let Some(first) = verbs.first() else { continue };
             let nested = matches!(
                 *first,
-                "trace" | "conformance" | "config" | "study" | "forecast" | "classify" | "aquatope"
+                "trace"
+                    | "conformance"
+                    | "config"
+                    | "study"
+                    | "forecast"
+                    | "classify"
+                    | "aquatope"
+                    | "aware"
             );
             let mut args: Vec<&str> = verbs
                 .iter()

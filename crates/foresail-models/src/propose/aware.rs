@@ -20,7 +20,7 @@ use crate::knobs::Knob;
 use crate::registry::{Build, Built, Entry};
 use crate::rl::axes::{Axes, Move, Moves};
 use crate::rl::bootstrap::{Acting, BootstrapRules, Bootstrapper};
-use crate::rl::episode::{Episode, EpisodeStep};
+use crate::rl::episode::{Best, Episode, EpisodeStep};
 use crate::rl::learner::{Learner, Memory};
 use crate::rl::lifecycle::{Lifecycle, Thresholds};
 use crate::rl::reward::{Reward, StepMeasured};
@@ -85,6 +85,7 @@ fn build(build: &Build<'_>) -> Built {
             before: vec![Move::Hold; axes.len()],
             last: None,
             episode: Episode::default(),
+            best: None,
         },
         axes,
     }))
@@ -107,7 +108,7 @@ struct Step {
     wish: Option<Setting>,
 }
 
-/// What outlives a restart; the policy is an artifact and comes in again.
+/// What outlives a restart; the policy is an artifact and comes in again, before or after.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Kept {
@@ -116,6 +117,8 @@ struct Kept {
     before: Moves,
     last: Option<Step>,
     episode: Episode,
+    /// The best episodes on this target, by which a policy tells what kind of world it is in.
+    best: Option<Best>,
 }
 
 /// Wishes what a policy, or a learner outside, would have.
@@ -160,6 +163,7 @@ impl Aware {
                 policy
                     .learner
                     .end_episode(&mut policy.memory, episode, false);
+                self.kept.best = Some(policy.memory.best.clone());
             }
             let Kept { boot, life, .. } = &mut self.kept;
             boot.episode(earned, None, life, &Thresholds::default());
@@ -185,6 +189,13 @@ impl Aware {
             from: current.clone(),
             wish,
         });
+    }
+
+    /// A policy remembers what was flown on this target, whoever was installed then.
+    fn remember(&mut self) {
+        if let (Some(policy), Some(best)) = (&mut self.policy, &self.kept.best) {
+            policy.memory = policy.learner.memory_of(best);
+        }
     }
 
     fn own_wish(&mut self, view: &View<'_>) -> Option<(TargetId, Setting)> {
@@ -244,6 +255,7 @@ impl Proposer for Aware {
         }
         let memory = learner.memory();
         self.policy = Some(Policy { learner, memory });
+        self.remember();
         true
     }
 
@@ -261,6 +273,7 @@ impl Proposer for Aware {
             return Err(refuse("it is of a target with other resources".to_owned()));
         }
         self.kept = kept;
+        self.remember();
         Ok(())
     }
 

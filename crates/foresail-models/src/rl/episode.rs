@@ -81,6 +81,17 @@ impl Best {
         self.kept.truncate(self.most);
     }
 
+    /// The best of them, at most so many.
+    #[must_use]
+    pub fn at_most(&self, most: usize) -> Self {
+        let mut best = Self {
+            most,
+            ..self.clone()
+        };
+        best.kept.truncate(most);
+        best
+    }
+
     /// The episodes, the best first.
     pub fn episodes(&self) -> impl ExactSizeIterator<Item = &Episode> {
         self.kept.iter().map(|(_, e)| e)

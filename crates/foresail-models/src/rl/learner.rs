@@ -175,6 +175,17 @@ impl Learner {
         }
     }
 
+    /// Room for a workload on which these episodes were flown, with the embedding that they tell.
+    #[must_use]
+    pub fn memory_of(&self, best: &Best) -> Memory {
+        let mut memory = self.memory();
+        memory.best = best.at_most(self.settings.meta.map_or(0, |m| m.episodes));
+        if let Some(meta) = &self.meta {
+            memory.embedding = meta.embedding(&memory.best);
+        }
+        memory
+    }
+
     /// Begins an episode: the noise stands at its mean again.
     pub fn begin_episode(&mut self) {
         self.ddpg.begin_episode();

@@ -3,7 +3,7 @@
 //! r = α·SP·|R| + (1 − α)·Σ RU − penalties: SP the SLO preserved, RU the share used of each resource
 //! that was asked for, R the resources. A reversal of the step before and a growing lag cost; an
 //! illegal action is worth −1. Both penalties lower the reward: the published code adds the negative
-//! of a negative constant and so pays for oscillation, and weighs memory half by a lost bracket.
+//! of a negative constant and so pays for going back and forth, and weighs memory half by a lost bracket.
 //! Source: AWARE (ATC 2023) 3.2 and its artifact's `rl_env.py`; the weight 0.7 is the artifact's.
 
 use foresail_core::quantity::units::{larger, smaller};

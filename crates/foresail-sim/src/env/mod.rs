@@ -67,8 +67,8 @@ pub struct FluidEnv<'a> {
 }
 
 impl<'a> FluidEnv<'a> {
-    /// The environment of an item under a policy whose proposers are `aware` and the heuristic; it
-    /// stands where the first step may begin.
+    /// The environment of an item under a policy whose proposers are `aware` and the heuristic, begun
+    /// with the policy's replicas; it stands where the first step may begin.
     ///
     /// `pipeline` is what the policy sees; it must outlive the environment as the item does.
     ///
@@ -89,7 +89,8 @@ impl<'a> FluidEnv<'a> {
             chance: Some(seed),
         };
         let cluster = &item.setup.cluster;
-        let model = Model::checked(cluster, pipeline, &item.workload, fluid)?;
+        let mut model = Model::checked(cluster, pipeline, &item.workload, fluid)?;
+        model.begin_with(policy.initial);
         let axes = Axes::of(&target);
         let ticks = (rules.step.nanos() / pipeline.sync.nanos()).max(1);
         let mut env = Self {

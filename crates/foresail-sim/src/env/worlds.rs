@@ -7,6 +7,7 @@ use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::Span;
 use foresail_core::quantity::units::{Quantity, Unit, larger, smaller};
 use foresail_core::spec::ResourceSpec;
+use foresail_core::value::cost::Price;
 use foresail_core::value::slo::{Measure, Slo};
 use foresail_models::rng::Seed;
 
@@ -41,6 +42,13 @@ const TOO_MUCH: Range = (1.5, 4.0);
 const REPLICAS: Range = (2.0, 10.0);
 /// Utilization that the HPA aims at, in percent.
 const HPA_TARGET_PERCENT: u32 = 70;
+/// A core and a GiB by the hour, so that a pod of one core and 2 GiB costs what [`Price::default`]
+/// asks for a replica: of a price by the replica alone a policy that sizes pods would save nothing.
+const PRICE: Price = Price {
+    replica_hour: 0.0,
+    cpu_core_hour: 0.032,
+    memory_gib_hour: 0.004,
+};
 /// The most replicas over those that the mean demand keeps busy.
 const MOST: f64 = 8.0;
 
@@ -174,6 +182,7 @@ fn cluster(stream: &mut Stream) -> ClusterConfig {
             below: Span::from_millis(200),
             share: 0.99,
         },
+        price: PRICE,
         ..ClusterConfig::default()
     }
 }

@@ -304,6 +304,12 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// So many replicas, ready at once, in place of `config.initial`; for the begin of a run alone.
+    pub(crate) fn begin_with(&mut self, replicas: u32) {
+        self.current = replicas;
+        self.pods = Pods::warm(replicas);
+    }
+
     /// The number of the step that begins, from 0 on; `None` at the end of the run.
     #[must_use]
     pub fn begin_step(&self) -> Option<usize> {

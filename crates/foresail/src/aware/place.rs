@@ -9,6 +9,10 @@ use foresail_sim::env::{World, Worlds};
 
 use crate::compare::trace::{minutes as counts, open};
 
+/// Minutes of demand in a world that learners are flown on, however many episodes: a longer training
+/// meets it again, and one that is resumed meets what it met before. Four weeks.
+pub(crate) const DEMAND: usize = 28 * 1440;
+
 /// So many worlds from `first` on, each with demand for `minutes`; of a trace its busiest items.
 ///
 /// # Errors

@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::learn::load;
 use super::told::used;
-use crate::aware::course::{STRETCH, minutes};
-use crate::aware::place::worlds;
+use crate::aware::course::STRETCH;
+use crate::aware::place::{DEMAND, worlds};
 use crate::aware::{Course, Flown, fly_policy};
 use crate::cli::{Output, print_csv, print_table, whole};
 use crate::exit::Code;
@@ -82,12 +82,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut dyn Write) -> Result<Code> {
     let (learner, _) = load(&args.policy)?;
     let (episodes, steps) = (args.episodes as usize, args.steps as usize);
     let span = (args.first as usize, args.workloads as usize);
-    let worlds = worlds(
-        args.trace.as_ref(),
-        span,
-        minutes(episodes, steps),
-        Seed(args.seed),
-    )?;
+    let worlds = worlds(args.trace.as_ref(), span, DEMAND, Seed(args.seed))?;
     let course = Course {
         steps,
         stretch: STRETCH,

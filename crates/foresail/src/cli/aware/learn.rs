@@ -19,8 +19,8 @@ use foresail_web::curve::{Curve, curves};
 
 use super::told;
 use crate::aware::Course;
-use crate::aware::course::{STRETCH, minutes, settings};
-use crate::aware::place::worlds;
+use crate::aware::course::{STRETCH, settings};
+use crate::aware::place::{DEMAND, worlds};
 use crate::cli::progress::counted;
 use crate::cli::{Output, whole};
 use crate::exit::Code;
@@ -168,9 +168,8 @@ impl Common {
     }
 
     fn worlds(&self) -> Result<Vec<World>> {
-        let minutes = minutes(self.episodes as usize, self.steps as usize);
         let span = (self.first as usize, self.workloads as usize);
-        worlds(self.trace.as_ref(), span, minutes, Seed(self.seed))
+        worlds(self.trace.as_ref(), span, DEMAND, Seed(self.seed))
     }
 
     fn course(&self) -> Course {
