@@ -1,9 +1,11 @@
-//! The borders: trace formats, Prometheus, result files.
+//! The borders: trace formats, Prometheus, a language model, result files.
 //!
 //! Readers hand out one item at a time; writers never leave half a file. Knows no models.
 
+pub mod access;
 pub mod atomic;
 pub mod io;
+pub mod llm;
 pub mod load;
 pub mod openwhisk;
 pub mod prometheus;

@@ -1,6 +1,7 @@
 //! Why Prometheus gave no answer that can be used, each with the mend.
 
 use super::parse::Labels;
+use crate::access::AccessError;
 
 /// Label sets that are named where a query returned several series.
 pub(super) const SERIES_NAMED_MAX: usize = 3;
@@ -122,6 +123,12 @@ pub enum PrometheusError {
         /// What to do.
         mend: &'static str,
     },
+}
+
+impl From<AccessError> for PrometheusError {
+    fn from(error: AccessError) -> Self {
+        Self::Access(error.0)
+    }
 }
 
 impl PrometheusError {

@@ -4,12 +4,11 @@
 //! is unknown, never zero. Tokens and keys come by file or environment and are never printed. What
 //! is asked for is a function of the arguments alone: the time comes from the caller.
 
-mod access;
 mod error;
 mod parse;
 mod query;
 
-pub use access::{Access, Token};
+pub use crate::access::{Access, Token};
 pub use error::PrometheusError;
 pub use parse::{Found, Labels, parse};
 pub use query::{At, Prometheus, Range, Ranged};

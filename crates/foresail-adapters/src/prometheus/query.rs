@@ -8,9 +8,9 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::sync::mpsc;
 
-use super::access::causes;
 use super::parse::{Found, Labels, parse};
 use super::{ANSWER_BYTES_MAX, Access, PrometheusError};
+use crate::access::causes;
 use crate::retry::Backoff;
 
 /// Bytes of a failure's text that are read.

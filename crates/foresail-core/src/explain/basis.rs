@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::propose::archetype::{Archetype, Classed, Turn};
+use crate::propose::delta::{Deltas, Record, Signed, Standing};
 use crate::propose::{Absence, Basis, Held, Peaks, demand_quantity};
 use crate::quantity::time::Timestamp;
 use crate::quantity::units::{Quantity, Unit};
@@ -97,6 +98,23 @@ pub enum BasisTold {
         trial: u64,
         /// What it costs.
         spend: Quantity,
+    },
+    /// A change on top of the reactive floor that an adviser asks for.
+    Delta {
+        /// What is asked for.
+        delta: i32,
+        /// What of it is left.
+        taken: i32,
+        /// Whether it is wished, or only told.
+        acts: bool,
+        /// What the adviser says of its own confidence, in percent.
+        said_percent: Option<u8>,
+        /// How often it was right.
+        record: Record,
+        /// What that record is worth.
+        standing: Standing,
+        /// Its reasoning.
+        text: String,
     },
     /// Advice.
     Advice {
@@ -209,6 +227,24 @@ fn peaks_told(peaks: &Peaks, target: &ValidTarget) -> BasisTold {
     }
 }
 
+fn delta_told(deltas: &Deltas, target: &ValidTarget) -> BasisTold {
+    match deltas.targets.iter().find(|(id, _)| *id == target.id) {
+        Some((_, Ok(delta))) => BasisTold::Delta {
+            delta: delta.asked,
+            taken: delta.taken,
+            acts: delta.acts,
+            said_percent: deltas.said_percent,
+            record: delta.record,
+            standing: delta.standing,
+            text: deltas.text.clone(),
+        },
+        Some((_, Err(why))) => BasisTold::Absent { absent: *why },
+        None => BasisTold::Absent {
+            absent: Absence::NoAdvice,
+        },
+    }
+}
+
 impl BasisTold {
     pub(super) fn of(basis: &Basis, target: &ValidTarget, now: Timestamp) -> Self {
         let count = |value: f64| Quantity::from_f64(value, Unit::Count);
@@ -263,6 +299,7 @@ impl BasisTold {
             },
             Basis::Peaks(peaks) => peaks_told(peaks, target),
             Basis::Advice { text } => Self::Advice { text: text.clone() },
+            Basis::Deltas(deltas) => delta_told(deltas, target),
             Basis::Trial {
                 number,
                 spend_milli,
@@ -286,7 +323,8 @@ impl BasisTold {
     }
 
     /// One clause: the number's derivation without the number.
-    pub(super) fn clause(&self) -> String {
+    #[must_use]
+    pub fn clause(&self) -> String {
         match self {
             Self::Forecast {
                 demand,
@@ -354,6 +392,21 @@ impl BasisTold {
             }
             Self::Trial { trial, .. } => format!("trial {trial}"),
             Self::Advice { .. } => "advice".to_owned(),
+            Self::Delta {
+                delta,
+                taken,
+                acts,
+                record,
+                standing,
+                ..
+            } => {
+                let left = match () {
+                    () if !acts => " withheld",
+                    () if taken != delta => " asked, none taken while the floor rises",
+                    () => " on the floor",
+                };
+                format!("{}{left}, {}", Signed(*delta), record.clause(*standing))
+            }
             Self::Absent { absent } => format!("no wish ({absent})"),
             Self::Fixed { .. } => "fixed".to_owned(),
         }

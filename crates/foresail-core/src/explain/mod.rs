@@ -362,6 +362,9 @@ impl Explanation {
                 ) => {
                     format!("{} none: {trip}", p.by)
                 }
+                (None, delta @ BasisTold::Delta { acts: false, .. }) => {
+                    format!("{} none: {}", p.by, delta.clause())
+                }
                 _ => format!("{} {}", p.by, wish(p)),
             })
             .collect();

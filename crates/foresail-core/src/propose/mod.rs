@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod archetype;
+pub mod delta;
 pub mod plan;
 pub mod refit;
 
@@ -14,6 +15,7 @@ use crate::history::View;
 use crate::quantity::time::{Span, Timestamp};
 use crate::quantity::units::{Quantity, Replicas};
 use archetype::Classed;
+use delta::Deltas;
 use plan::{Plan, Setting, TargetId};
 use refit::RefitRequest;
 
@@ -133,6 +135,8 @@ pub enum Basis {
         /// The adviser's words.
         text: String,
     },
+    /// Changes on top of the reactive floor, with the adviser's reasoning and its record.
+    Deltas(Box<Deltas>),
     /// A tuner's trial.
     Trial {
         /// Its number.

@@ -344,6 +344,24 @@ fn basis(basis: &BasisTold) -> String {
         }
         BasisTold::Trial { trial, spend } => format!("trial {trial}, costs {spend}"),
         BasisTold::Advice { text } => format!("advice: {text}"),
+        BasisTold::Delta {
+            said_percent,
+            record,
+            text,
+            ..
+        } => {
+            let said =
+                said_percent.map_or_else(String::new, |p| format!(", {p} % by its own word"));
+            format!(
+                "{}{said}; {} of {} changes were right (at least {} %), {} of {} answers of none: {text}",
+                basis.clause(),
+                record.hits,
+                record.changes,
+                record.trust_percent,
+                record.steady_hits,
+                record.steady
+            )
+        }
         BasisTold::Absent { absent } => format!("no wish: {absent}"),
         BasisTold::Fixed { .. } => "a given number".to_owned(),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use reqwest::{Certificate, Client, Identity, Url, redirect};
 
-use super::{POINTS_MAX, PrometheusError};
+use crate::prometheus::POINTS_MAX;
 
 /// The largest token or certificate file that is read.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -34,6 +34,34 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Why a server cannot be reached as it is told; the text names the mend.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AccessError(pub String);
+
+/// What one kind of server and its flags are called.
+#[derive(Debug)]
+struct Words {
+    server: &'static str,
+    example: &'static str,
+    token: &'static str,
+    plain_http: &'static str,
+}
+
+static PROMETHEUS: Words = Words {
+    server: "Prometheus",
+    example: "http://127.0.0.1:9090",
+    token: "--bearer-token-file",
+    plain_http: "--plain-http",
+};
+
+static MODEL: Words = Words {
+    server: "the model",
+    example: "http://127.0.0.1:11434/v1",
+    token: "--llm-token-file",
+    plain_http: "--llm-plain-http",
+};
+
 /// How a server is reached.
 #[derive(Clone, Debug)]
 pub struct Access {
@@ -51,10 +79,11 @@ pub struct Access {
     pub timeout: Duration,
     /// Points that one range query may ask for.
     pub points_max: u32,
+    words: &'static Words,
 }
 
 impl Access {
-    /// Plain access to a server: no token, no certificates, 30 s, 11,000 points.
+    /// Plain access to Prometheus: no token, no certificates, 30 s, 11,000 points.
     #[must_use]
     pub fn new(url: &str) -> Self {
         Self {
@@ -65,40 +94,59 @@ impl Access {
             plain_http: false,
             timeout: Duration::from_secs(30),
             points_max: POINTS_MAX,
+            words: &PROMETHEUS,
+        }
+    }
+
+    /// Plain access to a language model's endpoint, such as `http://127.0.0.1:11434/v1`: no token,
+    /// no certificates, at most 120 s.
+    #[must_use]
+    pub fn to_model(url: &str) -> Self {
+        Self {
+            timeout: Duration::from_secs(120),
+            words: &MODEL,
+            ..Self::new(url)
         }
     }
 
     /// The address as a base to which paths are added, checked.
     ///
     /// # Errors
-    /// [`PrometheusError::Access`] for no address, another scheme, secrets in it, or http to
+    /// [`AccessError`] for no address, another scheme, secrets in it, or http to
     /// another machine.
-    pub(super) fn base(&self) -> Result<Url, PrometheusError> {
-        let refused = |why: &str| Err(PrometheusError::Access(why.to_owned()));
+    pub(crate) fn base(&self) -> Result<Url, AccessError> {
+        let Words {
+            server,
+            example,
+            token,
+            plain_http,
+        } = self.words;
+        let refused = |why: String| Err(AccessError(why));
         let Ok(mut url) = Url::parse(&self.url) else {
-            return refused(
-                "the address of Prometheus is no URL; write it like http://127.0.0.1:9090",
-            );
+            return refused(format!(
+                "the address of {server} is no URL; write it like {example}"
+            ));
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return refused(
-                "the address of Prometheus holds a name or password; take them out and pass --bearer-token-file",
-            );
+            return refused(format!(
+                "the address of {server} holds a name or password; take them out and pass {token}"
+            ));
         }
         if url.host_str().is_none() || !matches!(url.scheme(), "http" | "https") {
-            return refused(
-                "the address of Prometheus must begin with http:// or https:// and name a host",
-            );
+            return refused(format!(
+                "the address of {server} must begin with http:// or https:// and name a host"
+            ));
         }
         if url.scheme() == "http" && !is_loopback(&url) {
             if !self.plain_http {
-                return refused(
-                    "http to another machine can be read and changed on the way; use https://, or pass --plain-http if the network is yours",
-                );
+                return refused(format!(
+                    "http to another machine can be read and changed on the way; use https://, or pass {plain_http} if the network is yours"
+                ));
             }
             if !matches!(self.token, Token::None) {
                 return refused(
-                    "a bearer token is not sent over http to another machine; use https://",
+                    "a bearer token is not sent over http to another machine; use https://"
+                        .to_owned(),
                 );
             }
         }
@@ -114,11 +162,11 @@ impl Access {
     /// An HTTP client for this access.
     ///
     /// # Errors
-    /// [`PrometheusError::Access`] where a certificate or key cannot be used.
-    pub(super) fn client(&self, base: &Url) -> Result<Client, PrometheusError> {
+    /// [`AccessError`] where a certificate or key cannot be used.
+    pub(crate) fn client(&self, base: &Url) -> Result<Client, AccessError> {
         install_ring();
         let refused = |what: &str, why: &dyn fmt::Display| {
-            PrometheusError::Access(format!("{what} cannot be used: {why}"))
+            AccessError(format!("{what} cannot be used: {why}"))
         };
         let mut builder = Client::builder()
             .redirect(redirect::Policy::none())
@@ -144,15 +192,15 @@ impl Access {
             let identity = Identity::from_pem(&pem).map_err(|e| refused(&pair, &causes(&e)))?;
             builder = builder.identity(identity);
         }
-        let told = "the client for Prometheus";
-        builder.build().map_err(|e| refused(told, &causes(&e)))
+        let told = format!("the client for {}", self.words.server);
+        builder.build().map_err(|e| refused(&told, &causes(&e)))
     }
 
     /// The authorization header, where there is a token.
     ///
     /// # Errors
-    /// [`PrometheusError::Access`] where the token's file cannot be read, or holds none.
-    pub(super) fn authorization(&self) -> Result<Option<HeaderValue>, PrometheusError> {
+    /// [`AccessError`] where the token's file cannot be read, or holds none.
+    pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, AccessError> {
         let (from, text) = match &self.token {
             Token::None => return Ok(None),
             Token::Text(text) => ("the environment".to_owned(), text.clone()),
@@ -168,7 +216,7 @@ impl Access {
                 value.set_sensitive(true);
                 Ok(Some(value))
             }
-            _ => Err(PrometheusError::Access(format!(
+            _ => Err(AccessError(format!(
                 "the bearer token from {from} is empty or no single line of text"
             ))),
         }
@@ -188,7 +236,7 @@ fn install_ring() {
 }
 
 /// An error with every cause under it.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -201,9 +249,9 @@ pub(super) fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, PrometheusError> {
+fn read(path: &Path) -> Result<Vec<u8>, AccessError> {
     let name = path.display();
-    let refused = |why: String| PrometheusError::Access(format!("cannot read {name}: {why}"));
+    let refused = |why: String| AccessError(format!("cannot read {name}: {why}"));
     let size = std::fs::metadata(path)
         .map_err(|e| refused(e.to_string()))?
         .len();
@@ -244,6 +292,9 @@ mod tests {
         };
         assert!(base(far, with_token).unwrap_err().contains("not sent"));
         assert!(base("https://prometheus.example/prefix", with_token).is_ok());
+        let model = Access::to_model("http://model.example/v1").base();
+        let refused = model.unwrap_err().to_string();
+        assert!(refused.contains("--llm-plain-http"), "{refused}");
     }
 
     #[test]
