@@ -3,6 +3,7 @@
 use foresail_core::engine::Engine;
 use foresail_core::hpa::{MetricSpec, Phase, Pod, PodReading, PodSample, Reading, Ready};
 use foresail_core::observe::{Health, MemoryKill, Metric, Sample, Samples, TargetState};
+use foresail_core::propose::advice::Advice;
 use foresail_core::propose::plan::Setting;
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
@@ -72,6 +73,28 @@ impl<'a, L: Listener> GroupPilot<'a, L> {
             adviser,
             pilot: EnginePilot::new(engine, looks, listener),
         }
+    }
+
+    /// A pilot for the one target of the engine's spec, for callers that step a model themselves.
+    #[must_use]
+    pub fn of_engine(engine: Engine, listener: L) -> Self {
+        Self::new(engine, true, listener, None)
+    }
+
+    /// Takes in advice, as it came from outside.
+    pub fn advise(&mut self, advice: Advice) {
+        self.pilot.advise(advice);
+    }
+
+    /// The engine that flies.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        self.pilot.engine()
+    }
+
+    /// What listens.
+    pub fn listener(&mut self) -> &mut L {
+        &mut self.pilot.listener
     }
 
     fn state(&self, seen: &SeenFluid<'_>) -> TargetState {
