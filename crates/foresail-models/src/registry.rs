@@ -19,8 +19,8 @@ use crate::forecast::{
 use crate::knobs::{Knob, Knobs};
 use crate::propose::{
     aapa, aapa_published, advised, buffered, confidence_aware, fixed, hpa, keepalive_fixed,
-    keepalive_histogram, kpa, oracle, persistence, policy_aware, pool, predictive, predictive_hpa,
-    schedule, simple_ceiling, trial,
+    keepalive_histogram, kpa, llm, oracle, persistence, policy_aware, pool, predictive,
+    predictive_hpa, schedule, simple_ceiling, trial,
 };
 use crate::rng::Seed;
 use crate::tune::{self, TunerEntry};
@@ -55,7 +55,7 @@ pub struct Entry {
 }
 
 /// Every proposer.
-pub static PROPOSERS: [Entry; 21] = [
+pub static PROPOSERS: [Entry; 22] = [
     aapa::ENTRY,
     aapa_published::ENTRY,
     advised::ENTRY,
@@ -66,6 +66,7 @@ pub static PROPOSERS: [Entry; 21] = [
     keepalive_fixed::ENTRY,
     keepalive_histogram::ENTRY,
     kpa::ENTRY,
+    llm::ENTRY,
     oracle::ENTRY,
     persistence::ENTRY,
     policy_aware::ENTRY,

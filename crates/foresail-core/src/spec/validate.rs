@@ -182,7 +182,10 @@ impl ValidSpec {
         let off = Floor::Relaxed {
             min_share_percent: 0,
         };
-        self.spec.combine.floor != off || self.spec.proposers.iter().any(|p| p.name == "hpa")
+        // Their wishes are made of it, whether it lies under other wishes or not.
+        let made_of_it = ["hpa", "llm"];
+        let mut proposers = self.spec.proposers.iter();
+        self.spec.combine.floor != off || proposers.any(|p| made_of_it.contains(&p.name.as_str()))
     }
 
     /// The spec as it was written.

@@ -10,6 +10,7 @@ pub mod hpa;
 pub mod keepalive_fixed;
 pub mod keepalive_histogram;
 pub mod kpa;
+pub mod llm;
 pub(crate) mod on_forecast;
 pub mod oracle;
 pub mod persistence;
