@@ -72,6 +72,7 @@ pub(super) fn setup_of(options: &Options, target: TargetId, defaults: &Defaults)
         delay: options.metric_delay,
         loss: args.metric_loss,
         concurrency: false,
+        ..Pipeline::default()
     };
     let (min, max) = options.bounds;
     let schedule = Vec::new();

@@ -72,7 +72,7 @@ impl Orders {
         spec.targets = vec![TargetSpec {
             capacity: Some(capacity),
             startup: Some(self.startup),
-            ..TargetSpec::default()..spec.targets.swap_remove(0)
+            ..spec.targets.swap_remove(0)
         }];
         spec
     }
