@@ -3,6 +3,7 @@
 //! Shows what was decided and measured, and computes no decision. The same model gives the same
 //! bytes: no clock time, duration or path ever gets in.
 
+pub mod experiment;
 pub mod figure;
 pub mod forecast;
 pub mod page;

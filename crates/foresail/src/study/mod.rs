@@ -7,7 +7,7 @@ pub mod aapa;
 pub mod aquatope_pool;
 pub mod aquatope_workflows;
 pub mod prophet_lstm;
-mod report;
+pub(crate) mod report;
 mod stats;
 mod verdict;
 
