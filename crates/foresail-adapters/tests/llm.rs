@@ -341,11 +341,17 @@ fn broken_servers_are_answered_within_the_deadline_once_and_open_the_breaker() {
     for (name, play, want) in plays {
         let model = Model::always(play);
         let mut adviser = adviser(&model);
+        // What comes to an end by itself gets the time for it, however busy the machine is.
+        let deadline = if want.starts_with("within") {
+            SHORT
+        } else {
+            LONG
+        };
         let mut ask = || {
             let begun = Instant::now();
-            let answered = adviser.ask(&question(3), SHORT);
+            let answered = adviser.ask(&question(3), deadline);
             let took = begun.elapsed();
-            assert!(took < SHORT + Duration::from_secs(2), "{name}: {took:?}");
+            assert!(took < deadline + Duration::from_secs(2), "{name}: {took:?}");
             answered
         };
         let answered = ask();

@@ -3,6 +3,7 @@
 pub mod parquet_file;
 pub mod parts;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// One column; a missing value is `None`.
@@ -49,6 +50,21 @@ impl Column {
                 .flatten()
                 .map_or_else(String::new, six_digits),
         }
+    }
+}
+
+/// A text as a cell that no spreadsheet takes for a formula: one that begins like a formula gets an
+/// apostrophe in front. What is made of digits, signs and separators alone stays as it is.
+/// Source: OWASP, CSV Injection.
+#[must_use]
+pub fn safe_cell(text: &str) -> Cow<'_, str> {
+    let begins = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let numeric =
+        |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | ',' | ' ' | '%' | ':');
+    if begins && !text.chars().all(numeric) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -109,8 +125,12 @@ impl Table {
     }
 
     fn write_rows(&self, writer: &mut csv::Writer<impl Write>) -> io::Result<()> {
+        let cell = |column: &Column, row| match (column, column.text(row)) {
+            (Column::Text(_), text) => safe_cell(&text).into_owned(),
+            (_, number) => number,
+        };
         for row in 0..self.rows() {
-            writer.write_record(self.columns.iter().map(|(_, column)| column.text(row)))?;
+            writer.write_record(self.columns.iter().map(|(_, column)| cell(column, row)))?;
         }
         Ok(())
     }
@@ -119,6 +139,37 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_text_is_a_formula() {
+        for (text, want) in [
+            ("=1+1", "'=1+1"),
+            (
+                "=HYPERLINK(\"http://a\",\"b\")",
+                "'=HYPERLINK(\"http://a\",\"b\")",
+            ),
+            ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+            ("-1+cmd|' /C calc'!A0", "'-1+cmd|' /C calc'!A0"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "'\r=1"),
+            ("-", "-"),
+            ("-1.5", "-1.5"),
+            ("+3.2 %", "+3.2 %"),
+            ("usage = 5", "usage = 5"),
+            ("", ""),
+        ] {
+            assert_eq!(safe_cell(text), want);
+        }
+        let column = Column::Text(vec![Some("=1+1".to_owned()), None]);
+        let numbers = Column::Int(vec![Some(-2), None]);
+        let table = Table {
+            columns: vec![("a".to_owned(), column), ("b".to_owned(), numbers)],
+        };
+        let mut bytes = Vec::new();
+        table.write_csv(&mut bytes).unwrap();
+        assert_eq!(String::from_utf8(bytes).unwrap(), "a,b\n'=1+1,-2\n,\n");
+    }
 
     #[test]
     fn numbers_have_six_digits() {

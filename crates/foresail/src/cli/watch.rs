@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use foresail_adapters::atomic::WholeFile;
+use foresail_adapters::llm::Adviser;
 use foresail_adapters::prometheus::Prometheus;
 use foresail_core::explain::Explanation;
 use foresail_core::quantity::time::{Span, Timestamp};
@@ -25,6 +26,7 @@ use crate::config::{Environment, Settings};
 use crate::exit::{Code, Coded};
 use crate::interrupt;
 use crate::record::Recorder;
+use crate::watch::llm::{self, Beside, LlmArgs};
 use crate::watch::observe::{self, MINUTE, Problem, Queries, Seen};
 use crate::watch::score::{Pods, Score};
 use crate::watch::shadow::{Orders, Shadow};
@@ -41,6 +43,8 @@ const HISTORY_MAX: Span = Span::from_seconds(14 * 86_400);
 pub struct WatchArgs {
     #[command(flatten)]
     access: AccessArgs,
+    #[command(flatten)]
+    llm: LlmArgs,
     /// Demand in requests per second, as PromQL that gives one series
     #[arg(long, value_name = "PROMQL")]
     query: String,
@@ -141,6 +145,7 @@ impl Plan {
                 startup: settings.parse("simulate.startup")?,
                 interval,
                 bounds,
+                advised: args.llm.is_asked(),
             },
             queries: Queries {
                 demand: args.query.clone(),
@@ -188,12 +193,16 @@ pub fn run(args: &WatchArgs, out: &mut dyn Write) -> Result<Code> {
     let settings = Settings::load(args.config.as_deref(), &Environment)?;
     let server = args.access.connect(&settings)?;
     let plan = Plan::new(args, settings)?;
+    let adviser = args.llm.adviser()?;
     let runtime = runtime()?;
     interrupt::catch();
     let watched = Watch::begin(&plan, &server, &runtime, args.record.as_deref())?;
     let Some(mut watch) = watched else {
         return Ok(Code::Interrupted);
     };
+    if let Some((adviser, interval)) = adviser {
+        watch.ask(adviser, interval, args.llm.llm_record.as_deref())?;
+    }
     let code = watch.run(out)?;
     watch.end(out)?;
     Ok(code)
@@ -207,6 +216,8 @@ struct Watch<'a> {
     shadow: Shadow,
     score: Score,
     record: Option<Record>,
+    /// The language model, and its record.
+    model: Option<(Beside, Option<Record>)>,
     /// The first look, until it is told.
     first: Option<(Timestamp, Seen)>,
     minutes_until: Timestamp,
@@ -271,11 +282,20 @@ impl<'a> Watch<'a> {
             shadow,
             score: Score::new(plan.capacity),
             record,
+            model: None,
             first: Some((began, seen)),
             minutes_until: until,
             last: None,
             told: String::new(),
         }))
+    }
+
+    /// Asks a language model beside the syncs.
+    fn ask(&mut self, adviser: Adviser, interval: Span, record: Option<&Path>) -> Result<()> {
+        let record = record.map(Record::begin).transpose()?;
+        let out = record.as_ref().map(Record::writer);
+        self.model = Some((Beside::begin(adviser, interval, out)?, record));
+        Ok(())
     }
 
     /// Syncs until the time is over or somebody asks to end.
@@ -329,7 +349,20 @@ impl<'a> Watch<'a> {
         let pods = self.shadow.pods(at);
         self.score.add(span, seen.fresh_demand(at), pods, incumbent);
         self.last = Some(at);
+        let orders = &self.plan.orders;
+        let heard = self
+            .model
+            .as_mut()
+            .and_then(|(beside, _)| beside.heard(orders));
+        if let Some(advice) = heard {
+            self.shadow.advise(advice);
+        }
         let told = self.shadow.sync(seen, at)?;
+        if let Some((beside, _)) = &mut self.model {
+            let (pods, engine) = (self.shadow.pods(at), self.shadow.engine());
+            let history = engine.target_history(0);
+            beside.offer(|| llm::question(orders, &told, seen, pods, history), at);
+        }
         self.print(&told, seen, out)
     }
 
@@ -402,6 +435,14 @@ impl<'a> Watch<'a> {
             let path = record.path.display().to_string();
             record.commit()?;
             eprintln!("record: {path}");
+        }
+        if let Some((beside, record)) = self.model.take() {
+            beside.end()?;
+            if let Some(record) = record {
+                let path = record.path.display().to_string();
+                record.commit()?;
+                eprintln!("record of the model's answers: {path}");
+            }
         }
         let text = summary(&self.score, &self.plan.slo);
         if self.plan.output == Output::Table {

@@ -283,7 +283,7 @@ pub struct Settings {
 }
 
 /// Variables that mean something else than a setting.
-const OTHER_VARIABLES: [&str; 7] = [
+const OTHER_VARIABLES: [&str; 8] = [
     "FORESAIL_CONFIG",
     "FORESAIL_DATA_DIR",
     "FORESAIL_BLESS",
@@ -291,6 +291,7 @@ const OTHER_VARIABLES: [&str; 7] = [
     "FORESAIL_SOAK_SEEDS",
     "FORESAIL_PROPTEST_CASES",
     "FORESAIL_PROMETHEUS_BEARER_TOKEN",
+    "FORESAIL_LLM_BEARER_TOKEN",
 ];
 
 fn variable(name: &str) -> String {

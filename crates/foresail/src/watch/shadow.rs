@@ -8,6 +8,7 @@ use foresail_core::hpa::{
     HpaSpec, MetricIdentifier, MetricSpec, MetricTarget, NamedMetric, Reading,
 };
 use foresail_core::observe::{Health, Metric, Sample, Samples, TargetState};
+use foresail_core::propose::advice::Advice;
 use foresail_core::propose::plan::{Setting, TargetId};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
@@ -33,6 +34,8 @@ pub struct Orders {
     pub interval: Span,
     /// The fewest and the most replicas.
     pub bounds: (u32, u32),
+    /// `true` where a language model advises.
+    pub advised: bool,
 }
 
 impl Orders {
@@ -68,6 +71,9 @@ impl Orders {
         spec.mode = Mode::Shadow;
         spec.interval = self.interval;
         spec.proposers = vec![ProposerSpec::named("predictive")];
+        if self.advised {
+            spec.proposers.push(ProposerSpec::named("llm"));
+        }
         let capacity = Quantity::from_f64(self.target_value, Unit::PerSecond);
         spec.targets = vec![TargetSpec {
             capacity: Some(capacity),
@@ -202,6 +208,11 @@ impl Shadow {
             recorder.input(&input);
         }
         self.engine.feed(input)
+    }
+
+    /// Takes in advice; the next sync may use it.
+    pub fn advise(&mut self, advice: Advice) {
+        self.feed(Input::Advice(advice));
     }
 
     /// Decides on what was seen, carries it out on its own replicas, and tells the story.

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 
 fn refused(text: &str) -> Refusal {
@@ -188,9 +190,9 @@ fn checked(text: &str, answer: &Answer) {
 
 #[test]
 fn any_text_is_taken_as_another_reader_takes_it_or_refused() {
-    let mut taken = 0_u32;
+    let taken = AtomicUsize::new(0);
     bolero::check!()
-        .with_iterations(20_000)
+        .with_iterations(200_000)
         .with_type::<(u8, u8, Vec<u8>)>()
         .for_each(|(place, cut, bytes)| {
             let mut text = delta("1").into_bytes();
@@ -203,6 +205,7 @@ fn any_text_is_taken_as_another_reader_takes_it_or_refused() {
             ] {
                 if let Ok(answer) = parse(&text) {
                     checked(&text, &answer);
+                    taken.fetch_add(1, Ordering::Relaxed);
                 }
             }
         });
@@ -226,7 +229,7 @@ fn any_text_is_taken_as_another_reader_takes_it_or_refused() {
         "\"confidence_pct\":70",
     ];
     bolero::check!()
-        .with_iterations(20_000)
+        .with_iterations(200_000)
         .with_type::<Vec<u8>>()
         .for_each(|places| {
             let pieces = places.iter().take(24);
@@ -235,12 +238,13 @@ fn any_text_is_taken_as_another_reader_takes_it_or_refused() {
                 .collect();
             if let Ok(answer) = parse(&text) {
                 checked(&text, &answer);
+                taken.fetch_add(1, Ordering::Relaxed);
             }
         });
+    let of_bytes = taken.load(Ordering::Relaxed);
+    assert!(of_bytes > 100, "only {of_bytes} answers were taken");
     for number in -300..300 {
         let text = delta(&number.to_string());
         checked(&text, &parse(&text).expect(&text));
-        taken += 1;
     }
-    assert_eq!(taken, 600);
 }
