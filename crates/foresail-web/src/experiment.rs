@@ -46,21 +46,54 @@ pub fn lanes(name: &str, title: &str, caption: &str, lanes: &Lanes) -> Figure {
     }
     let target = lanes.target_percent;
     let seen = lanes.cpu_percent.iter().flatten().copied();
-    let y = Axis::linear(seen.chain(target).chain([0.0]), above.y + above.height, above.y);
+    let y = Axis::linear(
+        seen.chain(target).chain([0.0]),
+        above.y + above.height,
+        above.y,
+    );
     drawing.frame(&x, &y, above, ("", "CPU, % of request"));
-    draw_line(&mut drawing, lanes, &lanes.cpu_percent, (&x, &y), (colour(1), 1.6, ""));
+    draw_line(
+        &mut drawing,
+        lanes,
+        &lanes.cpu_percent,
+        (&x, &y),
+        (colour(1), 1.6, ""),
+    );
     if let Some(target) = target {
         let at = y.place(target);
-        drawing.path(&[(above.x, at), (above.x + above.width, at)], GREY, 1.0, "4 3");
+        drawing.path(
+            &[(above.x, at), (above.x + above.width, at)],
+            GREY,
+            1.0,
+            "4 3",
+        );
     }
     let wished = lanes.hpa.iter().chain(&lanes.advised).flatten();
     let all = lanes.current.iter().chain(wished).copied();
     let y = Axis::linear(all.chain([0.0]), below.y + below.height, below.y);
     drawing.frame(&x, &y, below, ("minutes", "replicas"));
-    draw_line(&mut drawing, lanes, &lanes.hpa, (&x, &y), (GREY, 1.4, "5 3"));
-    draw_line(&mut drawing, lanes, &lanes.advised, (&x, &y), (colour(4), 1.2, "2 2"));
+    draw_line(
+        &mut drawing,
+        lanes,
+        &lanes.hpa,
+        (&x, &y),
+        (GREY, 1.4, "5 3"),
+    );
+    draw_line(
+        &mut drawing,
+        lanes,
+        &lanes.advised,
+        (&x, &y),
+        (colour(4), 1.2, "2 2"),
+    );
     let current: Vec<Option<f64>> = lanes.current.iter().copied().map(Some).collect();
-    draw_line(&mut drawing, lanes, &current, (&x, &y), (colour(0), 2.2, ""));
+    draw_line(
+        &mut drawing,
+        lanes,
+        &current,
+        (&x, &y),
+        (colour(0), 2.2, ""),
+    );
     let mut at = 70.0;
     for (stroke, text) in [
         (colour(1), "CPU of a pod"),

@@ -29,7 +29,11 @@ const HEADER: &str = "timestamp,mode,current_replicas,ready_replicas,cpu_millico
 const STAMP: &str = "20260106_180000";
 
 fn simulate(folder: &Path, args: &[&str]) -> String {
-    let all: Vec<&str> = ["experiment", "--simulate"].iter().chain(args).copied().collect();
+    let all: Vec<&str> = ["experiment", "--simulate"]
+        .iter()
+        .chain(args)
+        .copied()
+        .collect();
     stdout(folder, &all, 0)
 }
 
@@ -51,7 +55,9 @@ fn column(path: &Path, name: &str) -> Vec<String> {
 
 fn beside(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path.with_extension("jsonl")).unwrap();
-    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
 }
 
 #[test]
@@ -69,7 +75,11 @@ fn all_modes_leave_their_files_and_a_report() {
         let rows = rows(&path);
         assert_eq!(rows.len(), 60, "{mode}");
         assert!(rows[0][4].is_empty() && rows[0][9].is_empty() && rows[0][22].is_empty());
-        assert!(rows[5..].iter().all(|r| !r[4].is_empty() && !r[9].is_empty()));
+        assert!(
+            rows[5..]
+                .iter()
+                .all(|r| !r[4].is_empty() && !r[9].is_empty())
+        );
         assert!(rows.iter().all(|r| r[1] == mode));
         assert_eq!(beside(&path).len(), 62, "head, rows, end");
     }
@@ -77,30 +87,57 @@ fn all_modes_leave_their_files_and_a_report() {
     assert!(by("comparison").iter().all(|b| b == "observation_only"));
     assert!(by("hpa_only")[3..].iter().all(|b| b == "hpa"));
     let ai = by("ai_scaler");
-    assert!(ai.contains(&"ai".to_owned()) && ai.contains(&"ai_no_change".to_owned()), "{ai:?}");
+    assert!(
+        ai.contains(&"ai".to_owned()) && ai.contains(&"ai_no_change".to_owned()),
+        "{ai:?}"
+    );
     let reports = at.join("experiment_data/report");
-    for name in ["index.html", "runs.csv", "claims.csv", "reactions.csv", "worth.csv", "guards.csv"] {
+    for name in [
+        "index.html",
+        "runs.csv",
+        "claims.csv",
+        "reactions.csv",
+        "worth.csv",
+        "guards.csv",
+    ] {
         assert!(reports.join(name).is_file(), "{name}");
     }
-    golden("experiment/claims.csv", &fs::read_to_string(reports.join("claims.csv")).unwrap());
+    golden(
+        "experiment/claims.csv",
+        &fs::read_to_string(reports.join("claims.csv")).unwrap(),
+    );
     let page = fs::read_to_string(reports.join("index.html")).unwrap();
     assert!(page.contains("no language model"), "a rule is told as one");
     let svg = reports.join(format!("figure-experiment_ai_scaler_{STAMP}.svg"));
-    assert!(fs::read_to_string(svg).unwrap().contains("the adviser recommends"));
+    assert!(
+        fs::read_to_string(svg)
+            .unwrap()
+            .contains("the adviser recommends")
+    );
 }
 
 #[test]
 fn comparison_writes_nothing_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    simulate(folder.path(), &["--mode", "comparison", "--llm", "scripted:up"]);
+    simulate(
+        folder.path(),
+        &["--mode", "comparison", "--llm", "scripted:up"],
+    );
     let path = file(folder.path(), "comparison");
     let lines = beside(&path);
     assert_eq!(lines.last().unwrap()["end"]["writes"], 0);
     assert!(column(&path, "current_replicas").iter().all(|n| n == "3"));
     // It is no wonder that nothing happened only where something would have.
-    assert!(column(&path, "hpa_desired_replicas").iter().any(|n| n == "6"));
+    assert!(
+        column(&path, "hpa_desired_replicas")
+            .iter()
+            .any(|n| n == "6")
+    );
     let governed = tempfile::tempdir().unwrap();
-    simulate(governed.path(), &["--mode", "ai_scaler", "--llm", "scripted:up"]);
+    simulate(
+        governed.path(),
+        &["--mode", "ai_scaler", "--llm", "scripted:up"],
+    );
     let lines = beside(&file(governed.path(), "ai_scaler"));
     assert!(lines.last().unwrap()["end"]["writes"].as_u64().unwrap() > 4);
 }
@@ -129,24 +166,63 @@ fn one_seed_gives_the_same_bytes_and_another_gives_others() {
 fn every_published_option_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let args = [
-        "experiment", "--simulate", "--mode", "hpa_only", "--interval", "20", "--duration", "5",
-        "--prometheus-url", "http://localhost:9090", "--model", "qwen2.5-coder:3b", "--namespace", "shop",
-        "--deployment", "front", "--min-replicas", "2", "--max-replicas", "5", "--cpu-target", "50",
-        "--memory-target", "90", "--history-minutes", "2", "--output-dir", "here", "--verbose",
+        "experiment",
+        "--simulate",
+        "--mode",
+        "hpa_only",
+        "--interval",
+        "20",
+        "--duration",
+        "5",
+        "--prometheus-url",
+        "http://localhost:9090",
+        "--model",
+        "qwen2.5-coder:3b",
+        "--namespace",
+        "shop",
+        "--deployment",
+        "front",
+        "--min-replicas",
+        "2",
+        "--max-replicas",
+        "5",
+        "--cpu-target",
+        "50",
+        "--memory-target",
+        "90",
+        "--history-minutes",
+        "2",
+        "--output-dir",
+        "here",
+        "--verbose",
     ];
     let output = foresail(folder.path(), &args);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     assert!(error.contains("--prometheus-url has no effect"), "{error}");
-    assert_eq!(error.matches("hpa_only: ").count(), 15, "a line per row: {error}");
-    let path = folder.path().join(format!("here/experiment_hpa_only_{STAMP}.csv"));
+    assert_eq!(
+        error.matches("hpa_only: ").count(),
+        15,
+        "a line per row: {error}"
+    );
+    let path = folder
+        .path()
+        .join(format!("here/experiment_hpa_only_{STAMP}.csv"));
     let current = column(&path, "current_replicas");
     assert_eq!(current.len(), 15);
-    assert!(current.iter().all(|n| ["2", "3", "4", "5"].contains(&n.as_str())), "{current:?}");
+    assert!(
+        current
+            .iter()
+            .all(|n| ["2", "3", "4", "5"].contains(&n.as_str())),
+        "{current:?}"
+    );
     let lines = beside(&path);
     assert_eq!(lines[0]["workload"], serde_json::json!(["shop", "front"]));
     // Two minutes of rows, 20 s apart.
-    let shown = lines.iter().filter_map(|l| l["row"]["asked"]["rows"].as_u64()).max();
+    let shown = lines
+        .iter()
+        .filter_map(|l| l["row"]["asked"]["rows"].as_u64())
+        .max();
     assert_eq!(shown, Some(6));
     golden(
         "experiment/help.txt",
@@ -163,16 +239,31 @@ fn an_adviser_that_always_fails_leaves_the_hpa_in_charge() {
         for mode in ["hpa_only", "ai_scaler"] {
             simulate(folder.path(), &["--mode", mode, "--llm", &llm]);
         }
-        let (hpa, ai) = (file(folder.path(), "hpa_only"), file(folder.path(), "ai_scaler"));
-        for name in ["current_replicas", "ready_replicas", "applied_replicas", "applied_by"] {
+        let (hpa, ai) = (
+            file(folder.path(), "hpa_only"),
+            file(folder.path(), "ai_scaler"),
+        );
+        for name in [
+            "current_replicas",
+            "ready_replicas",
+            "applied_replicas",
+            "applied_by",
+        ] {
             assert_eq!(column(&hpa, name), column(&ai, name), "{script}: {name}");
         }
-        assert!(column(&ai, "ai_recommended_replicas").iter().all(String::is_empty));
+        assert!(
+            column(&ai, "ai_recommended_replicas")
+                .iter()
+                .all(String::is_empty)
+        );
         let failures: Vec<String> = beside(&ai)
             .iter()
             .filter_map(|l| l["row"]["asked"]["failure"].as_str().map(str::to_owned))
             .collect();
-        assert!(failures.iter().any(|f| f.contains("left alone")), "the breaker opens: {failures:?}");
+        assert!(
+            failures.iter().any(|f| f.contains("left alone")),
+            "the breaker opens: {failures:?}"
+        );
     }
 }
 
@@ -181,15 +272,42 @@ fn an_answer_that_comes_too_late_is_let_go() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     simulate(at, &["--mode", "hpa_only", "--llm", "scripted:up"]);
-    simulate(at, &["--mode", "ai_scaler", "--llm", "scripted:up", "--latency", "16s"]);
+    simulate(
+        at,
+        &[
+            "--mode",
+            "ai_scaler",
+            "--llm",
+            "scripted:up",
+            "--latency",
+            "16s",
+        ],
+    );
     let late = file(at, "ai_scaler");
     let current = column(&late, "current_replicas");
     assert_eq!(current, column(&file(at, "hpa_only"), "current_replicas"));
     let told = beside(&late);
-    let all = told.iter().filter(|l| l["row"]["asked"]["late"] == true).count();
+    let all = told
+        .iter()
+        .filter(|l| l["row"]["asked"]["late"] == true)
+        .count();
     assert!(all > 50, "{all}");
-    simulate(at, &["--mode", "ai_scaler", "--llm", "scripted:up", "--latency", "15s"]);
-    assert_ne!(column(&late, "current_replicas"), current, "just in time counts");
+    simulate(
+        at,
+        &[
+            "--mode",
+            "ai_scaler",
+            "--llm",
+            "scripted:up",
+            "--latency",
+            "15s",
+        ],
+    );
+    assert_ne!(
+        column(&late, "current_replicas"),
+        current,
+        "just in time counts"
+    );
 }
 
 #[test]
@@ -211,7 +329,10 @@ fn an_answer_moves_the_baseline_by_two_at_most_and_its_words_are_no_formula() {
     assert!(seen > 50);
     simulate(at, &["--mode", "ai_scaler", "--llm", "scripted:formula"]);
     let words = column(&path, "ai_reasoning");
-    assert!(words.iter().any(|w| w.starts_with("'=HYPERLINK")), "{words:?}");
+    assert!(
+        words.iter().any(|w| w.starts_with("'=HYPERLINK")),
+        "{words:?}"
+    );
     assert!(!words.iter().any(|w| w.starts_with(['=', '+', '-', '@'])));
 }
 
@@ -219,8 +340,28 @@ fn an_answer_moves_the_baseline_by_two_at_most_and_its_words_are_no_formula() {
 fn a_record_gives_the_same_run_again() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    simulate(at, &["--mode", "all", "--record", "answers.jsonl", "--output-dir", "a"]);
-    let text = simulate(at, &["--mode", "all", "--llm", "replay:answers.jsonl", "--output-dir", "b"]);
+    simulate(
+        at,
+        &[
+            "--mode",
+            "all",
+            "--record",
+            "answers.jsonl",
+            "--output-dir",
+            "a",
+        ],
+    );
+    let text = simulate(
+        at,
+        &[
+            "--mode",
+            "all",
+            "--llm",
+            "replay:answers.jsonl",
+            "--output-dir",
+            "b",
+        ],
+    );
     assert!(text.contains("no language model"), "{text}");
     for mode in ["hpa_only", "ai_scaler", "comparison"] {
         let read = |place: &str, ending: &str| {
@@ -231,7 +372,10 @@ fn a_record_gives_the_same_run_again() {
         assert_eq!(read("a", "jsonl"), read("b", "jsonl"), "{mode}");
     }
     fs::write(at.join("cut.jsonl"), "{}\n").unwrap();
-    let error = refused(at, &["experiment", "--simulate", "--llm", "replay:cut.jsonl"]);
+    let error = refused(
+        at,
+        &["experiment", "--simulate", "--llm", "replay:cut.jsonl"],
+    );
     assert!(error.contains("no record"), "{error}");
 }
 
@@ -241,7 +385,10 @@ fn the_published_simulator_falls_at_once_where_the_real_hpa_holds() {
     let text = fs::read_to_string(root().join("tests/golden/hpa/hpa_vectors.json")).unwrap();
     let all: Value = serde_json::from_str(&text).unwrap();
     let vectors = all["vectors"].as_array().unwrap();
-    let f01 = vectors.iter().find(|v| v["id"] == "F01").expect("vector F01");
+    let f01 = vectors
+        .iter()
+        .find(|v| v["id"] == "F01")
+        .expect("vector F01");
     let expected = f01["expected"].as_array().unwrap();
     let real: Vec<i64> = expected.iter().map(|e| scaled_to(e)).collect();
     let mut naive = Naive::new((1, 10), 60, 80);
@@ -267,12 +414,18 @@ fn the_published_simulator_falls_at_once_where_the_real_hpa_holds() {
     }
     assert_eq!(real[..3], [2, 4, 8], "the real HPA doubles");
     assert_eq!(told[..3], [10, 10, 10], "the published one jumps");
-    assert_eq!((real[3], told[3]), (8, 1), "and falls on the first low sample");
+    assert_eq!(
+        (real[3], told[3]),
+        (8, 1),
+        "and falls on the first low sample"
+    );
     assert_eq!(real[3..6], [8, 8, 8]);
 }
 
 fn scaled_to(expected: &Value) -> i64 {
-    let found = ["scaledTo", "statusDesiredReplicas"].iter().find_map(|k| expected[*k].as_i64());
+    let found = ["scaledTo", "statusDesiredReplicas"]
+        .iter()
+        .find_map(|k| expected[*k].as_i64());
     found.unwrap_or_else(|| panic!("{expected}"))
 }
 
@@ -289,14 +442,26 @@ fn filled_memory_scales_the_published_simulator_and_not_the_hpa() {
     let exact = ["--mode", "comparison", "--stress", "memory.toml"];
     simulate(at, &exact);
     let path = file(at, "comparison");
-    let (ratio, wanted) = (column(&path, "hpa_sim_mem_ratio"), column(&path, "hpa_sim_mem_desired"));
+    let (ratio, wanted) = (
+        column(&path, "hpa_sim_mem_ratio"),
+        column(&path, "hpa_sim_mem_desired"),
+    );
     let used = column(&path, "memory_mebibytes");
     let full = used.iter().position(|m| m == "65.00").expect("filled");
     // 67 whole percent of 80.
-    assert_eq!((ratio[full].as_str(), wanted[full].as_str()), ("0.8370", "3"));
+    assert_eq!(
+        (ratio[full].as_str(), wanted[full].as_str()),
+        ("0.8370", "3")
+    );
     simulate(at, &[&exact[..], &["--naive-hpa"]].concat());
-    let (ratio, wanted) = (column(&path, "hpa_sim_mem_ratio"), column(&path, "hpa_sim_mem_desired"));
-    assert_eq!((ratio[full].as_str(), wanted[full].as_str()), ("1.2695", "4"));
+    let (ratio, wanted) = (
+        column(&path, "hpa_sim_mem_ratio"),
+        column(&path, "hpa_sim_mem_desired"),
+    );
+    assert_eq!(
+        (ratio[full].as_str(), wanted[full].as_str()),
+        ("1.2695", "4")
+    );
     assert_eq!(column(&path, "memory_request_mebibytes")[full], "64.00");
     assert_eq!(column(&path, "hpa_sim_action")[full], "scale_up");
 }
@@ -323,10 +488,18 @@ fn the_report_reads_what_the_published_python_wrote() {
     }
     fs::create_dir(at.join("old")).unwrap();
     fs::write(at.join("old/experiment_hpa_only_20250601_100000.csv"), text).unwrap();
-    let text = stdout(at, &["experiment", "report", "old", "--out", "page", "-o", "json"], 0);
+    let text = stdout(
+        at,
+        &["experiment", "report", "old", "--out", "page", "-o", "json"],
+        0,
+    );
     let json: Value = serde_json::from_str(&text).unwrap();
     let row = &json["tables"]["runs"]["rows"][0];
-    assert_eq!((row[3].as_str(), row[4].as_str()), (Some("39"), Some("1")), "{row}");
+    assert_eq!(
+        (row[3].as_str(), row[4].as_str()),
+        (Some("39"), Some("1")),
+        "{row}"
+    );
     // Ten rows of three and 29 of six, half a minute each.
     assert_eq!(row[5], "102.0");
     assert_eq!(row[9], "–", "nothing is known of requests");
@@ -334,7 +507,12 @@ fn the_report_reads_what_the_published_python_wrote() {
     assert!(page.contains("line 8: `yesterday` is not a time"), "{page}");
     assert!(page.contains("line 9: 2 cells, and the header has 25"));
     let claims = json["tables"]["claims"]["rows"].as_array().unwrap();
-    let claim = |begin: &str| claims.iter().find(|c| c[0].as_str().unwrap().starts_with(begin)).unwrap();
+    let claim = |begin: &str| {
+        claims
+            .iter()
+            .find(|c| c[0].as_str().unwrap().starts_with(begin))
+            .unwrap()
+    };
     assert_eq!(claim("hpa_sim_desired")[3], "does not hold");
     assert_eq!(claim("Comparison")[3], "too little is known");
     assert_eq!(claim("Every interval")[3], "does not hold");
@@ -363,7 +541,10 @@ fn what_cannot_be_done_is_refused_with_the_mend() {
     assert!(simulated(&["--stress", "bad.toml"]).contains("load[0]"));
     fs::write(at.join("full.json"), r#"{"load":[{"forSeconds":600,"from":1}],"memory":[{"atSeconds":1,"forSeconds":9,"mebibytes":99}]}"#).unwrap();
     assert!(simulated(&["--stress", "full.json"]).contains("would be killed"));
-    let left: Vec<_> = fs::read_dir(at).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(at)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(left.len(), 2, "nothing half-written: {left:?}");
     assert!(refuse(&["report", "."]).contains("no experiment_*.csv"));
     fs::write(at.join("other.csv"), "a,b\n1,2\n").unwrap();
@@ -375,12 +556,28 @@ fn what_cannot_be_done_is_refused_with_the_mend() {
 fn an_endpoint_that_cannot_be_reached_leaves_a_whole_run() {
     let folder = tempfile::tempdir().unwrap();
     // A port of the loopback that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let url = format!("http://127.0.0.1:{port}/v1");
-    simulate(folder.path(), &["--mode", "ai_scaler", "--duration", "5", "--ollama-url", &url]);
+    simulate(
+        folder.path(),
+        &[
+            "--mode",
+            "ai_scaler",
+            "--duration",
+            "5",
+            "--ollama-url",
+            &url,
+        ],
+    );
     let path = file(folder.path(), "ai_scaler");
     assert_eq!(rows(&path).len(), 10);
     let failures = beside(&path);
-    let reached = failures.iter().filter_map(|l| l["row"]["asked"]["failure"].as_str());
+    let reached = failures
+        .iter()
+        .filter_map(|l| l["row"]["asked"]["failure"].as_str());
     assert!(reached.into_iter().any(|f| f.contains("cannot be reached")));
 }

@@ -44,6 +44,7 @@ impl Listener for Watch {
 pub struct Exact {
     cpu: Rules,
     memory: Rules,
+    bounds: (u32, u32),
 }
 
 impl Exact {
@@ -64,6 +65,7 @@ impl Exact {
         Ok(Self {
             cpu: of(0)?,
             memory: of(1)?,
+            bounds: (world.options.min, world.options.max),
         })
     }
 
@@ -93,7 +95,8 @@ impl Exact {
         let desired = target.decided.replicas.map_or(current, |r| r.get());
         Some(Simulated {
             desired,
-            raw: whole(raw),
+            // Within the bounds, as the published column has it.
+            raw: Some(whole(raw)?.clamp(self.bounds.0, self.bounds.1)),
             cpu: cpu.map(|c| c.0),
             memory: memory.map(|m| m.0),
             action: Action::of(current, desired),

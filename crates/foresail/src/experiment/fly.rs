@@ -123,7 +123,7 @@ pub fn fly(run: &Run<'_>, ask: &mut dyn Ask, sink: &mut Sink<'_>) -> Result<End>
         let seen = model.look(true);
         let mut asked = flight.pilots.hpa(&seen);
         if step.is_multiple_of(world.turns) {
-            if let Some(done) = open.take() {
+            if let Some(done) = &mut open {
                 close(done, seen.current, &mut end, sink)?;
             }
             open = Some(flight.begin(&seen));
@@ -136,18 +136,17 @@ pub fn fly(run: &Run<'_>, ask: &mut dyn Ask, sink: &mut Sink<'_>) -> Result<End>
         model.act(asked);
         model.advance();
     }
-    if let Some(done) = open.take() {
+    if let Some(done) = &mut open {
         close(done, current, &mut end, sink)?;
     }
     end.writes = flight.pilots.writes();
     Ok(measured(end, &model.finish()))
 }
 
-fn close(open: Open, current: u32, end: &mut End, sink: &mut Sink<'_>) -> Result<()> {
-    let Open { mut row, told, .. } = open;
-    row.applied = current;
+fn close(open: &mut Open, current: u32, end: &mut End, sink: &mut Sink<'_>) -> Result<()> {
+    open.row.applied = current;
     end.rows += 1;
-    sink(&row, &told)
+    sink(&open.row, &open.told)
 }
 
 fn measured(end: End, measures: &FluidMeasures) -> End {

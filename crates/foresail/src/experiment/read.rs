@@ -90,14 +90,16 @@ pub fn files(places: &[PathBuf]) -> Result<Vec<PathBuf>> {
             files.push(place.clone());
             continue;
         }
-        let entries = std::fs::read_dir(place)
-            .with_context(|| format!("cannot read {}", place.display()))?;
+        let entries =
+            std::fs::read_dir(place).with_context(|| format!("cannot read {}", place.display()))?;
         let mut found = Vec::new();
         for entry in entries {
             let path = entry
                 .with_context(|| format!("cannot read {}", place.display()))?
                 .path();
-            let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+            let name = path
+                .file_name()
+                .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
             if name.starts_with("experiment_") && name.ends_with(".csv") {
                 found.push(path);
             }
@@ -122,7 +124,9 @@ pub fn run(path: &Path) -> Result<Run> {
     let shown = path.display();
     let file = std::fs::File::open(path).with_context(|| format!("cannot read {shown}"))?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
-    let headers = reader.headers().with_context(|| format!("{shown}, line 1"))?;
+    let headers = reader
+        .headers()
+        .with_context(|| format!("{shown}, line 1"))?;
     let place = |name: &str| {
         let same = |h: &str| h.trim().trim_start_matches('\u{feff}') == name;
         headers.iter().position(same)
@@ -134,10 +138,12 @@ pub fn run(path: &Path) -> Result<Run> {
         lacking.join(", ")
     );
     let columns = Columns {
-        places: COLUMNS.map(|name| place(name)),
+        places: COLUMNS.map(place),
         count: headers.len(),
     };
-    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let mut run = Run {
         name,
         mode: String::new(),
@@ -147,7 +153,10 @@ pub fn run(path: &Path) -> Result<Run> {
     };
     let mut wrong = 0;
     for record in reader.records() {
-        ensure!(run.rows.len() < ROWS_MAX, "{shown} has more than {ROWS_MAX} rows");
+        ensure!(
+            run.rows.len() < ROWS_MAX,
+            "{shown} has more than {ROWS_MAX} rows"
+        );
         let line = match &record {
             Ok(record) => record.position().map_or(0, csv::Position::line),
             Err(error) => error.position().map_or(0, csv::Position::line),
@@ -163,20 +172,27 @@ pub fn run(path: &Path) -> Result<Run> {
             if mode != run.mode {
                 return Err(format!("mode {mode} in a file of {}", run.mode));
             }
-            later.then_some(row).ok_or_else(|| "its time is not after the row before".to_owned())
+            later
+                .then_some(row)
+                .ok_or_else(|| "its time is not after the row before".to_owned())
         });
         match read {
             Ok(row) => run.rows.push(row),
             Err(why) => {
                 wrong += 1;
                 if wrong <= MISTAKES_MAX {
-                    run.mistakes.push(format!("{}, line {line}: {why}; left out", run.name));
+                    run.mistakes
+                        .push(format!("{}, line {line}: {why}; left out", run.name));
                 }
             }
         }
     }
     if wrong > MISTAKES_MAX {
-        run.mistakes.push(format!("{}: and {} more lines", run.name, wrong - MISTAKES_MAX));
+        run.mistakes.push(format!(
+            "{}: and {} more lines",
+            run.name,
+            wrong - MISTAKES_MAX
+        ));
     }
     ensure!(!run.rows.is_empty(), "{shown} has no row that can be read");
     run.beside = beside(&path.with_extension("jsonl"), &mut run.mistakes)?;
@@ -192,7 +208,11 @@ struct Columns {
 impl Columns {
     fn row(&self, record: &csv::StringRecord) -> Result<(String, Found), String> {
         if record.len() != self.count {
-            return Err(format!("{} cells, and the header has {}", record.len(), self.count));
+            return Err(format!(
+                "{} cells, and the header has {}",
+                record.len(),
+                self.count
+            ));
         }
         let cell = |name: &str| -> &str {
             let column = COLUMNS.iter().position(|c| *c == name);
@@ -211,7 +231,9 @@ impl Columns {
                 format!("{name} is no number: `{begin}`")
             })
         };
-        let at = cell("timestamp").parse::<Timestamp>().map_err(|e| e.to_string())?;
+        let at = cell("timestamp")
+            .parse::<Timestamp>()
+            .map_err(|e| e.to_string())?;
         let current = real("current_replicas")?.ok_or("current_replicas is empty")?;
         Ok((
             cell("mode").chars().take(40).collect(),
@@ -243,8 +265,9 @@ fn beside(path: &Path, mistakes: &mut Vec<String>) -> Result<Option<Beside>> {
     let Some(first) = bounded(&mut lines).with_context(|| format!("{name}, line 1"))? else {
         bail!("{name} is empty: remove it, or run the experiment again");
     };
-    let head: Head = serde_json::from_slice(&first)
-        .with_context(|| format!("{name}, line 1: no head of an experiment; remove the file, or run it again"))?;
+    let head: Head = serde_json::from_slice(&first).with_context(|| {
+        format!("{name}, line 1: no head of an experiment; remove the file, or run it again")
+    })?;
     ensure!(
         head.record == KIND && head.v == VERSION,
         "{name} is of another form (version {}): remove it, or run the experiment again",
@@ -256,7 +279,9 @@ fn beside(path: &Path, mistakes: &mut Vec<String>) -> Result<Option<Beside>> {
         end: None,
     };
     let mut number = 1;
-    while let Some(bytes) = bounded(&mut lines).with_context(|| format!("{name}, line {}", number + 1))? {
+    while let Some(bytes) =
+        bounded(&mut lines).with_context(|| format!("{name}, line {}", number + 1))?
+    {
         number += 1;
         match serde_json::from_slice(&bytes) {
             Ok(Line::Row(told)) => {
@@ -277,6 +302,9 @@ fn bounded(lines: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let mut limited = std::io::Read::take(lines, LINE_BYTES_MAX);
     let read = limited.read_until(b'\n', &mut bytes)?;
-    ensure!((read as u64) < LINE_BYTES_MAX, "longer than {LINE_BYTES_MAX} bytes");
+    ensure!(
+        (read as u64) < LINE_BYTES_MAX,
+        "longer than {LINE_BYTES_MAX} bytes"
+    );
     Ok((read > 0).then_some(bytes))
 }

@@ -272,7 +272,10 @@ mod tests {
         assert_eq!(safe("@SUM(A1)"), "'@SUM(A1)");
         assert_eq!(safe("\t=1"), "'=1");
         assert_eq!(safe("CPU rises by 3"), "CPU rises by 3");
-        for (text, kept) in [("ä".repeat(3000), 1023), (format!("={}", "x".repeat(3000)), 1024)] {
+        for (text, kept) in [
+            ("ä".repeat(3000), 1023),
+            (format!("={}", "x".repeat(3000)), 1024),
+        ] {
             assert_eq!(safe(&text).chars().count(), kept);
         }
     }

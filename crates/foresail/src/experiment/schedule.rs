@@ -18,6 +18,9 @@ const PARTS_MAX: usize = 10_000;
 /// The highest rate, in requests per second.
 const RATE_MAX: f64 = 1e6;
 
+/// Begins and ends, in seconds from the run's begin.
+pub type Windows = Vec<(f64, f64)>;
+
 /// One schedule. Times count from the begin of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -177,7 +180,7 @@ impl Schedule {
 
     /// Begins and ends of the busy loops and of the filled memory, in seconds from the run's begin.
     #[must_use]
-    pub fn stressed(&self) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+    pub fn stressed(&self) -> (Windows, Windows) {
         let of = |at: Span, length: Span| (at.seconds(), (at + length).seconds());
         let cpu = self.cpu.iter().map(|c| of(c.at, c.length)).collect();
         let memory = self.memory.iter().map(|m| of(m.at, m.length)).collect();

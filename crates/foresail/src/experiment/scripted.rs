@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use foresail_adapters::llm::{
-    Answered, Ask, Attempt, Breaker, Failure, Prompt, Question, Rung, Tokens, answer,
+    Answered, Ask, Attempt, Breaker, Failure, Prompt, Question, Row, Rung, Tokens, answer,
 };
 use foresail_core::quantity::units::larger;
 use serde_json::json;
@@ -33,7 +33,7 @@ enum Says {
 pub static SCRIPTS: [Script; 9] = [
     Script {
         name: "trend",
-        summary: "adds or takes away by how CPU per pod has moved over the last rows",
+        summary: "adds or takes away by how CPU of all pods has moved over the last rows",
         says: |q| trend(q),
     },
     Script {
@@ -89,9 +89,11 @@ fn words(reasoning: &str, delta: i64, confidence: u32) -> Says {
 /// Growth of CPU per pod from which on one replica is added or taken away, and two.
 const GROWTH: (f64, f64) = (0.2, 0.6);
 
-/// CPU per pod of the last two rows against that of the two before.
+/// CPU of all pods in the last two rows against that in the two before: CPU of one pod falls with every
+/// replica that is added, which is no trend.
 fn trend(question: &Question) -> Says {
-    let cpu: Vec<f64> = question.rows.iter().filter_map(|r| r.cpu_milli).collect();
+    let all = |r: &Row| Some(r.cpu_milli? * f64::from(r.pods?));
+    let cpu: Vec<f64> = question.rows.iter().filter_map(all).collect();
     let Some([a, b, c, d]) = cpu.last_chunk::<4>().copied() else {
         return words("too few rows for a trend", 0, 50);
     };
@@ -111,7 +113,7 @@ fn trend(question: &Question) -> Says {
             } else {
                 1.0
             };
-    let reasoning = format!("CPU per pod went from {before:.0} m to {now:.0} m");
+    let reasoning = format!("CPU of all pods went from {before:.0} m to {now:.0} m");
     words(&reasoning, delta, sure as u32)
 }
 
@@ -181,11 +183,11 @@ impl Ask for Scripted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foresail_adapters::llm::Row;
 
     fn question(cpu: &[f64]) -> Question {
         let row = |c: &f64| Row {
             cpu_milli: Some(*c),
+            pods: Some(1),
             ..Row::default()
         };
         Question {

@@ -49,7 +49,10 @@ pub(super) fn write(files: &[PathBuf], out: &Path) -> Result<()> {
 }
 
 fn made(files: &[PathBuf], out: &Path) -> Result<page::Report> {
-    let runs = files.iter().map(|f| read::run(f)).collect::<Result<Vec<_>>>()?;
+    let runs = files
+        .iter()
+        .map(|f| read::run(f))
+        .collect::<Result<Vec<_>>>()?;
     let names: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
     let command = format!(
         "foresail experiment report {} --out {}",

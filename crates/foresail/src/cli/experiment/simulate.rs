@@ -48,12 +48,12 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
             "--latency {latency}: must be 0 or more"
         );
     }
-    std::fs::create_dir_all(&options.output_dir)
-        .with_context(|| format!("cannot make {}", options.output_dir.display()))?;
     let latency = options.latency.unwrap_or(LATENCY);
     let latency = Duration::from_nanos(u64::try_from(latency.nanos()).unwrap_or(0));
     let record = options.record.as_deref();
     let mut asker = Asker::new(&options.choice(), &options.model, latency, record)?;
+    std::fs::create_dir_all(&options.output_dir)
+        .with_context(|| format!("cannot make {}", options.output_dir.display()))?;
     options.notes().iter().for_each(|n| eprintln!("note: {n}"));
     eprintln!("asked: {}", asker.text());
     let mut all = Vec::new();

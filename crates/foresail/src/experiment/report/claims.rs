@@ -61,18 +61,66 @@ type Judged = Option<(String, bool)>;
 pub(super) fn all(runs: &[Measured<'_>]) -> Vec<Claim> {
     type Judge = fn(&[Measured<'_>]) -> Judged;
     let claims: [(&str, &str, Judge); 12] = [
-        ("hpa_sim_desired is what the HPA would have chosen", "README, columns", simulator),
-        ("55 MiB in each pod make the HPA scale", "README, phases A and B", memory),
-        ("A pod at its limit makes one step of the HPA a doubling and never more", "limits of the chart", doubling),
-        ("Comparison is observation only", "README, phase C", observation),
-        ("The answer is the baseline and at most two replicas", "prompt", bounded),
-        ("The model's confidence means something", "column ai_confidence", confidence),
-        ("The model reacts faster than the HPA", "purpose of the experiment", faster),
-        ("The model keeps the promise better and costs no more", "purpose of the experiment", better),
-        ("When the model fails, nothing scales", "ai_scaler deletes the HPA", alone),
-        ("The answer is there within half an interval", "loop that waits for it", in_time),
-        ("The model is shown the whole --history-minutes", "README, options", history),
-        ("Every interval leaves a row", "loop that skips rows without metrics", rows),
+        (
+            "hpa_sim_desired is what the HPA would have chosen",
+            "README, columns",
+            simulator,
+        ),
+        (
+            "55 MiB in each pod make the HPA scale",
+            "README, phases A and B",
+            memory,
+        ),
+        (
+            "A pod at its limit makes one step of the HPA a doubling and never more",
+            "limits of the chart",
+            doubling,
+        ),
+        (
+            "Comparison is observation only",
+            "README, phase C",
+            observation,
+        ),
+        (
+            "The answer is the baseline and at most two replicas",
+            "prompt",
+            bounded,
+        ),
+        (
+            "The model's confidence means something",
+            "column ai_confidence",
+            confidence,
+        ),
+        (
+            "The model reacts faster than the HPA",
+            "purpose of the experiment",
+            faster,
+        ),
+        (
+            "The model keeps the promise better and costs no more",
+            "purpose of the experiment",
+            better,
+        ),
+        (
+            "When the model fails, nothing scales",
+            "ai_scaler deletes the HPA",
+            alone,
+        ),
+        (
+            "The answer is there within half an interval",
+            "loop that waits for it",
+            in_time,
+        ),
+        (
+            "The model is shown the whole --history-minutes",
+            "README, options",
+            history,
+        ),
+        (
+            "Every interval leaves a row",
+            "loop that skips rows without metrics",
+            rows,
+        ),
     ];
     let claim = |(text, from, judge): (&'static str, &'static str, Judge)| {
         let (measured, verdict) = match judge(runs) {
@@ -97,7 +145,9 @@ pub(super) fn table(all: &[Claim]) -> TextTable {
             .to_vec()
     };
     TextTable {
-        columns: ["claim", "from", "measured", "verdict"].map(str::to_owned).to_vec(),
+        columns: ["claim", "from", "measured", "verdict"]
+            .map(str::to_owned)
+            .to_vec(),
         rows: all.iter().map(row).collect(),
         prose: true,
     }
@@ -115,10 +165,16 @@ fn simulator(runs: &[Measured<'_>]) -> Judged {
     let governed = of_mode(runs, Mode::HpaOnly);
     let same = governed.flat_map(|m| -> Vec<bool> {
         if m.run.beside.is_some() {
-            let both = m.told().filter_map(|t| Some((t.naive?.desired, t.exact?.desired)));
+            let both = m
+                .told()
+                .filter_map(|t| Some((t.naive?.desired, t.exact?.desired)));
             return both.map(|(naive, exact)| naive == exact).collect();
         }
-        let both = m.run.rows.iter().filter_map(|r| Some((r.simulated?, r.hpa?)));
+        let both = m
+            .run
+            .rows
+            .iter()
+            .filter_map(|r| Some((r.simulated?, r.hpa?)));
         both.map(|(a, b)| !differs(a, b)).collect()
     });
     let (same, all) = count(same);
@@ -146,7 +202,9 @@ fn memory(runs: &[Measured<'_>]) -> Judged {
     let told: Vec<_> = runs.iter().flat_map(in_memory).collect();
     let most = |of: &dyn Fn(&Told) -> Option<f64>| {
         let all = told.iter().filter_map(|(t, _)| of(t));
-        all.fold(None, |most: Option<f64>, v| Some(most.map_or(v, |m| larger(m, v))))
+        all.fold(None, |most: Option<f64>, v| {
+            Some(most.map_or(v, |m| larger(m, v)))
+        })
     };
     let exact = most(&|t| t.exact?.memory_ratio)?;
     let naive = most(&|t| t.naive?.memory_ratio)?;
@@ -194,14 +252,23 @@ fn observation(runs: &[Measured<'_>]) -> Judged {
 
 fn bounded(runs: &[Measured<'_>]) -> Judged {
     let moved = runs.iter().flat_map(|m| {
-        let told = |at| m.run.beside.as_ref().and_then(|b| b.told.get(at)?.asked.as_ref());
+        let told = |at| {
+            m.run
+                .beside
+                .as_ref()
+                .and_then(|b| b.told.get(at)?.asked.as_ref())
+        };
         m.run.rows.iter().filter_map(move |r| {
             let baseline = told(&r.at).map(|a| f64::from(a.baseline)).or(r.raw)?;
             Some((r.advised? - baseline).abs())
         })
     });
     let (most, all) = moved.fold((0.0, 0), |(most, n), d| (larger(most, d), n + 1));
-    let cut = runs.iter().flat_map(Measured::asked).filter(|a| a.limited).count();
+    let cut = runs
+        .iter()
+        .flat_map(Measured::asked)
+        .filter(|a| a.limited)
+        .count();
     let text = format!(
         "at most {} away from the baseline in {all} answers; {cut} answers lay outside and were cut",
         number(most, 0)
@@ -260,7 +327,7 @@ fn faster(runs: &[Measured<'_>]) -> Judged {
     };
     let (first, enough) = (times(|r| r.first), times(|r| r.enough));
     let text = format!(
-        "first scale-up after {} s, the HPA after {} s; enough after {} s, the HPA after {} s",
+        "first scale-up after {} s, the HPA after {} s; the most replicas after {} s, the HPA after {} s",
         shown(first.1, 0),
         shown(first.0, 0),
         shown(enough.1, 0),
@@ -274,11 +341,14 @@ fn faster(runs: &[Measured<'_>]) -> Judged {
 fn better(runs: &[Measured<'_>]) -> Judged {
     let of = |value: fn(&Measured<'_>) -> Option<f64>| {
         let both = pairs(runs);
-        let both: Vec<(f64, f64)> = both.iter().filter_map(|(a, b)| Some((value(a)?, value(b)?))).collect();
+        let both: Vec<(f64, f64)> = both
+            .iter()
+            .filter_map(|(a, b)| Some((value(a)?, value(b)?)))
+            .collect();
         let column = |f: fn(&(f64, f64)) -> f64| mean(&both.iter().map(f).collect::<Vec<_>>());
         Some((column(|p| p.0)?, column(|p| p.1)?))
     };
-    let late = of(Measured::late_percent)?;
+    let late = of(|m| m.late_percent())?;
     let cost = of(|m| Some(m.end()?.replica_minutes))?;
     let text = format!(
         "{} % late at {} replica-minutes, the HPA {} % at {}",
@@ -293,7 +363,11 @@ fn better(runs: &[Measured<'_>]) -> Judged {
 fn alone(runs: &[Measured<'_>]) -> Judged {
     let without = of_mode(runs, Mode::AiScaler).flat_map(|m| {
         // Without metrics nobody can decide; those rows tell nothing.
-        let rows = m.run.rows.iter().filter(|r| r.advised.is_none() && r.cpu.is_some());
+        let rows = m
+            .run
+            .rows
+            .iter()
+            .filter(|r| r.advised.is_none() && r.cpu.is_some());
         rows.map(|r| r.applied_by == "hpa")
     });
     let (governed, all) = count(without);
@@ -302,18 +376,30 @@ fn alone(runs: &[Measured<'_>]) -> Judged {
 }
 
 fn in_time(runs: &[Measured<'_>]) -> Judged {
-    let known = || runs.iter().flat_map(|m| m.asked().map(move |a| (a, m.interval)));
-    let late = |(a, interval): (&super::super::told::Exchange, f64)| a.late || a.latency_ms as f64 > interval * 500.0;
+    let known = || {
+        runs.iter()
+            .flat_map(|m| m.asked().map(move |a| (a, m.interval)))
+    };
+    let late = |(a, interval): (&super::super::told::Exchange, f64)| {
+        a.late || a.latency_ms as f64 > interval * 500.0
+    };
     let (late, all) = count(known().map(late));
-    let most = known().fold(0.0, |most, (a, _)| larger(most, a.latency_ms as f64 / 1000.0));
-    let text = format!("{late} of {all} answers came later; the longest took {} s", number(most, 1));
+    let most = known().fold(0.0, |most, (a, _)| {
+        larger(most, a.latency_ms as f64 / 1000.0)
+    });
+    let text = format!(
+        "{late} of {all} answers came later; the longest took {} s",
+        number(most, 1)
+    );
     (all > 0).then_some((text, late == 0))
 }
 
 fn history(runs: &[Measured<'_>]) -> Judged {
     let (mut shown, mut asked) = (0, 0);
     for m in runs {
-        let Some(beside) = &m.run.beside else { continue };
+        let Some(beside) = &m.run.beside else {
+            continue;
+        };
         let rows = m.asked().map(|a| a.rows).max().unwrap_or(0);
         if rows > shown {
             shown = rows;
@@ -328,6 +414,7 @@ fn rows(runs: &[Measured<'_>]) -> Judged {
     let gaps: usize = runs.iter().map(|m| m.gaps).sum();
     let rows: usize = runs.iter().map(|m| m.run.rows.len()).sum();
     let bad: usize = runs.iter().map(|m| m.run.mistakes.len()).sum();
-    let text = format!("{gaps} rows are missing beside {rows} that are there, {bad} cannot be read");
+    let text =
+        format!("{gaps} rows are missing beside {rows} that are there, {bad} cannot be read");
     Some((text, gaps == 0 && bad == 0))
 }

@@ -16,7 +16,12 @@ pub(super) fn timeline(m: &Measured<'_>) -> Figure {
     };
     let beside = m.run.beside.as_ref();
     let stressed = beside.map(|b| b.head.schedule.stressed());
-    let minutes = |windows: Vec<(f64, f64)>| windows.into_iter().map(|(a, b)| (a / 60.0, b / 60.0)).collect();
+    let minutes = |windows: Vec<(f64, f64)>| {
+        windows
+            .into_iter()
+            .map(|(a, b)| (a / 60.0, b / 60.0))
+            .collect()
+    };
     let (cpu, memory) = stressed.map_or_else(Default::default, |(c, m)| (minutes(c), minutes(m)));
     let whole = Lanes {
         minutes: rows.iter().map(minute).collect(),
@@ -29,7 +34,13 @@ pub(super) fn timeline(m: &Measured<'_>) -> Figure {
         memory_stress: memory,
     };
     let stem = m.run.name.trim_end_matches(".csv");
-    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            c
+        } else {
+            '-'
+        }
+    };
     let name: String = stem.chars().map(safe).collect();
     lanes(
         &format!("figure-{name}"),

@@ -18,7 +18,7 @@ pub(super) struct Reaction {
     pub(super) at: f64,
     /// Seconds to the first row with more replicas than at its begin.
     pub(super) first: Option<f64>,
-    /// Seconds to the first row, from then on, with as many as the HPA's formula asks for.
+    /// Seconds to the first row with the most replicas that the stress brings.
     pub(super) enough: Option<f64>,
 }
 
@@ -77,8 +77,14 @@ impl<'a> Measured<'a> {
             run,
             interval,
             gaps: pairs().map(|(a, b)| missing(a, b)).sum(),
-            replica_minutes: rows.iter().enumerate().map(|(i, r)| r.current * lasts(i)).sum(),
-            changes: pairs().filter(|(a, b)| differs(a.current, b.current)).count(),
+            replica_minutes: rows
+                .iter()
+                .enumerate()
+                .map(|(i, r)| r.current * lasts(i))
+                .sum(),
+            changes: pairs()
+                .filter(|(a, b)| differs(a.current, b.current))
+                .count(),
             above_minutes: above.map(|(i, _)| lasts(i)).sum(),
             reactions: reactions(run),
             hits: hits(run, interval),
@@ -123,13 +129,20 @@ fn interval(run: &Run) -> f64 {
     if let Some(beside) = &run.beside {
         return beside.head.interval_seconds;
     }
-    let mut steps: Vec<f64> = run.rows.windows(2).map(|p| (p[1].at - p[0].at).seconds()).collect();
+    let mut steps: Vec<f64> = run
+        .rows
+        .windows(2)
+        .map(|p| (p[1].at - p[0].at).seconds())
+        .collect();
     steps.sort_by(f64::total_cmp);
     steps.get(steps.len() / 2).copied().unwrap_or(30.0)
 }
 
 fn is_above(run: &Run, row: &Found) -> bool {
-    let target = run.beside.as_ref().map_or(CPU_TARGET, |b| f64::from(b.head.targets.0));
+    let target = run
+        .beside
+        .as_ref()
+        .map_or(CPU_TARGET, |b| f64::from(b.head.targets.0));
     let used = row.cpu.zip(row.cpu_request.filter(|r| *r > 0.0));
     used.is_some_and(|(cpu, request)| cpu * 100.0 > request * target)
 }
@@ -143,16 +156,29 @@ fn reactions(run: &Run) -> Vec<Reaction> {
     let of = |&(at, end): &(f64, f64)| {
         let seconds = |r: &Found| (r.at - start).seconds();
         let before = run.rows.iter().rfind(|r| seconds(r) <= at)?;
-        let during = || run.rows.iter().filter(|r| seconds(r) > at && seconds(r) <= end + 60.0);
+        let during = || {
+            run.rows
+                .iter()
+                .filter(|r| seconds(r) > at && seconds(r) <= end + 60.0)
+        };
         let more = |r: &&Found| r.current > before.current + 0.5;
         let first = during().find(more).map(|r| seconds(r) - at);
-        let enough = first.and_then(|first| {
-            let covers = |r: &&Found| seconds(r) - at >= first && r.raw.is_some_and(|raw| r.current + 0.5 > raw);
-            during().find(covers).map(|r| seconds(r) - at)
-        });
+        // A formula that does not see new pods yet asks for no more: what counts is the most that comes.
+        let most = during()
+            .map(|r| r.current)
+            .fold(0.0, |a: f64, b| if b > a { b } else { a });
+        let enough = during().find(|r| r.current + 0.5 > most);
+        let enough = enough.filter(|_| first.is_some()).map(|r| seconds(r) - at);
         Some(Reaction { at, first, enough })
     };
-    beside.head.schedule.stressed().0.iter().filter_map(of).collect()
+    beside
+        .head
+        .schedule
+        .stressed()
+        .0
+        .iter()
+        .filter_map(of)
+        .collect()
 }
 
 /// Answers against what the HPA's formula asked for one horizon later.
@@ -168,7 +194,8 @@ fn hits(run: &Run, interval: f64) -> Hits {
         ((after.at - at) < HORIZON + slack + slack).then(|| baseline(after))?
     };
     for row in &run.rows {
-        let (Some(advised), Some(now), Some(then)) = (row.advised, baseline(row), later(row.at)) else {
+        let (Some(advised), Some(now), Some(then)) = (row.advised, baseline(row), later(row.at))
+        else {
             continue;
         };
         let hit = if differs(advised, now) {

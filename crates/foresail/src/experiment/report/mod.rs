@@ -24,8 +24,14 @@ pub(crate) fn report(runs: &[Run], command: String) -> Result<Report> {
     anyhow::ensure!(!runs.is_empty(), "there is no run to report on");
     let measured: Vec<Measured<'_>> = runs.iter().map(Measured::of).collect();
     let claims = claims::all(&measured);
-    let held = claims.iter().filter(|c| c.verdict == claims::Verdict::Holds).count();
-    let failed = claims.iter().filter(|c| c.verdict == claims::Verdict::Fails).count();
+    let held = claims
+        .iter()
+        .filter(|c| c.verdict == claims::Verdict::Holds)
+        .count();
+    let failed = claims
+        .iter()
+        .filter(|c| c.verdict == claims::Verdict::Fails)
+        .count();
     let headline = format!(
         "{} runs. Of {} claims and mistakes that are known of the published experiment {held} hold here, {failed} do \
          not, and of {} these runs say too little.",
@@ -42,14 +48,48 @@ pub(crate) fn report(runs: &[Run], command: String) -> Result<Report> {
         table,
     };
     let tables = vec![
-        named("runs", "What each run cost and kept", &tables::RUNS_NOTES, tables::runs(&measured)),
-        named("claims", "Which claims hold", &tables::CLAIMS_NOTES, claims::table(&claims)),
-        named("reactions", "How fast each mode was", &tables::REACTIONS_NOTES, tables::reactions(&measured)),
-        named("answers", "What the answers cost", &tables::ANSWERS_NOTES, tables::answers(&measured)),
-        named("worth", "What the answers were worth", &tables::WORTH_NOTES, tables::worth(&measured)),
-        named("guards", "How often guards stepped in", &tables::GUARDS_NOTES, tables::guards(&measured)),
+        named(
+            "runs",
+            "What each run cost and kept",
+            &tables::RUNS_NOTES,
+            tables::runs(&measured),
+        ),
+        named(
+            "claims",
+            "Which claims hold",
+            &tables::CLAIMS_NOTES,
+            claims::table(&claims),
+        ),
+        named(
+            "reactions",
+            "How fast each mode was",
+            &tables::REACTIONS_NOTES,
+            tables::reactions(&measured),
+        ),
+        named(
+            "answers",
+            "What the answers cost",
+            &tables::ANSWERS_NOTES,
+            tables::answers(&measured),
+        ),
+        named(
+            "worth",
+            "What the answers were worth",
+            &tables::WORTH_NOTES,
+            tables::worth(&measured),
+        ),
+        named(
+            "guards",
+            "How often guards stepped in",
+            &tables::GUARDS_NOTES,
+            tables::guards(&measured),
+        ),
     ];
-    let figures = measured.iter().take(PICTURES_MAX).map(figures::timeline).collect();
+    let figures = measured
+        .iter()
+        .take(PICTURES_MAX)
+        .map(figures::timeline)
+        .collect();
     Ok(Report {
         title: "A language model against the HPA",
         headline,

@@ -24,8 +24,8 @@ pub(super) const CLAIMS_NOTES: [&str; 1] = [
 
 /// What a reader should know before the reactions.
 pub(super) const REACTIONS_NOTES: [&str; 1] = [
-    "From the begin of the busy loops to the first row with more replicas, and to the first with as many as the HPA's \
-     formula asks for; as exact as the interval of the rows.",
+    "From the begin of the busy loops to the first row with more replicas, and to the first with the most that they bring; \
+     as exact as the interval of the rows.",
 ];
 
 /// What a reader should know before the costs.
@@ -42,6 +42,12 @@ pub(super) const WORTH_NOTES: [&str; 1] = [
 pub(super) const GUARDS_NOTES: [&str; 1] = [
     "Every time a guard moved what was wanted, in all turns of the loop; in brackets those that moved the adviser's number.",
 ];
+
+/// How often each guard stepped in, and how often it moved the adviser's number.
+type Counts = BTreeMap<String, (usize, usize)>;
+
+/// Tokens of prompts and of answers.
+type Tokens = (Option<u64>, Option<u64>);
 
 /// Whose answers the runs hold, in a sentence.
 pub(super) fn advisers(runs: &[Run]) -> String {
@@ -72,7 +78,12 @@ fn with(begin: Vec<String>, rest: impl IntoIterator<Item = String>) -> Vec<Strin
 /// What each run cost and kept.
 pub(super) fn runs(all: &[Measured<'_>]) -> TextTable {
     let row = |m: &Measured<'_>| {
-        let most = m.run.rows.iter().map(|r| r.current).fold(0.0, |a: f64, b| if b > a { b } else { a });
+        let most = m
+            .run
+            .rows
+            .iter()
+            .map(|r| r.current)
+            .fold(0.0, |a: f64, b| if b > a { b } else { a });
         let late = m.late_percent();
         let end = m.end();
         with(
@@ -91,8 +102,18 @@ pub(super) fn runs(all: &[Measured<'_>]) -> TextTable {
         )
     };
     let columns = [
-        "run", "mode", "seed", "rows", "gaps", "replica-minutes", "changes", "most replicas",
-        "minutes above CPU target", "late", "late minutes", "writes",
+        "run",
+        "mode",
+        "seed",
+        "rows",
+        "gaps",
+        "replica-minutes",
+        "changes",
+        "most replicas",
+        "minutes above CPU target",
+        "late",
+        "late minutes",
+        "writes",
     ];
     table(&columns, all.iter().map(row).collect())
 }
@@ -105,7 +126,14 @@ pub(super) fn reactions(all: &[Measured<'_>]) -> TextTable {
             with(begin(m), rest)
         })
     });
-    let columns = ["run", "mode", "seed", "stress at s", "first scale-up after s", "enough after s"];
+    let columns = [
+        "run",
+        "mode",
+        "seed",
+        "stress at s",
+        "first scale-up after s",
+        "the most after s",
+    ];
     table(&columns, rows.collect())
 }
 
@@ -114,14 +142,20 @@ pub(super) fn answers(all: &[Measured<'_>]) -> TextTable {
     let row = |m: &Measured<'_>| {
         let asked: Vec<_> = m.asked().collect();
         let late = asked.iter().filter(|a| a.late).count();
-        let failed = asked.iter().filter(|a| a.failure.is_some() && !a.late).count();
-        let sum = |of: fn(&(Option<u64>, Option<u64>)) -> Option<u64>| {
+        let failed = asked
+            .iter()
+            .filter(|a| a.failure.is_some() && !a.late)
+            .count();
+        let sum = |of: fn(&Tokens) -> Option<u64>| {
             let known: Vec<u64> = asked.iter().filter_map(|a| of(&a.tokens)).collect();
             (!known.is_empty()).then(|| known.iter().map(|n| *n as f64).sum())
         };
         let seconds: f64 = asked.iter().map(|a| a.latency_ms as f64 / 1000.0).sum();
         let mean = (!asked.is_empty()).then(|| seconds / asked.len() as f64);
-        let flagged = asked.iter().filter(|a| a.limited || a.schema_ignored).count();
+        let flagged = asked
+            .iter()
+            .filter(|a| a.limited || a.schema_ignored)
+            .count();
         with(
             begin(m),
             [
@@ -138,8 +172,18 @@ pub(super) fn answers(all: &[Measured<'_>]) -> TextTable {
         )
     };
     let columns = [
-        "run", "mode", "seed", "asked", "in time", "late", "failed", "out of range or form", "prompt tokens",
-        "answer tokens", "seconds", "mean s",
+        "run",
+        "mode",
+        "seed",
+        "asked",
+        "in time",
+        "late",
+        "failed",
+        "out of range or form",
+        "prompt tokens",
+        "answer tokens",
+        "seconds",
+        "mean s",
     ];
     let known = all.iter().filter(|m| m.run.beside.is_some());
     table(&columns, known.map(row).collect())
@@ -148,8 +192,14 @@ pub(super) fn answers(all: &[Measured<'_>]) -> TextTable {
 /// What the answers were worth.
 pub(super) fn worth(all: &[Measured<'_>]) -> TextTable {
     let row = |m: &Measured<'_>| {
-        let both = m.run.rows.iter().filter_map(|r| Some((r.advised?, r.hpa.or(r.simulated)?)));
-        let (all, same) = both.fold((0, 0), |(all, same), (a, h)| (all + 1, same + usize::from(!differs(a, h))));
+        let both = m
+            .run
+            .rows
+            .iter()
+            .filter_map(|r| Some((r.advised?, r.hpa.or(r.simulated)?)));
+        let (all, same) = both.fold((0, 0), |(all, same), (a, h)| {
+            (all + 1, same + usize::from(!differs(a, h)))
+        });
         let share = |(n, of): (usize, usize)| {
             if of == 0 {
                 "–".to_owned()
@@ -170,8 +220,14 @@ pub(super) fn worth(all: &[Measured<'_>]) -> TextTable {
         )
     };
     let columns = [
-        "run", "mode", "seed", "agrees with the HPA", "changes that were right", "no change that was right",
-        "says of hits", "says of misses",
+        "run",
+        "mode",
+        "seed",
+        "agrees with the HPA",
+        "changes that were right",
+        "no change that was right",
+        "says of hits",
+        "says of misses",
     ];
     table(&columns, all.iter().map(row).collect())
 }
@@ -179,11 +235,11 @@ pub(super) fn worth(all: &[Measured<'_>]) -> TextTable {
 /// How often guards stepped in.
 pub(super) fn guards(all: &[Measured<'_>]) -> TextTable {
     let mut names: Vec<String> = Vec::new();
-    let counted: Vec<(Vec<String>, BTreeMap<String, (usize, usize)>)> = all
+    let counted: Vec<(Vec<String>, Counts)> = all
         .iter()
         .filter(|m| m.run.beside.is_some())
         .map(|m| {
-            let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+            let mut counts: Counts = BTreeMap::new();
             for guard in m.told().flat_map(|t| &t.guards) {
                 let slot = counts.entry(guard.by.clone()).or_default();
                 slot.0 += 1;
@@ -195,7 +251,7 @@ pub(super) fn guards(all: &[Measured<'_>]) -> TextTable {
         .collect();
     names.sort();
     names.dedup();
-    let row = |(begin, counts): (Vec<String>, BTreeMap<String, (usize, usize)>)| {
+    let row = |(begin, counts): (Vec<String>, Counts)| {
         let cell = |name: &String| match counts.get(name) {
             None => "0".to_owned(),
             Some((all, 0)) => all.to_string(),
@@ -203,7 +259,9 @@ pub(super) fn guards(all: &[Measured<'_>]) -> TextTable {
         };
         with(begin, names.iter().map(cell))
     };
-    let columns = ["run", "mode", "seed"].into_iter().chain(names.iter().map(String::as_str));
+    let columns = ["run", "mode", "seed"]
+        .into_iter()
+        .chain(names.iter().map(String::as_str));
     let columns: Vec<&str> = columns.collect();
     table(&columns, counted.into_iter().map(row).collect())
 }
