@@ -117,14 +117,14 @@ pub fn fly(run: &Run<'_>, ask: &mut dyn Ask, sink: &mut Sink<'_>) -> Result<End>
         past: VecDeque::new(),
     };
     let mut open: Option<Open> = None;
-    let mut end = End::default();
+    let mut rows = 0;
     let mut current = world.cluster.initial;
     while let Some(step) = model.begin_step() {
         let seen = model.look(true);
         let mut asked = flight.pilots.hpa(&seen);
         if step.is_multiple_of(world.turns) {
             if let Some(done) = &mut open {
-                close(done, seen.current, &mut end, sink)?;
+                close(done, seen.current, &mut rows, sink)?;
             }
             open = Some(flight.begin(&seen));
         }
@@ -137,21 +137,23 @@ pub fn fly(run: &Run<'_>, ask: &mut dyn Ask, sink: &mut Sink<'_>) -> Result<End>
         model.advance();
     }
     if let Some(done) = &mut open {
-        close(done, current, &mut end, sink)?;
+        close(done, current, &mut rows, sink)?;
     }
-    end.writes = flight.pilots.writes();
-    Ok(measured(end, &model.finish()))
+    let writes = flight.pilots.writes();
+    Ok(measured((rows, writes), &model.finish()))
 }
 
-fn close(open: &mut Open, current: u32, end: &mut End, sink: &mut Sink<'_>) -> Result<()> {
+fn close(open: &mut Open, current: u32, rows: &mut u64, sink: &mut Sink<'_>) -> Result<()> {
     open.row.applied = current;
-    end.rows += 1;
+    *rows += 1;
     sink(&open.row, &open.told)
 }
 
-fn measured(end: End, measures: &FluidMeasures) -> End {
+fn measured((rows, writes): (u64, u64), measures: &FluidMeasures) -> End {
     let minutes = measures.minutes.iter();
     End {
+        rows,
+        writes,
         requests: measures.requests,
         late: measures.violations,
         unserved: measures.unserved,
@@ -160,7 +162,6 @@ fn measured(end: End, measures: &FluidMeasures) -> End {
         active_minutes: measures.active_minutes,
         flaps: measures.flaps,
         minutes: minutes.map(|m| (m.arrivals, m.violations)).collect(),
-        ..end
     }
 }
 
