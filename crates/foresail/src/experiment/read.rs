@@ -5,7 +5,7 @@
 //! reported, and nothing is guessed.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,6 +13,9 @@ use foresail_core::quantity::time::Timestamp;
 
 use super::row::COLUMNS;
 use super::told::{End, Head, KIND, Line, Told, VERSION};
+
+/// The largest CSV file that is read.
+const BYTES_MAX: u64 = 256 << 20;
 
 /// Rows that are read of one file.
 const ROWS_MAX: usize = 1_000_000;
@@ -122,8 +125,10 @@ pub fn files(places: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// Where the file cannot be read or is none of this experiment; single bad rows are no error.
 pub fn run(path: &Path) -> Result<Run> {
     let shown = path.display();
-    let file = std::fs::File::open(path).with_context(|| format!("cannot read {shown}"))?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+    let text = text_of(path)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(text.as_slice());
     let headers = reader
         .headers()
         .with_context(|| format!("{shown}, line 1"))?;
@@ -197,6 +202,30 @@ pub fn run(path: &Path) -> Result<Run> {
     ensure!(!run.rows.is_empty(), "{shown} has no row that can be read");
     run.beside = beside(&path.with_extension("jsonl"), &mut run.mistakes)?;
     Ok(run)
+}
+
+/// The bytes of a CSV file with plain ends of lines: the reader counts a line too few after others.
+fn text_of(path: &Path) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {shown}"))?;
+    let mut bytes = Vec::new();
+    let read = file.take(BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.with_context(|| format!("cannot read {shown}"))?;
+    ensure!(
+        bytes.len() as u64 <= BYTES_MAX,
+        "{shown} is larger than {BYTES_MAX} bytes: cut it into runs"
+    );
+    let mut before = 0;
+    bytes.retain(|byte| {
+        let kept = before != b'\r' || *byte != b'\n';
+        before = *byte;
+        kept
+    });
+    bytes
+        .iter_mut()
+        .filter(|b| **b == b'\r')
+        .for_each(|b| *b = b'\n');
+    Ok(bytes)
 }
 
 /// Where each column stands.
@@ -300,7 +329,7 @@ fn beside(path: &Path, mistakes: &mut Vec<String>) -> Result<Option<Beside>> {
 /// A line of bounded length without its end; `None` after the last.
 fn bounded(lines: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    let mut limited = std::io::Read::take(lines, LINE_BYTES_MAX);
+    let mut limited = lines.take(LINE_BYTES_MAX);
     let read = limited.read_until(b'\n', &mut bytes)?;
     ensure!(
         (read as u64) < LINE_BYTES_MAX,
