@@ -390,7 +390,7 @@ fn the_published_simulator_falls_at_once_where_the_real_hpa_holds() {
         .find(|v| v["id"] == "F01")
         .expect("vector F01");
     let expected = f01["expected"].as_array().unwrap();
-    let real: Vec<i64> = expected.iter().map(|e| scaled_to(e)).collect();
+    let real: Vec<i64> = expected.iter().map(scaled_to).collect();
     let mut naive = Naive::new((1, 10), 60, 80);
     let steps = std::iter::once(f01).chain(f01["then"].as_array().unwrap());
     let mut now = 1000;
