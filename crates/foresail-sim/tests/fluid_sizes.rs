@@ -165,6 +165,9 @@ fn memory_used_follows_the_requests_in_service() {
     // Two fit; the share above two of Poisson(2) is 0.323, of two pods and an hour.
     let told: u32 = sizing.kills.iter().map(|(_, k)| k.count).sum();
     assert!((20..45).contains(&tight.kills), "{}", tight.kills);
-    assert!(tight.kills - u64::from(told) <= 2, "all but the last minute's");
+    assert!(
+        tight.kills - u64::from(told) <= 2,
+        "all but the last minute's"
+    );
     assert!((tight.gib_minutes.asked - (2.0 + 59.0)).abs() < 1e-9);
 }

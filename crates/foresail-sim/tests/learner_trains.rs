@@ -90,7 +90,10 @@ fn trains(bootstrap: usize, episodes: usize) {
     let own = mean_of_last(&rewards);
     println!("learner {own:.2} ({acted} of {LAST} acted), hpa {hpa:.2}, hpa-vpa {both:.2}");
     for t in told.iter().step_by(5) {
-        println!("{} {:?} {} {:.2} {:?}", t.number, t.acted, t.stage, t.reward, t.value);
+        println!(
+            "{} {:?} {} {:.2} {:?}",
+            t.number, t.acted, t.stage, t.reward, t.value
+        );
     }
     assert!(own > hpa, "{own} against the HPA's {hpa}");
     assert!(acted > LAST / 2, "the learner acted in {acted} of the last");

@@ -4,6 +4,7 @@
 //! bytes: no clock time, duration or path ever gets in.
 
 pub mod curve;
+pub mod experiment;
 pub mod figure;
 pub mod forecast;
 pub mod page;

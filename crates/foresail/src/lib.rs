@@ -6,6 +6,7 @@ pub mod compare;
 pub mod config;
 pub mod conformance;
 pub mod exit;
+pub mod experiment;
 pub mod forecast;
 pub mod interrupt;
 pub mod optimize;

@@ -152,6 +152,7 @@ fn setup(stream: &mut Stream) -> Setup {
         delay: seconds(stream, 0.0, 120.0),
         loss: pick(stream, &[0.0, 0.1, 0.9]),
         concurrency: false,
+        ..Pipeline::default()
     };
     let min = pick(stream, &[1, 2, 5]);
     let hpa_target_percent = pick(stream, &[20, 50, 80, 200]);

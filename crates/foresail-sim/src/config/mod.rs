@@ -11,9 +11,11 @@ use crate::service::Table;
 
 mod capacity;
 mod nodes;
+mod stress;
 
 pub use crate::cluster::Placement;
 pub use nodes::{CrashConfig, NodeConfig};
+pub use stress::{CpuStress, MemoryStress, Stress};
 
 /// How a time is distributed around its mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -124,6 +126,9 @@ pub struct ClusterConfig {
     /// What goes wrong, and when; the same for every policy. A scenario gives it beside the cluster.
     #[serde(skip)]
     pub faults: Vec<Fault>,
+    /// What pods are put under beside their requests; fluid mode alone knows it, and no file gives it.
+    #[serde(skip)]
+    pub stress: Option<Stress>,
 }
 
 impl Default for ClusterConfig {
@@ -162,6 +167,7 @@ impl Default for ClusterConfig {
             price: Price::default(),
             flap_window: Span::from_seconds(600),
             faults: Vec::new(),
+            stress: None,
         }
     }
 }
@@ -364,6 +370,9 @@ impl ClusterConfig {
         }
         for fault in &self.faults {
             fault.check(length, self.nodes.is_some())?;
+        }
+        if let Some(stress) = &self.stress {
+            stress.check(self)?;
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ fn reads(metrics: &[MetricSpec]) -> Vec<Option<Reads>> {
 
 /// An engine that flies counted groups.
 #[derive(Debug)]
-pub(crate) struct GroupPilot<'a, L> {
+pub struct GroupPilot<'a, L> {
     pilot: EnginePilot<L>,
     adviser: Option<Adviser<'a>>,
     reads: Vec<Option<Reads>>,
@@ -92,6 +92,28 @@ impl<'a, L: Listener> GroupPilot<'a, L> {
             adviser,
             pilot: EnginePilot::new(engine, looks, listener),
         }
+    }
+
+    /// A pilot for the one target of the engine's spec, for callers that step a model themselves.
+    #[must_use]
+    pub fn of_engine(engine: Engine, listener: L) -> Self {
+        Self::new(engine, true, listener, None)
+    }
+
+    /// Takes in advice, as it came from outside.
+    pub fn advise(&mut self, advice: Advice) {
+        self.pilot.advise(advice);
+    }
+
+    /// The engine that flies.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        self.pilot.engine()
+    }
+
+    /// What listens.
+    pub fn listener(&mut self) -> &mut L {
+        &mut self.pilot.listener
     }
 
     fn state(&self, seen: &SeenFluid<'_>) -> TargetState {
@@ -123,20 +145,10 @@ impl<'a, L: Listener> GroupPilot<'a, L> {
         state
     }
 
-    /// The engine that flies.
-    pub(crate) fn engine(&self) -> &Engine {
-        self.pilot.engine()
-    }
-
     /// Takes in what is new, and what is advised on it, before the decision.
     pub(crate) fn see(&mut self, seen: &SeenFluid<'_>) {
         let samples = self.samples(seen);
         self.pilot.see(samples);
-    }
-
-    /// Takes in advice.
-    pub(crate) fn advise(&mut self, advice: Advice) {
-        self.pilot.advise(advice);
     }
 
     /// Decides on what was seen.

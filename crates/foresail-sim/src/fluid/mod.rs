@@ -25,10 +25,10 @@ pub mod oracle;
 mod pods;
 mod promise;
 mod sizes;
+mod stress;
 
 pub use advised::{fly_plan, fly_plan_fluid};
-pub(crate) use flight::GroupPilot;
-pub use flight::{Flown, fluid_policy, fly, fly_all};
+pub use flight::{Flown, GroupPilot, fluid_policy, fly, fly_all};
 pub use measure::{FluidMeasures, FluidMinute, Used};
 pub use model::{Asked, Decider, Fluid, GroupSeen, Killed, Model, Planned, SeenFluid, run};
 pub use promise::Promise;

@@ -11,6 +11,7 @@ use super::measure::{FluidMeasures, FluidMinute};
 use super::memory::Memory;
 use super::pods::{Burnt, Group, Pods};
 use super::sizes::Sizes;
+use super::stress::Strain;
 use crate::cluster::{GIB, Size};
 use crate::config::{ClusterConfig, ConfigProblem, Pipeline, Queueing};
 use crate::metrics::histogram::Recent;
@@ -213,6 +214,7 @@ pub struct Model<'a> {
     burnt: Burnt,
     fluctuation: Option<Fluctuation>,
     memory: Option<Memory>,
+    strain: Option<Strain>,
     /// Requests that wait.
     backlog: f64,
     step: usize,
@@ -247,6 +249,12 @@ impl<'a> Model<'a> {
         config.check(workload.length())?;
         pipeline.check()?;
         check(config, pipeline, workload)?;
+        if config.stress.is_some() && fluid.backlog {
+            return Err(ConfigProblem {
+                field: "stress",
+                message: "pods under stress have no backlog: leave one of them out".to_owned(),
+            });
+        }
         Ok(Self::new(config, pipeline, workload, fluid))
     }
 
@@ -276,6 +284,7 @@ impl<'a> Model<'a> {
             by_minute: Flow::new(workload),
             sizes: Sizes::new(config),
             memory: config.memory_use.map(|usage| Memory::new(usage, keep)),
+            strain: Strain::of(config, keep),
             now: 0,
             current: config.initial,
             pods: Pods::warm(config.initial),
@@ -334,7 +343,9 @@ impl<'a> Model<'a> {
             if self.sizes.arrive(self.now) {
                 self.last_share = (-1.0, 0, 0.0);
             }
-            let to = until.min(next).min(minute_end).min(self.sizes.next());
+            let stress = self.strain.as_ref().map_or(i64::MAX, |s| s.next(self.now));
+            let to = until.min(next).min(minute_end);
+            let to = to.min(self.sizes.next()).min(stress);
             self.stretch(to, rate, ready);
             if to == minute_end || to == self.end {
                 self.close_minute();
@@ -344,6 +355,25 @@ impl<'a> Model<'a> {
 
     /// A stretch in which rate and ready pods stay the same.
     fn stretch(&mut self, to: i64, rate: f64, ready: u32) {
+        let seconds = (to - self.now) as f64 / SECOND as f64;
+        let violated = if self.strain.is_some() {
+            self.strained(to, rate, ready)
+        } else {
+            self.served(to, rate, ready)
+        };
+        let minutes = seconds / 60.0;
+        let row = &mut self.minute;
+        row.arrivals += rate * seconds;
+        row.violations += violated;
+        row.ready += f64::from(ready) * minutes;
+        row.replica_minutes += f64::from(self.current) * minutes;
+        self.sizes.paid(f64::from(self.current) * minutes);
+        self.measures.violations += violated;
+        self.now = to;
+    }
+
+    /// A stretch of pods that are all alike; requests that broke the promise.
+    fn served(&mut self, to: i64, rate: f64, ready: u32) -> f64 {
         let seconds = (to - self.now) as f64 / SECOND as f64;
         let capacity = self.sizes.promise().capacity() * f64::from(ready);
         let share = self.share(rate, ready);
@@ -359,15 +389,33 @@ impl<'a> Model<'a> {
             (rate * seconds * share, 0.0)
         };
         self.work(to, rate, ready, busy_seconds / seconds);
-        let minutes = seconds / 60.0;
-        let row = &mut self.minute;
-        row.arrivals += rate * seconds;
-        row.violations += violated;
-        row.ready += f64::from(ready) * minutes;
-        row.replica_minutes += f64::from(self.current) * minutes;
-        self.sizes.paid(f64::from(self.current) * minutes);
-        self.measures.violations += violated;
-        self.now = to;
+        violated
+    }
+
+    /// A stretch of pods under stress; requests that broke the promise.
+    fn strained(&mut self, to: i64, rate: f64, ready: u32) -> f64 {
+        let seconds = (to - self.now) as f64 / SECOND as f64;
+        let offered = rate * self.sizes.promise().service_time();
+        let seen = match &mut self.fluctuation {
+            Some(fluctuation) if offered > 0.0 => fluctuation.around(offered, seconds) / offered,
+            _ => 1.0,
+        };
+        let Some(strain) = &mut self.strain else {
+            return 0.0;
+        };
+        let told = strain.stretch(self.pods.groups(), (self.now, to), rate, seen);
+        let pod_minutes = f64::from(ready) * seconds / 60.0;
+        self.measures.core_minutes.used += told.millicores / 1000.0 * pod_minutes;
+        self.measures.unserved += told.unserved;
+        let filled = |g: &Group| strain.memory(g, self.now) * f64::from(g.count);
+        let filled: f64 = self.pods.groups().iter().map(filled).sum();
+        self.measures.gib_minutes.used += filled / GIB * seconds / 60.0;
+        self.use_memory(to, told.in_service, ready);
+        if self.pipeline.concurrency {
+            let all = told.in_service * f64::from(ready);
+            self.report_concurrency(to, all, all, 0.0);
+        }
+        told.violated
     }
 
     /// What the ready pods do in a stretch, as it is measured: all of them are busy in a share of it.
@@ -541,7 +589,10 @@ impl<'a> Model<'a> {
         self.show_demand(visible);
         self.seen.clear();
         if pods {
-            self.pods.merge(self.now - SETTLED.max(self.burnt.keep()));
+            // Under stress old pods differ by what was done to them.
+            if self.strain.is_none() {
+                self.pods.merge(self.now - SETTLED.max(self.burnt.keep()));
+            }
             self.show_pods(visible);
         }
         let interval = self.interval();
@@ -598,8 +649,12 @@ impl<'a> Model<'a> {
             let ready = group.ready <= self.now;
             let begin = on_grid(latest).max(group.created);
             let memory = self.memory_of(group, end);
+            let mean = || match &self.strain {
+                Some(strain) => strain.mean(group, begin, end, starting),
+                None => self.burnt.mean(group, begin, end, starting),
+            };
             let cpu = (group.created <= latest).then(|| CpuSample {
-                millicores: self.burnt.mean(group, begin, end, starting).round() as i64,
+                millicores: mean().round() as i64,
                 at: self.at(end),
                 window: Span::from_nanos(end - begin),
             });
@@ -621,7 +676,8 @@ impl<'a> Model<'a> {
         } else {
             memory.idle()
         };
-        Some(used.round() as i64)
+        let filled = self.strain.as_ref().map_or(0.0, |s| s.memory(group, at));
+        Some((used + filled).round() as i64)
     }
 
     fn interval(&mut self) -> Interval {

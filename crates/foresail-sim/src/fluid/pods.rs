@@ -141,7 +141,7 @@ impl Burnt {
     }
 
     /// What was burnt up to `at`.
-    fn up_to(&self, at: i64) -> f64 {
+    pub(crate) fn up_to(&self, at: i64) -> f64 {
         let after = self.points.partition_point(|p| p.0 <= at);
         let Some(&(from, burnt)) = after.checked_sub(1).and_then(|i| self.points.get(i)) else {
             return self.points.front().map_or(0.0, |p| p.1);

@@ -166,6 +166,7 @@ pub fn run(
     workload.check()?;
     for (field, given) in [
         ("memoryUse", config.memory_use.is_some()),
+        ("stress", config.stress.is_some()),
         ("kept", pipeline.kept),
     ] {
         if given {

@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod dashes;
 pub mod decide;
 pub mod doctor;
+pub mod experiment;
 pub mod explain;
 pub mod forecast;
 pub mod optimize;
@@ -157,6 +158,8 @@ pub enum Command {
     Aware(aware::AwareArgs),
     /// Run a published study again and say of each figure what came of it
     Study(study::StudyArgs),
+    /// A language model against the HPA on one workload under stress: rehearse it, and report on it
+    Experiment(Box<experiment::ExperimentArgs>),
     /// Find the cheapest CPU and memory of a workflow's stages that keep its promise
     Optimize(Box<optimize::OptimizeArgs>),
     /// Look at workflows
@@ -210,6 +213,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Aquatope(args) => aquatope::run(&args, out),
         Command::Aware(args) => aware::run(&args, out),
         Command::Study(args) => study::run(&args, out),
+        Command::Experiment(args) => experiment::run(&args, out),
         Command::Optimize(args) => optimize::run(&args, out),
         Command::Workflow(args) => workflow::run(&args, out),
         Command::Trace(args) => trace::run(&args, out),

@@ -8,7 +8,7 @@ pub mod aquatope_pool;
 pub mod aquatope_workflows;
 pub mod aware;
 pub mod prophet_lstm;
-mod report;
+pub(crate) mod report;
 mod stats;
 mod verdict;
 

@@ -1,0 +1,45 @@
+//! `foresail experiment`: a language model against the HPA, rehearsed in the simulator, and its report.
+
+mod options;
+mod report;
+mod simulate;
+
+use std::io::Write;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+
+use crate::exit::Code;
+use options::Options;
+
+/// A language model against the HPA on one workload under stress: rehearse it, and report on it
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ExperimentArgs {
+    #[command(subcommand)]
+    command: Option<Verb>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What can be done with runs that are there.
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Tables and pictures of CSV files, also of those that the published experiment wrote
+    Report(report::ReportArgs),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever could not be done, with the mend.
+pub fn run(args: &ExperimentArgs, out: &mut dyn Write) -> Result<Code> {
+    match &args.command {
+        Some(Verb::Report(args)) => report::run(args, out),
+        None if args.options.simulate => simulate::run(&args.options, out),
+        None => bail!(
+            "live clusters are not there yet: give --simulate to rehearse the experiment in the simulator, or \
+             `report FOLDER` for files that are there"
+        ),
+    }
+}

@@ -1,0 +1,143 @@
+//! Every option of the published experiment, by its name and with its default, and some of ours.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use foresail_core::quantity::time::Span;
+
+use crate::cli::{Output, whole};
+use crate::experiment::Mode;
+use crate::experiment::asked::Choice;
+
+/// Modes by their published names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ModeArg {
+    /// The HPA governs; the adviser is asked and only logged
+    #[value(name = "hpa_only")]
+    HpaOnly,
+    /// The adviser's changes on top of the HPA; without them the HPA alone
+    #[value(name = "ai_scaler")]
+    AiScaler,
+    /// Nobody governs: nothing is written
+    #[value(name = "comparison")]
+    Comparison,
+    /// The three one after another on the same seeds, and the report
+    #[value(name = "all")]
+    All,
+}
+
+impl ModeArg {
+    /// The modes to run.
+    pub(super) fn modes(self) -> Vec<Mode> {
+        match self {
+            Self::HpaOnly => vec![Mode::HpaOnly],
+            Self::AiScaler => vec![Mode::AiScaler],
+            Self::Comparison => vec![Mode::Comparison],
+            Self::All => Mode::ALL.to_vec(),
+        }
+    }
+}
+
+/// The flags.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Options {
+    /// Rehearse in the simulator: no cluster, no Prometheus, and no model unless --llm or --ollama-url names one
+    #[arg(long)]
+    pub(super) simulate: bool,
+    /// Who governs
+    #[arg(long, value_enum, default_value = "comparison")]
+    pub(super) mode: ModeArg,
+    /// Seconds between two rows
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(super) interval: u32,
+    /// Minutes; 0 = for ever, in the simulator the length of the schedule
+    #[arg(long, value_name = "MINUTES", default_value_t = 0.0)]
+    pub(super) duration: f64,
+    /// Prometheus; without effect in the simulator [default: http://localhost:9090]
+    #[arg(long, value_name = "URL")]
+    pub(super) prometheus_url: Option<String>,
+    /// Where the model answers; in the simulator it is asked only where this is given [default:
+    /// http://localhost:11434/v1]
+    #[arg(long, value_name = "URL", conflicts_with = "llm")]
+    pub(super) ollama_url: Option<String>,
+    /// The model's name, where one is asked
+    #[arg(long, value_name = "NAME", default_value = "qwen2.5-coder:3b")]
+    pub(super) model: String,
+    /// The workload's namespace; in the simulator a name and nothing more
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(super) namespace: String,
+    /// The workload's name
+    #[arg(long, value_name = "NAME", default_value = "webapp")]
+    pub(super) deployment: String,
+    /// The fewest replicas
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) min_replicas: u32,
+    /// The most replicas
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(super) max_replicas: u32,
+    /// CPU that is aimed at, in percent of the request
+    #[arg(long, value_name = "PERCENT", default_value_t = 60)]
+    pub(super) cpu_target: u32,
+    /// Memory that is aimed at, in percent of the request
+    #[arg(long, value_name = "PERCENT", default_value_t = 80)]
+    pub(super) memory_target: u32,
+    /// Minutes of the past that the adviser is shown, ten rows at most
+    #[arg(long, value_name = "MINUTES", default_value_t = 15)]
+    pub(super) history_minutes: u32,
+    /// Where the CSV files go
+    #[arg(long, value_name = "FOLDER", default_value = "./experiment_data")]
+    pub(super) output_dir: PathBuf,
+    /// One line per row on stderr
+    #[arg(long)]
+    pub(super) verbose: bool,
+    /// The only source of chance
+    #[arg(long, value_name = "N", default_value_t = 42, value_parser = whole)]
+    pub(super) seed: u64,
+    /// Seeds, counted up from --seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(super) seeds: u64,
+    /// What comes and what pods are put under, as TOML or JSON [default: the published README's half hour]
+    #[arg(long, value_name = "FILE")]
+    pub(super) stress: Option<PathBuf>,
+    /// Who is asked: `scripted:NAME` (a rule, no language model), `replay:FILE`, or an endpoint's address
+    #[arg(long, value_name = "WHO", default_value = "scripted:trend")]
+    pub(super) llm: Choice,
+    /// Record questions and answers; `--llm replay:FILE` gives the same run again
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
+    /// Simulated time that an answer takes; later than half an interval it is let go [default: 2s for a
+    /// rule, else as it was measured]
+    #[arg(long, value_name = "SPAN")]
+    pub(super) latency: Option<Span>,
+    /// Take changes only once enough of them were right, as measured; else every one within ±2
+    #[arg(long)]
+    pub(super) gated: bool,
+    /// Fill the `hpa_sim_` columns with the published simulator instead of the exact HPA
+    #[arg(long)]
+    pub(super) naive_hpa: bool,
+    /// How the summary is printed [default: table]
+    #[arg(long, short, value_enum)]
+    pub(super) output: Option<Output>,
+}
+
+impl Options {
+    /// Who is asked.
+    pub(super) fn choice(&self) -> Choice {
+        match &self.ollama_url {
+            Some(url) => Choice::Endpoint(url.clone()),
+            None => self.llm.clone(),
+        }
+    }
+
+    /// What was given without effect.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.prometheus_url.is_some() {
+            notes.push(
+                "--prometheus-url has no effect in the simulator: metrics come from its own pods"
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+}

@@ -1,0 +1,209 @@
+//! Who is asked: a script, a record, or a model behind an endpoint; with a record of it on wish.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use foresail_adapters::access::Access;
+use foresail_adapters::atomic::WholeFile;
+use foresail_adapters::llm::{Adviser, Answered, Ask, Question, Recording, Replayed};
+
+use super::scripted::{SCRIPTS, Script, Scripted};
+
+/// Whom a flag names.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    /// A script.
+    Scripted(Script),
+    /// A record of answers.
+    Replay(PathBuf),
+    /// An endpoint.
+    Endpoint(String),
+}
+
+impl std::str::FromStr for Choice {
+    type Err = String;
+
+    /// Reads `scripted:NAME`, `replay:FILE` or an address.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(name) = text.strip_prefix("scripted:") {
+            let known = || SCRIPTS.map(|s| s.name).join(", ");
+            return Scripted::named(name)
+                .map(Self::Scripted)
+                .ok_or_else(|| format!("there is no script `{name}` (known: {})", known()));
+        }
+        if let Some(file) = text.strip_prefix("replay:").filter(|f| !f.is_empty()) {
+            return Ok(Self::Replay(file.into()));
+        }
+        if text.starts_with("http://") || text.starts_with("https://") {
+            return Ok(Self::Endpoint(text.to_owned()));
+        }
+        Err("write scripted:NAME, replay:FILE or an address that begins with http".to_owned())
+    }
+}
+
+/// A script of which every run gets a fresh one.
+#[derive(Clone, Debug)]
+struct Fresh(Rc<RefCell<Scripted>>);
+
+impl Ask for Fresh {
+    fn ask(&mut self, question: &Question, deadline: Duration) -> Answered {
+        self.0.borrow_mut().ask(question, deadline)
+    }
+}
+
+/// Bytes that a recorder writes and its owner takes.
+#[derive(Clone, Debug, Default)]
+struct Bytes(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let gone = |_| std::io::Error::other("the record's bytes are gone");
+        self.0.lock().map_err(gone)?.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+enum Inner {
+    Plain(Box<dyn Ask>),
+    Recorded(Recording<Box<dyn Ask>>, WholeFile, Bytes),
+}
+
+/// Who is asked, ready for several runs in a row.
+pub struct Asker {
+    /// Whose answers they are.
+    pub label: String,
+    /// `true` where that is a language model.
+    pub is_model: bool,
+    inner: Inner,
+    script: Option<(Script, Duration, Rc<RefCell<Scripted>>)>,
+}
+
+impl std::fmt::Debug for Asker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asker")
+            .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Asker {
+    /// Whom a choice names; `model` is asked for at an endpoint, a script answers after `latency`.
+    ///
+    /// # Errors
+    /// Where a record cannot be read, an address not be used, or the record's place not be written.
+    pub fn new(
+        choice: &Choice,
+        model: &str,
+        latency: Duration,
+        record: Option<&Path>,
+    ) -> Result<Self> {
+        let mut script = None;
+        let (ask, label, is_model): (Box<dyn Ask>, _, _) = match choice {
+            Choice::Scripted(found) => {
+                let scripted = Rc::new(RefCell::new(Scripted::new(*found, latency)));
+                script = Some((*found, latency, Rc::clone(&scripted)));
+                (
+                    Box::new(Fresh(scripted)),
+                    format!("scripted:{}", found.name),
+                    false,
+                )
+            }
+            Choice::Replay(file) => {
+                let replayed = Replayed::open(file)?;
+                let label = replayed.model().to_owned();
+                let is_model = !label.starts_with("scripted:");
+                (Box::new(replayed), label, is_model)
+            }
+            Choice::Endpoint(url) => {
+                let adviser = Adviser::new(Access::to_model(url), model)?;
+                (Box::new(adviser), model.to_owned(), true)
+            }
+        };
+        let inner = match record {
+            None => Inner::Plain(ask),
+            Some(path) => {
+                // The place is tried before the work, so that nobody waits for nothing.
+                let file = WholeFile::begin(path)?;
+                let bytes = Bytes::default();
+                let recording = Recording::new(ask, &label, Box::new(bytes.clone()))?;
+                Inner::Recorded(recording, file, bytes)
+            }
+        };
+        Ok(Self {
+            label,
+            is_model,
+            inner,
+            script,
+        })
+    }
+
+    /// What a reader is told of it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        described(&self.label, self.is_model)
+    }
+
+    /// Begins another run: a script forgets the one before.
+    pub fn begin_run(&mut self) {
+        if let Some((script, latency, scripted)) = &self.script {
+            scripted.replace(Scripted::new(*script, *latency));
+        }
+    }
+
+    /// Puts the record in its place, where there is one.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn finish(self) -> Result<()> {
+        let Inner::Recorded(recording, mut file, bytes) = self.inner else {
+            return Ok(());
+        };
+        recording.finish().context("the record")?;
+        let Ok(bytes) = bytes.0.lock() else {
+            bail!("the record's bytes are gone");
+        };
+        file.write_all(&bytes).context("the record")?;
+        Ok(file.commit()?)
+    }
+}
+
+impl Ask for Asker {
+    fn ask(&mut self, question: &Question, deadline: Duration) -> Answered {
+        match &mut self.inner {
+            Inner::Plain(ask) => ask.ask(question, deadline),
+            Inner::Recorded(recording, ..) => recording.ask(question, deadline),
+        }
+    }
+}
+
+/// An adviser's name with what it is.
+#[must_use]
+pub fn described(label: &str, is_model: bool) -> String {
+    if is_model {
+        return format!("the language model {label}");
+    }
+    let script = label.strip_prefix("scripted:").and_then(Scripted::named);
+    match script {
+        Some(script) => format!(
+            "{label}, a built-in rule and no language model: it {}",
+            told(script)
+        ),
+        None => format!("{label}, no language model"),
+    }
+}
+
+fn told(script: Script) -> String {
+    match script.name {
+        "trend" => script.summary.to_owned(),
+        _ => format!("says {}", script.summary),
+    }
+}

@@ -1,0 +1,150 @@
+//! The engines of one run: who governs, and the HPA that is looked at.
+
+use anyhow::Result;
+use foresail_core::combine::Chosen;
+use foresail_core::engine::{Engine, Tick};
+use foresail_core::propose::Basis;
+use foresail_core::propose::advice::Advice;
+use foresail_core::propose::delta::Record;
+use foresail_core::quantity::time::Timestamp;
+use foresail_core::quantity::units::Quantity;
+use foresail_core::spec::{Spec, SpecProblem};
+use foresail_models::registry::engine_of;
+use foresail_models::rng::Seed;
+use foresail_sim::fluid::{Asked, Decider, GroupPilot, SeenFluid};
+
+use super::Mode;
+use super::exact::{Exact, Watch};
+use super::row::{AppliedBy, Simulated};
+use super::told::Stepped;
+use super::world::World;
+
+type Pilot = GroupPilot<'static, Watch>;
+
+/// Who governs, and beside it an HPA that writes nothing where the governing one is more than that.
+#[derive(Debug)]
+pub struct Pilots {
+    mode: Mode,
+    main: Pilot,
+    beside: Option<Pilot>,
+    exact: Exact,
+    /// Advice on its way, and when it comes.
+    coming: Vec<(Timestamp, Advice)>,
+}
+
+fn pilot(spec: Spec, seed: Seed) -> Result<Pilot> {
+    let engine: Engine = engine_of(spec, seed)
+        .map_err(|problems| anyhow::anyhow!("{}", SpecProblem::joined(&problems)))?;
+    Ok(GroupPilot::of_engine(engine, Watch::default()))
+}
+
+impl Pilots {
+    /// The pilots of a mode in a world.
+    ///
+    /// # Errors
+    /// Where a spec is not valid.
+    pub fn new(world: &World, mode: Mode, gated: bool, seed: Seed) -> Result<Self> {
+        let beside = match mode {
+            Mode::HpaOnly => None,
+            Mode::AiScaler | Mode::Comparison => Some(pilot(world.beside(), seed)?),
+        };
+        Ok(Self {
+            mode,
+            main: pilot(world.spec(mode, gated), seed)?,
+            beside,
+            exact: Exact::new(world)?,
+            coming: Vec::new(),
+        })
+    }
+
+    /// Lets the HPA look. Where it governs, what it asks for is what is asked for.
+    pub fn hpa(&mut self, seen: &SeenFluid<'_>) -> Option<Asked> {
+        match &mut self.beside {
+            Some(beside) => {
+                // In the shadow it asks for nothing.
+                let _ = beside.decide(seen);
+                None
+            }
+            None => self.main.decide(seen),
+        }
+    }
+
+    /// What the exact HPA says of what it saw last.
+    pub fn exact(&mut self, now: Timestamp) -> Option<Simulated> {
+        let watch = match &mut self.beside {
+            Some(beside) => beside.listener(),
+            None => self.main.listener(),
+        };
+        self.exact.answer(watch, now)
+    }
+
+    /// Sends advice on its way; only an engine that asks for advice gets any.
+    pub fn send(&mut self, arrives: Timestamp, advice: Advice) {
+        if self.beside.is_some() {
+            self.coming.push((arrives, advice));
+        }
+    }
+
+    /// Lets the governing engine decide, on the advice that has come; where the HPA governs it has
+    /// decided already.
+    pub fn govern(&mut self, seen: &SeenFluid<'_>) -> Option<Asked> {
+        self.beside.as_ref()?;
+        let (come, coming) = std::mem::take(&mut self.coming)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(arrives, _)| *arrives <= seen.now);
+        self.coming = coming;
+        for (_, advice) in come {
+            self.main.advise(advice);
+        }
+        self.main.decide(seen)
+    }
+
+    /// Writes of the governing engine so far.
+    pub fn writes(&mut self) -> u64 {
+        self.main.listener().writes
+    }
+
+    /// Who decided the last turn; `wrote` tells whether it changed something.
+    pub fn applied_by(&mut self, wrote: bool) -> AppliedBy {
+        let chosen = self.last().and_then(|t| t.targets.first()?.wanted.chosen);
+        match (self.mode, chosen) {
+            (Mode::Comparison, _) => AppliedBy::ObservationOnly,
+            (_, None) => AppliedBy::None,
+            (Mode::HpaOnly, Some(_)) => AppliedBy::Hpa,
+            (Mode::AiScaler, Some(Chosen::Proposer(0))) if wrote => AppliedBy::Ai,
+            (Mode::AiScaler, Some(Chosen::Proposer(0))) => AppliedBy::AiNoChange,
+            (Mode::AiScaler, Some(_)) => AppliedBy::Hpa,
+        }
+    }
+
+    fn last(&mut self) -> Option<&Tick> {
+        self.main.listener().tick.as_ref()
+    }
+
+    /// Guards that stepped in in the last turn.
+    pub fn guards(&mut self) -> Vec<Stepped> {
+        let of_mode = self.mode != Mode::HpaOnly;
+        let Some(target) = self.last().and_then(|t| t.targets.first()) else {
+            return Vec::new();
+        };
+        let of_adviser = of_mode && target.wanted.chosen == Some(Chosen::Proposer(0));
+        let whole = |q: Quantity| q.milli() / 1000;
+        let told = |l: &foresail_core::guard::Limit| Stepped {
+            by: l.by.to_string(),
+            replicas: (whole(l.from), whole(l.to)),
+            why: l.why.to_string(),
+            of_adviser,
+        };
+        target.limits.iter().map(told).collect()
+    }
+
+    /// The adviser's record, as the last turn had it.
+    pub fn record(&mut self) -> Option<Record> {
+        let basis = &self.last()?.judged.first()?.proposal.basis;
+        let Basis::Deltas(deltas) = basis else {
+            return None;
+        };
+        let told = deltas.targets.first()?.1.as_ref().ok()?;
+        Some(told.record)
+    }
+}

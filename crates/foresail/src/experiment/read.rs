@@ -1,0 +1,339 @@
+//! Reads the experiment's CSV files, also those that the published Python wrote.
+//!
+//! Columns are found by their names, in any order; a row that cannot be read is left out and named
+//! with its line. A file of ours has another beside it with what the columns lack; without it less is
+//! reported, and nothing is guessed.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use foresail_core::quantity::time::Timestamp;
+
+use super::row::COLUMNS;
+use super::told::{End, Head, KIND, Line, Told, VERSION};
+
+/// The largest CSV file that is read.
+const BYTES_MAX: u64 = 256 << 20;
+
+/// Rows that are read of one file.
+const ROWS_MAX: usize = 1_000_000;
+
+/// The longest line of the file beside it.
+const LINE_BYTES_MAX: u64 = 1 << 20;
+
+/// Mistakes that are told of one file.
+const MISTAKES_MAX: usize = 20;
+
+/// Columns without which a file is none of this experiment.
+const NEEDED: [&str; 3] = ["timestamp", "mode", "current_replicas"];
+
+/// One row as it was found; an empty cell is `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// When.
+    pub at: Timestamp,
+    /// Replicas asked for.
+    pub current: f64,
+    /// CPU of a pod, in millicores.
+    pub cpu: Option<f64>,
+    /// CPU request of a pod, in millicores.
+    pub cpu_request: Option<f64>,
+    /// What the HPA simulator's columns ask for, and by which ratio of memory.
+    pub simulated: Option<f64>,
+    /// The same before windows and rates.
+    pub raw: Option<f64>,
+    /// Memory over its target value by the simulator.
+    pub memory_ratio: Option<f64>,
+    /// What the live HPA asks for.
+    pub hpa: Option<f64>,
+    /// What the adviser recommends.
+    pub advised: Option<f64>,
+    /// What it says of itself, 0 to 1.
+    pub confidence: Option<f64>,
+    /// Who applied what was applied.
+    pub applied_by: String,
+}
+
+/// What stands beside a CSV file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beside {
+    /// What was run.
+    pub head: Head,
+    /// Row by row, by their times.
+    pub told: BTreeMap<Timestamp, Told>,
+    /// What it came to; `None` in a file that was cut.
+    pub end: Option<End>,
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The CSV file's name.
+    pub name: String,
+    /// Its mode, as its rows have it.
+    pub mode: String,
+    /// The rows, in their order.
+    pub rows: Vec<Found>,
+    /// What could not be read, with its line.
+    pub mistakes: Vec<String>,
+    /// What stands beside it.
+    pub beside: Option<Beside>,
+}
+
+/// Every CSV file of the arguments: files as they are given, of folders those of the experiment.
+///
+/// # Errors
+/// Where a place cannot be read, or there is none at all.
+pub fn files(places: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for place in places {
+        if !place.is_dir() {
+            files.push(place.clone());
+            continue;
+        }
+        let entries =
+            std::fs::read_dir(place).with_context(|| format!("cannot read {}", place.display()))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry
+                .with_context(|| format!("cannot read {}", place.display()))?
+                .path();
+            let name = path
+                .file_name()
+                .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+            if name.starts_with("experiment_") && name.ends_with(".csv") {
+                found.push(path);
+            }
+        }
+        ensure!(
+            !found.is_empty(),
+            "{} holds no experiment_*.csv: give a folder that `foresail experiment --simulate` or the published \
+             main.py wrote",
+            place.display()
+        );
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+/// Reads one run.
+///
+/// # Errors
+/// Where the file cannot be read or is none of this experiment; single bad rows are no error.
+pub fn run(path: &Path) -> Result<Run> {
+    let shown = path.display();
+    let text = text_of(path)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(text.as_slice());
+    let headers = reader
+        .headers()
+        .with_context(|| format!("{shown}, line 1"))?;
+    let place = |name: &str| {
+        let same = |h: &str| h.trim().trim_start_matches('\u{feff}') == name;
+        headers.iter().position(same)
+    };
+    let lacking: Vec<&str> = NEEDED.into_iter().filter(|n| place(n).is_none()).collect();
+    ensure!(
+        lacking.is_empty(),
+        "{shown} is no file of this experiment: it lacks the column {}",
+        lacking.join(", ")
+    );
+    let columns = Columns {
+        places: COLUMNS.map(place),
+        count: headers.len(),
+    };
+    let name = path
+        .file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let mut run = Run {
+        name,
+        mode: String::new(),
+        rows: Vec::new(),
+        mistakes: Vec::new(),
+        beside: None,
+    };
+    let mut wrong = 0;
+    for record in reader.records() {
+        ensure!(
+            run.rows.len() < ROWS_MAX,
+            "{shown} has more than {ROWS_MAX} rows"
+        );
+        let line = match &record {
+            Ok(record) => record.position().map_or(0, csv::Position::line),
+            Err(error) => error.position().map_or(0, csv::Position::line),
+        };
+        let read = record
+            .map_err(|e| e.to_string())
+            .and_then(|r| columns.row(&r));
+        let read = read.and_then(|(mode, row)| {
+            if run.mode.is_empty() {
+                run.mode.clone_from(&mode);
+            }
+            let later = run.rows.last().is_none_or(|last| last.at < row.at);
+            if mode != run.mode {
+                return Err(format!("mode {mode} in a file of {}", run.mode));
+            }
+            later
+                .then_some(row)
+                .ok_or_else(|| "its time is not after the row before".to_owned())
+        });
+        match read {
+            Ok(row) => run.rows.push(row),
+            Err(why) => {
+                wrong += 1;
+                if wrong <= MISTAKES_MAX {
+                    run.mistakes
+                        .push(format!("{}, line {line}: {why}; left out", run.name));
+                }
+            }
+        }
+    }
+    if wrong > MISTAKES_MAX {
+        run.mistakes.push(format!(
+            "{}: and {} more lines",
+            run.name,
+            wrong - MISTAKES_MAX
+        ));
+    }
+    ensure!(!run.rows.is_empty(), "{shown} has no row that can be read");
+    run.beside = beside(&path.with_extension("jsonl"), &mut run.mistakes)?;
+    Ok(run)
+}
+
+/// The bytes of a CSV file with plain ends of lines: the reader counts a line too few after others.
+fn text_of(path: &Path) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {shown}"))?;
+    let mut bytes = Vec::new();
+    let read = file.take(BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.with_context(|| format!("cannot read {shown}"))?;
+    ensure!(
+        bytes.len() as u64 <= BYTES_MAX,
+        "{shown} is larger than {BYTES_MAX} bytes: cut it into runs"
+    );
+    let mut before = 0;
+    bytes.retain(|byte| {
+        let kept = before != b'\r' || *byte != b'\n';
+        before = *byte;
+        kept
+    });
+    bytes
+        .iter_mut()
+        .filter(|b| **b == b'\r')
+        .for_each(|b| *b = b'\n');
+    Ok(bytes)
+}
+
+/// Where each column stands.
+struct Columns {
+    places: [Option<usize>; 25],
+    count: usize,
+}
+
+impl Columns {
+    fn row(&self, record: &csv::StringRecord) -> Result<(String, Found), String> {
+        if record.len() != self.count {
+            return Err(format!(
+                "{} cells, and the header has {}",
+                record.len(),
+                self.count
+            ));
+        }
+        let cell = |name: &str| -> &str {
+            let column = COLUMNS.iter().position(|c| *c == name);
+            let place = column.and_then(|c| self.places[c]);
+            place.and_then(|p| record.get(p)).unwrap_or("").trim()
+        };
+        let real = |name: &str| -> Result<Option<f64>, String> {
+            let text = cell(name);
+            if matches!(text, "" | "None" | "nan" | "NaN") {
+                return Ok(None);
+            }
+            let number: Option<f64> = text.parse().ok();
+            let finite = number.filter(|n| n.is_finite());
+            finite.map(Some).ok_or_else(|| {
+                let begin: String = text.chars().take(20).collect();
+                format!("{name} is no number: `{begin}`")
+            })
+        };
+        let at = cell("timestamp")
+            .parse::<Timestamp>()
+            .map_err(|e| e.to_string())?;
+        let current = real("current_replicas")?.ok_or("current_replicas is empty")?;
+        Ok((
+            cell("mode").chars().take(40).collect(),
+            Found {
+                at,
+                current,
+                cpu: real("cpu_millicores")?,
+                cpu_request: real("cpu_request_millicores")?,
+                simulated: real("hpa_sim_desired")?,
+                raw: real("hpa_sim_raw_desired")?,
+                memory_ratio: real("hpa_sim_mem_ratio")?,
+                hpa: real("hpa_desired_replicas")?,
+                advised: real("ai_recommended_replicas")?,
+                confidence: real("ai_confidence")?,
+                applied_by: cell("applied_by").chars().take(40).collect(),
+            },
+        ))
+    }
+}
+
+/// Reads what stands beside a CSV file; `None` where nothing does.
+fn beside(path: &Path, mistakes: &mut Vec<String>) -> Result<Option<Beside>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let name = path.display();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?;
+    let mut lines = std::io::BufReader::new(file);
+    let Some(first) = bounded(&mut lines).with_context(|| format!("{name}, line 1"))? else {
+        bail!("{name} is empty: remove it, or run the experiment again");
+    };
+    let head: Head = serde_json::from_slice(&first).with_context(|| {
+        format!("{name}, line 1: no head of an experiment; remove the file, or run it again")
+    })?;
+    ensure!(
+        head.record == KIND && head.v == VERSION,
+        "{name} is of another form (version {}): remove it, or run the experiment again",
+        head.v
+    );
+    let mut found = Beside {
+        head,
+        told: BTreeMap::new(),
+        end: None,
+    };
+    let mut number = 1;
+    while let Some(bytes) =
+        bounded(&mut lines).with_context(|| format!("{name}, line {}", number + 1))?
+    {
+        number += 1;
+        match serde_json::from_slice(&bytes) {
+            Ok(Line::Row(told)) => {
+                found.told.insert(told.at, *told);
+            }
+            Ok(Line::End(end)) => found.end = Some(*end),
+            Err(why) => mistakes.push(format!("{name}, line {number}: {why}; left out")),
+        }
+    }
+    if found.end.is_none() {
+        mistakes.push(format!("{name} is cut short: its last line is missing"));
+    }
+    Ok(Some(found))
+}
+
+/// A line of bounded length without its end; `None` after the last.
+fn bounded(lines: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    let mut limited = lines.take(LINE_BYTES_MAX);
+    let read = limited.read_until(b'\n', &mut bytes)?;
+    ensure!(
+        (read as u64) < LINE_BYTES_MAX,
+        "longer than {LINE_BYTES_MAX} bytes"
+    );
+    Ok((read > 0).then_some(bytes))
+}
