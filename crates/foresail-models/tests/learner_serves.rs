@@ -242,7 +242,8 @@ fn an_installed_policy_makes_the_moves_of_a_frozen_learner_on_the_same_states() 
         let want = axes.wish(target, &recorded.steps[i].current, moves);
         assert_eq!(wishes[i], want, "minute {i}");
     }
-    let kinds: std::collections::BTreeSet<String> = wishes.iter().map(|w| format!("{w:?}")).collect();
+    let kinds: std::collections::BTreeSet<String> =
+        wishes.iter().map(|w| format!("{w:?}")).collect();
     assert!(kinds.len() > 1, "it does more than hold");
 }
 
@@ -296,7 +297,9 @@ fn a_restart_goes_on_as_if_nothing_had_happened() {
         if policy_first {
             install(&mut second, &bytes);
         }
-        second.restore(serde_json::from_str(&text).unwrap()).unwrap();
+        second
+            .restore(serde_json::from_str(&text).unwrap())
+            .unwrap();
         if !policy_first {
             install(&mut second, &bytes);
         }

@@ -67,7 +67,10 @@ fn training_writes_a_policy_a_checkpoint_and_a_curve() {
     let text = train(folder, &[&places[..], &["--output", "json"]].concat());
     let told = lines(&text);
     assert_eq!(told.len(), 6);
-    let mut workloads: Vec<&str> = told.iter().map(|t| t["workload"].as_str().unwrap()).collect();
+    let mut workloads: Vec<&str> = told
+        .iter()
+        .map(|t| t["workload"].as_str().unwrap())
+        .collect();
     workloads.dedup();
     assert_eq!(workloads.len(), 2, "{workloads:?}");
     for (i, line) in told.iter().enumerate() {
@@ -103,7 +106,10 @@ fn a_resumed_training_ends_with_the_policy_of_one_that_was_not_cut() {
         stdout(folder, &args, 0)
     };
     let whole = run("100", &["--out", "whole", "--output", "csv"]);
-    let first = run("50", &["--out", "a", "--checkpoint", "c", "--output", "csv"]);
+    let first = run(
+        "50",
+        &["--out", "a", "--checkpoint", "c", "--output", "csv"],
+    );
     let rest = run("100", &["--resume", "c", "--out", "b", "--output", "csv"]);
     let policy = |name: &str| fs::read(folder.join(name)).unwrap();
     assert!(policy("whole") == policy("b"));
@@ -123,7 +129,10 @@ fn eval_and_run_print_tables_json_and_csv() {
     let json = stdout(folder, &with(&["eval", "--output", "json"], &few), 0);
     let told: Value = serde_json::from_str(&json).unwrap();
     let policies = told["policies"].as_array().unwrap();
-    let told: Vec<&str> = policies.iter().map(|p| p["policy"].as_str().unwrap()).collect();
+    let told: Vec<&str> = policies
+        .iter()
+        .map(|p| p["policy"].as_str().unwrap())
+        .collect();
     assert_eq!(told, names);
     for policy in policies {
         assert!(policy["reward"].as_f64().unwrap().is_finite(), "{policy}");
@@ -136,7 +145,11 @@ fn eval_and_run_print_tables_json_and_csv() {
     assert!(names.iter().all(|n| table.contains(n)), "{table}");
 
     let few = [&few[..], &["--bootstrap-episodes", "1"]].concat();
-    let told = lines(&stdout(folder, &with(&["run", "--output", "json"], &few), 0));
+    let told = lines(&stdout(
+        folder,
+        &with(&["run", "--output", "json"], &few),
+        0,
+    ));
     assert_eq!(told.len(), 4);
     assert!(told.iter().all(|t| t["reward"].as_f64().is_some()));
     let csv = stdout(folder, &with(&["run", "--output", "csv"], &few), 0);
