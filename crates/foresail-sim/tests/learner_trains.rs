@@ -23,7 +23,7 @@ const LAST: usize = 20;
 
 fn world(episodes: usize) -> World {
     let days = (episodes * STEPS / 1440 + 1) as u32;
-    Worlds { days, seed: SEED }.generated(1)
+    Worlds { days, seed: SEED }.generated(3)
 }
 
 fn policy(world: &World, name: &str) -> Policy {
