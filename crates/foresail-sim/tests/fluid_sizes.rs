@@ -110,36 +110,43 @@ fn a_size_for_less_than_one_request_serves_one_and_slower() {
     assert!((m.core_minutes.used - 10.0).abs() < 1e-9);
 }
 
-/// Of three pods that use more at rest than they have, each is killed once a minute in which it was
-/// ready throughout, starts anew for 45 s, and is told of once.
+/// Three pods are cut below what they use at rest at 60 s: each is killed once a minute in which it
+/// is ready throughout, starts anew for 45 s, and is told of once.
 #[test]
 fn pods_killed_for_memory_start_anew_and_are_told_of_once() {
     let mut config = cluster();
     config.initial = 3;
-    config.memory_request_gib = 0.0625;
+    config.resize = Span::ZERO;
+    config.memory_request_gib = 0.25;
     config.memory_use = Some(MemoryUse {
         idle_gib: 0.125,
         per_request_gib: 0.01,
     });
-    let mut sizing = Sizing::default();
-    let m = fly(&config, 1.0, 4, &mut sizing);
+    let mut sizing = Sizing {
+        plan: vec![None, Some(Size::new(1000, 0.0625))],
+        ..Sizing::default()
+    };
+    let m = fly(&config, 1.0, 5, &mut sizing);
     let at = |seconds: i64| Timestamp::EPOCH + Span::from_seconds(seconds);
     let killed = |seconds: i64| Killed {
         at: at(seconds),
         count: 3,
         memory: GIB / 16,
     };
-    assert_eq!(sizing.kills, [(1, killed(60)), (3, killed(180))]);
-    assert_eq!(m.kills, 6);
+    assert_eq!(sizing.kills, [(2, killed(120)), (4, killed(240))]);
+    // Ready for 15 s of two minutes they owe three quarters of a pod each time: one more at the very end.
+    assert_eq!(m.kills, 7);
     let ready: Vec<f64> = m.minutes.iter().map(|m| m.ready).collect();
-    let want = [3.0, 0.75, 3.0, 0.75];
+    let want = [3.0, 3.0, 0.75, 3.0, 0.75];
     for (got, want) in ready.iter().zip(want) {
         assert!((got - want).abs() < 1e-9, "{ready:?}");
     }
-    // They can use no more than they have: a sixteenth of a GiB.
-    assert!((m.gib_minutes.used - 7.5 / 16.0).abs() < 1e-9);
+    // A third of a request each in the first minute; then no more than a sixteenth of a GiB.
+    let used = 3.0 * (0.125 + 0.01 / 3.0) + 7.5 / 16.0;
+    assert!((m.gib_minutes.used - used).abs() < 1e-9);
     // What starts anew is paid all the time.
-    assert!((m.replica_minutes - 12.0).abs() < 1e-9);
+    assert!((m.replica_minutes - 15.0).abs() < 1e-9);
+    assert!((m.gib_minutes.asked - 3.0 * (0.25 + 4.0 * 0.0625)).abs() < 1e-9);
 }
 
 /// At a steady four in service on two pods: 0.25 + 2 × 0.125 GiB each, of one GiB; none is killed,

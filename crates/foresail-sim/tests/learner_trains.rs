@@ -23,7 +23,7 @@ const LAST: usize = 20;
 
 fn world(episodes: usize) -> World {
     let days = (episodes * STEPS / 1440 + 1) as u32;
-    Worlds { days, seed: SEED }.generated(1)
+    Worlds { days, seed: SEED }.generated(3)
 }
 
 fn policy(world: &World, name: &str) -> Policy {
@@ -49,7 +49,11 @@ fn baseline(world: &World, name: &str, episodes: usize) -> Vec<f64> {
 }
 
 /// A learner without a meta-learner: there is one world.
-fn learnt(world: &World, bootstrap: usize, episodes: usize) -> Vec<EpisodeTold> {
+fn flown(
+    world: &World,
+    (bootstrap, learns): (BootstrapRules, bool),
+    episodes: usize,
+) -> Vec<EpisodeTold> {
     let axes = 1 + world.item.setup.resources.len();
     let settings = LearnerSettings {
         preset: Preset::Firm,
@@ -61,10 +65,8 @@ fn learnt(world: &World, bootstrap: usize, episodes: usize) -> Vec<EpisodeTold> 
     let mut learner = Learner::new(settings, SEED).unwrap();
     let rules = TrainingRules {
         steps: STEPS,
-        bootstrap: BootstrapRules {
-            episodes: bootstrap,
-            ..BootstrapRules::default()
-        },
+        bootstrap,
+        learns,
         ..TrainingRules::default()
     };
     let mut training = Training::new(&learner, rules);
@@ -81,24 +83,30 @@ fn mean_of_last(rewards: &[f64]) -> f64 {
 
 fn trains(bootstrap: usize, episodes: usize) {
     let world = world(episodes);
-    let told = learnt(&world, bootstrap, episodes);
-    let rewards: Vec<f64> = told.iter().map(|t| t.reward).collect();
+    let rules = BootstrapRules {
+        episodes: bootstrap,
+        ..BootstrapRules::default()
+    };
+    let told = flown(&world, (rules, true), episodes);
+    let rewards = |told: &[EpisodeTold]| told.iter().map(|t| t.reward).collect::<Vec<f64>>();
+    let own = mean_of_last(&rewards(&told));
     let hpa = mean_of_last(&baseline(&world, "hpa", episodes));
     let both = mean_of_last(&baseline(&world, "hpa-vpa", episodes));
+    let untaught = flown(&world, (BootstrapRules::none(), false), episodes);
+    let untaught = mean_of_last(&rewards(&untaught));
     let last = &told[episodes - LAST..];
     let acted = last.iter().filter(|t| t.acted == Acting::Learner).count();
-    let own = mean_of_last(&rewards);
-    println!("learner {own:.2} ({acted} of {LAST} acted), hpa {hpa:.2}, hpa-vpa {both:.2}");
-    for t in told.iter().step_by(5) {
-        println!(
-            "{} {:?} {} {:.2} {:?}",
-            t.number, t.acted, t.stage, t.reward, t.value
-        );
-    }
+    println!(
+        "learner {own:.2} ({acted} of {LAST}), before learning {untaught:.2}, hpa {hpa:.2}, hpa-vpa {both:.2}"
+    );
     assert!(own > hpa, "{own} against the HPA's {hpa}");
+    assert!(
+        own > untaught,
+        "{own} against {untaught} of the same nets before"
+    );
     assert!(acted > LAST / 2, "the learner acted in {acted} of the last");
-    let again = learnt(&world, bootstrap, episodes);
-    let bits = |t: &[EpisodeTold]| t.iter().map(|t| t.reward.to_bits()).collect::<Vec<_>>();
+    let again = flown(&world, (rules, true), episodes);
+    let bits = |told: &[EpisodeTold]| told.iter().map(|t| t.reward.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&told), bits(&again), "the same curve to the bit");
 }
 

@@ -156,7 +156,7 @@ fn eval_and_run_print_tables_json_and_csv() {
     assert!(csv.starts_with("workload,episode,acted,"));
     assert_eq!(csv.lines().count(), 5);
     let table = stdout(folder, &with(&["run"], &few), 0);
-    assert!(table.contains("stage"), "{table}");
+    assert!(table.contains("STAGE"), "{table}");
     let again = stdout(folder, &with(&["run", "--output", "csv"], &few), 0);
     assert_eq!(csv, again);
     // Frozen it makes no step of learning: no loss in the last column.

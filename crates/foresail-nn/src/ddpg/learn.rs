@@ -16,6 +16,10 @@ use crate::real::Real;
 const VALUE_TIMES: f64 = 10.0;
 const VALUE_MARGIN: f64 = 100.0;
 
+/// How far a loss must stay below the greatest number of the nets: an optimizer keeps the squares of
+/// gradients, and one that was infinite once never makes a step again.
+const SQUARE_MARGIN: f64 = 1e6;
+
 /// What a step of learning was like.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Learnt {
@@ -204,6 +208,11 @@ impl<R: Real> Ddpg<R> {
         let worth = replay.reward_most() / (1.0 - self.settings.discount);
         let bound = VALUE_TIMES * worth + VALUE_MARGIN;
         check_finite("the critic's loss", loss)?;
+        if !R::of(loss * SQUARE_MARGIN).wide().is_finite() {
+            let what =
+                format!("a critic's loss of {loss:.3e}, whose gradient has no finite square");
+            return Err(LearnError::Exploded { what });
+        }
         if most > bound {
             let what = format!("a value of {most:.3e}, where {bound:.3e} is beyond all reason");
             return Err(LearnError::Exploded { what });

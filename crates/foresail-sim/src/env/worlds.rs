@@ -50,7 +50,7 @@ const PRICE: Price = Price {
     memory_gib_hour: 0.004,
 };
 /// The most replicas over those that the mean demand keeps busy.
-const MOST: f64 = 8.0;
+const MOST: f64 = 20.0;
 
 /// One workload on one application.
 #[derive(Clone, Debug, PartialEq)]

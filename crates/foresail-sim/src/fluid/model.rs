@@ -10,6 +10,7 @@ use super::fluctuation::Fluctuation;
 use super::measure::{FluidMeasures, FluidMinute};
 use super::memory::Memory;
 use super::pods::{Burnt, Group, Pods};
+use super::promise::Queues;
 use super::sizes::Sizes;
 use super::stress::Strain;
 use crate::cluster::{GIB, Size};
@@ -220,6 +221,7 @@ pub struct Model<'a> {
     step: usize,
     /// The share that breaks the promise at this rate and number, as it was last asked for.
     last_share: (f64, u32, f64),
+    queues: Queues,
     minute: FluidMinute,
     steadiness: Steadiness,
     measures: FluidMeasures,
@@ -295,6 +297,7 @@ impl<'a> Model<'a> {
             backlog: 0.0,
             step: 0,
             last_share: (-1.0, 0, 0.0),
+            queues: Queues::default(),
             minute: FluidMinute::default(),
             steadiness: Steadiness::new(config.flap_window),
             measures: FluidMeasures {
@@ -487,7 +490,10 @@ impl<'a> Model<'a> {
         if of_ready == ready && of_rate.to_bits() == rate.to_bits() {
             return share;
         }
-        let share = self.sizes.promise().broken(rate, ready);
+        let share = self
+            .sizes
+            .promise()
+            .broken_of(&mut self.queues, rate, ready);
         self.last_share = (rate, ready, share);
         share
     }
@@ -645,13 +651,20 @@ impl<'a> Model<'a> {
         let end = on_grid(visible);
         let latest = end - self.pipeline.window.nanos();
         let starting = f64::from(self.config.startup_cpu_millicores);
+        let window = self.burnt.window(on_grid(latest), end);
+        let used = self.memory.as_ref().map(|m| [m.idle(), m.at(end)]);
         for group in self.pods.groups() {
             let ready = group.ready <= self.now;
             let begin = on_grid(latest).max(group.created);
-            let memory = self.memory_of(group, end);
+            let filled = self.strain.as_ref().map_or(0.0, |s| s.memory(group, end));
+            let used = used.filter(|_| group.created <= end);
+            let memory = used.map(|u| {
+                let own = u[usize::from(group.ready <= end)];
+                (own + filled).round() as i64
+            });
             let mean = || match &self.strain {
                 Some(strain) => strain.mean(group, begin, end, starting),
-                None => self.burnt.mean(group, begin, end, starting),
+                None => window.mean(group, begin, starting),
             };
             let cpu = (group.created <= latest).then(|| CpuSample {
                 millicores: mean().round() as i64,
@@ -667,17 +680,6 @@ impl<'a> Model<'a> {
                 memory,
             });
         }
-    }
-
-    fn memory_of(&self, group: &Group, at: i64) -> Option<i64> {
-        let memory = self.memory.as_ref().filter(|_| group.created <= at)?;
-        let used = if group.ready <= at {
-            memory.at(at)
-        } else {
-            memory.idle()
-        };
-        let filled = self.strain.as_ref().map_or(0.0, |s| s.memory(group, at));
-        Some((used + filled).round() as i64)
     }
 
     fn interval(&mut self) -> Interval {

@@ -152,11 +152,41 @@ impl Burnt {
         }
     }
 
-    /// Mean over a window of one pod of a group: starting, then ready. Units: millicores.
-    pub(crate) fn mean(&self, group: &Group, from: i64, to: i64, starting: f64) -> f64 {
-        let ready = group.ready.clamp(from, to);
+    /// The window from `from` to `to`, to be asked for the mean of many groups.
+    pub(crate) fn window(&self, from: i64, to: i64) -> BurntWindow<'_> {
+        BurntWindow {
+            burnt: self,
+            from,
+            to,
+            at_from: self.up_to(from),
+            at_to: self.up_to(to),
+        }
+    }
+}
+
+/// What was burnt in a window; most groups were ready all through it, so both ends are looked up once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BurntWindow<'a> {
+    burnt: &'a Burnt,
+    from: i64,
+    to: i64,
+    at_from: f64,
+    at_to: f64,
+}
+
+impl BurntWindow<'_> {
+    /// Mean over the window, from `from` on where that is later, of one pod of a group: starting, then
+    /// ready. Units: millicores.
+    pub(crate) fn mean(&self, group: &Group, from: i64, starting: f64) -> f64 {
+        let from = from.max(self.from);
+        let ready = group.ready.clamp(from, self.to);
+        let at_ready = if ready == self.from {
+            self.at_from
+        } else {
+            self.burnt.up_to(ready)
+        };
         let while_starting = (ready - from) as f64 * starting;
-        (while_starting + self.up_to(to) - self.up_to(ready)) / (to - from) as f64
+        (while_starting + self.at_to - at_ready) / (self.to - from) as f64
     }
 }
 
@@ -196,8 +226,16 @@ mod tests {
             ready: 0,
             count: 1,
         };
-        assert!((burnt.mean(&old, 50, 150, 0.0) - 600.0).abs() < 1e-9);
+        let window = burnt.window(50, 150);
+        assert!((window.mean(&old, 0, 0.0) - 600.0).abs() < 1e-9);
         let new = Group { ready: 100, ..old };
-        assert!((burnt.mean(&new, 50, 150, 100.0) - 450.0).abs() < 1e-9);
+        assert!((window.mean(&new, 50, 100.0) - 450.0).abs() < 1e-9);
+        let newer = Group {
+            created: 90,
+            ready: 100,
+            ..old
+        };
+        let want = (10.0 * 100.0 + 50.0 * 800.0) / 60.0;
+        assert!((window.mean(&newer, 90, 100.0) - want).abs() < 1e-9);
     }
 }

@@ -79,17 +79,25 @@ impl Promise {
     #[must_use]
     pub fn broken(&self, rate: f64, ready: u32) -> f64 {
         let mut queue = ErlangB::new(rate * self.service_time);
-        self.broken_on(&mut queue, rate, ready)
+        self.broken_on(rate, ready, |servers| waits(&mut queue, servers))
+    }
+
+    /// The same, by queues that are kept from one call to the next.
+    pub(crate) fn broken_of(&self, queues: &mut Queues, rate: f64, ready: u32) -> f64 {
+        let offered = rate * self.service_time;
+        self.broken_on(rate, ready, |servers| queues.waits(offered, servers))
     }
 
     /// The shares on 0, 1, … `most` replicas, in one pass.
     pub(crate) fn by_ready(&self, rate: f64, most: u32, shares: &mut Vec<f64>) {
         let mut queue = ErlangB::new(rate * self.service_time);
         shares.clear();
-        shares.extend((0..=most).map(|ready| self.broken_on(&mut queue, rate, ready)));
+        let mut on = |ready| self.broken_on(rate, ready, |servers| waits(&mut queue, servers));
+        shares.extend((0..=most).map(&mut on));
     }
 
-    fn broken_on(&self, queue: &mut ErlangB, rate: f64, ready: u32) -> f64 {
+    /// The share on `ready` replicas, by the waiting probability of so many servers.
+    fn broken_on(&self, rate: f64, ready: u32, waits: impl FnOnce(u32) -> f64) -> f64 {
         if rate <= 0.0 {
             return 0.0;
         }
@@ -103,8 +111,7 @@ impl Promise {
         let waits = if offered + 8.0 * offered.sqrt() + 8.0 < m {
             0.0
         } else {
-            queue.grow_to(servers);
-            queue.wait_probability()
+            waits(servers)
         };
         self.too_late(waits, (m - offered) / self.service_time * self.steepness)
     }
@@ -169,7 +176,10 @@ impl Promise {
             return serving;
         }
         let mut queue = ErlangB::new(rate * self.service_time);
-        let keeps = |ready: &u32| self.broken_on(&mut queue, rate, *ready) <= broken;
+        let keeps = |ready: &u32| {
+            let on = |servers| waits(&mut queue, servers);
+            self.broken_on(rate, *ready, on) <= broken
+        };
         (serving..).find(keeps).unwrap_or(serving)
     }
 
@@ -181,6 +191,38 @@ impl Promise {
             Service::Exponential | Service::Points(_) => self.service_time,
         };
         wait + served >= self.below
+    }
+}
+
+/// Waiting probability of a queue that is grown to so many servers.
+fn waits(queue: &mut ErlangB, servers: u32) -> f64 {
+    queue.grow_to(servers);
+    queue.wait_probability()
+}
+
+/// The queues of one offered load on 0, 1, … servers, as far as they were asked for.
+///
+/// Within a minute the load stays the same while servers come and go, so that each is made once; what
+/// is told is what a queue grown from nothing would tell, to the bit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queues {
+    offered: f64,
+    grown: Vec<ErlangB>,
+}
+
+impl Queues {
+    fn waits(&mut self, offered: f64, servers: u32) -> f64 {
+        if self.grown.is_empty() || self.offered.to_bits() != offered.to_bits() {
+            self.offered = offered;
+            self.grown.clear();
+            self.grown.push(ErlangB::new(offered));
+        }
+        while self.grown.len() <= servers as usize {
+            let mut queue = self.grown[self.grown.len() - 1];
+            queue.grow_to(self.grown.len() as u32);
+            self.grown.push(queue);
+        }
+        self.grown[servers as usize].wait_probability()
     }
 }
 
@@ -235,6 +277,22 @@ mod tests {
         config.service.mean = Span::from_seconds(1);
         config.service.shape = shape;
         Promise::new(&config)
+    }
+
+    /// Queues that are kept tell what queues made anew would, to the bit, whatever came before.
+    #[test]
+    fn kept_queues_are_those_made_anew() {
+        let promise = promise("wait<1s:99%", Shape::Exponential);
+        let mut queues = Queues::default();
+        let mut between = 0;
+        for i in 0..3000_u32 {
+            let rate = f64::from(i / 7 % 13) * 1.7;
+            let ready = i * 31 % 40;
+            let kept = promise.broken_of(&mut queues, rate, ready);
+            assert_eq!(kept.to_bits(), promise.broken(rate, ready).to_bits());
+            between += u32::from(kept > 0.0 && kept < 1.0);
+        }
+        assert!(between > 300, "{between}");
     }
 
     #[test]

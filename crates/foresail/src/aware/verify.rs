@@ -1,6 +1,7 @@
 //! Checks that the parts do what the paper and its replication promise.
 
 use anyhow::{Context, Result};
+use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::Resize;
 use foresail_models::rl::axes::{Joint, Move};
 use foresail_models::rl::bootstrap::{Acting, BootstrapRules, Bootstrapper};
@@ -180,7 +181,7 @@ fn actions(world: &World, seed: Seed) -> Result<Vec<Check>> {
         check(
             "MPA: an action is clamped and scales the target",
             scaled && within,
-            format!("{from:?} to {to:?}"),
+            format!("{} to {} replicas", shown(from), shown(to)),
         ),
         check(
             "MPA: a vertical action at one replica is refused",
@@ -202,4 +203,8 @@ fn saved(world: &World, seed: Seed) -> Result<Check> {
         same && again == bytes,
         format!("{} bytes", bytes.len()),
     ))
+}
+
+fn shown(replicas: Option<Replicas>) -> String {
+    replicas.map_or_else(|| "?".to_owned(), |r| r.to_string())
 }
