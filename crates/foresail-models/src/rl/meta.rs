@@ -16,7 +16,7 @@ use foresail_nn::{LANES, Layer, Parameter, Row, named};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::episode::{Best, Episode};
+use super::episode::{Best, Episode, EpisodeStep};
 
 /// Layers of the recurrent net.
 const LAYERS: usize = 2;
@@ -138,7 +138,8 @@ impl MetaLearner {
 
     /// What kind of world these episodes were flown in; zeros while there is none.
     ///
-    /// Episodes of another length than the best one's are left out, and those of another width.
+    /// Episodes shorter than the longest are left out (of the first steps of a world not all can be seen),
+    /// and those of another width.
     #[must_use]
     pub fn embedding(&self, best: &Best) -> Vec<f32> {
         let mut tape = Tape::default();
@@ -179,17 +180,11 @@ impl MetaLearner {
     /// The episodes that one pass can read together.
     fn readable<'a>(&self, best: &'a Best) -> Vec<&'a Episode> {
         let most = self.settings.episodes.min(LANES);
-        let mut read: Vec<&Episode> = Vec::new();
-        for episode in best.episodes().take(most) {
-            let alike = read
-                .first()
-                .is_none_or(|f| f.steps.len() == episode.steps.len());
-            let fits = |s: &super::episode::EpisodeStep| s.features().len() == self.features;
-            if alike && episode.steps.first().is_some_and(fits) {
-                read.push(episode);
-            }
-        }
-        read
+        let longest = best.episodes().map(|e| e.steps.len()).max();
+        let fits = |s: &EpisodeStep| s.features().len() == self.features;
+        let readable =
+            |e: &&Episode| Some(e.steps.len()) == longest && e.steps.first().is_some_and(fits);
+        best.episodes().filter(readable).take(most).collect()
     }
 
     /// One step down the gradient by the embedding of these episodes; `false` where there is nothing to
@@ -235,7 +230,6 @@ impl MetaLearner {
 #[cfg(test)]
 mod tests {
     use super::super::axes::Move;
-    use super::super::episode::EpisodeStep;
     use super::*;
     use crate::rng::{Seed, child};
 

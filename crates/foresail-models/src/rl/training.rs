@@ -134,10 +134,9 @@ impl Training {
         let serves = self.life.stage() == Stage::Serving && self.rules.retrains;
         let learns = self.rules.learns && !serves;
         let flown = self.fly(learner, env, (acted, learns));
-        let steps = flown.episode.steps.len();
         let advantage = learner.advantage(&self.memory, &flown.episode.steps);
         let value = advantage.and_then(|a| Some(a * self.boot.baseline()?));
-        let reward = match (flown.reward, steps) {
+        let reward = match (flown.reward, flown.steps) {
             // Of an episode cut short what it would have earned.
             (sum, n) if n > 0 => sum * self.rules.steps as f64 / n as f64,
             (sum, _) => sum,
