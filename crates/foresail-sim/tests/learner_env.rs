@@ -1,4 +1,5 @@
 //! The environment of a learner: the engine within it, what is executed given back.
+#![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
 use foresail_core::quantity::time::Span;
 use foresail_core::spec::Resize;

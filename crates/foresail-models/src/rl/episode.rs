@@ -93,6 +93,7 @@ impl Best {
     }
 
     /// The episodes, the best first.
+    #[must_use]
     pub fn episodes(&self) -> impl ExactSizeIterator<Item = &Episode> {
         self.kept.iter().map(|(_, e)| e)
     }
