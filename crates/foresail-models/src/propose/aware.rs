@@ -46,8 +46,8 @@ pub const ENTRY: Entry = Entry {
         ),
         Knob::whole(
             "bootstrapEpisodes",
-            [10, 0, 100_000],
-            "episodes in which the heuristic acts and is measured; 0 = the policy acts at once and always",
+            [50, 0, 100_000],
+            "episodes in which the heuristic acts and is measured; the policy acts after them once its value is as good; 0 = at once and always",
         ),
         Knob::number(
             "promisedPercent",
@@ -69,7 +69,6 @@ fn build(build: &Build<'_>) -> Built {
         0 => BootstrapRules::none(),
         _ => BootstrapRules {
             episodes,
-            asks_value: false,
             ..BootstrapRules::default()
         },
     };
@@ -159,14 +158,17 @@ impl Aware {
         if self.kept.episode.steps.len() >= self.steps {
             let episode = std::mem::take(&mut self.kept.episode);
             let earned = episode.reward();
+            let mut value = None;
             if let Some(policy) = &mut self.policy {
+                let advantage = policy.learner.advantage(&policy.memory, &episode.steps);
+                value = advantage.and_then(|a| Some(a * self.kept.boot.baseline()?));
                 policy
                     .learner
                     .end_episode(&mut policy.memory, episode, false);
                 self.kept.best = Some(policy.memory.best.clone());
             }
             let Kept { boot, life, .. } = &mut self.kept;
-            boot.episode(earned, None, life, &Thresholds::default());
+            boot.episode(earned, value, life, &Thresholds::default());
         }
     }
 

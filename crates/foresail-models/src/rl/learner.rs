@@ -268,8 +268,9 @@ impl Learner {
 
     /// How much more its own moves are worth than those that were executed, as a ratio of the critic's
     /// values over these steps. Both are by the same critic, so that its slow way to its level (the
-    /// targets lag by 1/τ steps of learning) is of no account. `None` without steps, or where the
-    /// critic expects nothing yet.
+    /// targets lag by 1/τ steps of learning) is of no account. Every move counts as legal, and the critic
+    /// judges the actor that was trained on it: a value that is rather too good than too bad, for which
+    /// the bootstrapper has its way back. `None` without steps, or where the critic expects nothing yet.
     #[must_use]
     pub fn advantage(&self, memory: &Memory, steps: &[EpisodeStep]) -> Option<f64> {
         let (mut own, mut executed) = (0.0, 0.0);

@@ -69,6 +69,7 @@ struct Head {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TrainingHead {
+    label: String,
     rules: TrainingRules,
     boot: Bootstrapper,
     life: Lifecycle,
@@ -102,6 +103,7 @@ impl Learner {
     /// [`SavedError`] where the agent cannot be written.
     pub fn save(&self, trainings: &[Training]) -> Result<Vec<u8>, SavedError> {
         let of = |t: &Training| TrainingHead {
+            label: t.label.clone(),
             rules: t.rules,
             boot: t.boot.clone(),
             life: t.life.clone(),
@@ -164,6 +166,7 @@ impl Learner {
             }
             let (_, replay) = Ddpg::load(agent, head.settings.ddpg())?;
             trainings.push(Training {
+                label: training.label,
                 rules: training.rules,
                 memory: Memory::of(replay, kept.best, kept.embedding, kept.gradient),
                 boot: training.boot,

@@ -73,6 +73,8 @@ pub struct EpisodeTold {
 /// What is kept of a training besides the nets.
 #[derive(Clone, Debug)]
 pub struct Training {
+    /// Which workload it is of, so that it is resumed on no other; empty where nobody says.
+    pub label: String,
     /// The rules.
     pub rules: TrainingRules,
     /// The workload's memory.
@@ -87,6 +89,7 @@ impl Training {
     #[must_use]
     pub fn new(learner: &Learner, rules: TrainingRules) -> Self {
         Self {
+            label: String::new(),
             memory: learner.memory(),
             boot: Bootstrapper::new(rules.bootstrap),
             life: Lifecycle::default(),

@@ -34,7 +34,7 @@ pub(crate) fn worlds(
         let (name, has) = (path.display(), found.len());
         let wanted = first + count;
         bail!(
-            "{name} has {has} items with requests, {wanted} are asked for: ask for fewer workloads"
+            "{name} has {has} items with requests, {wanted} are asked for: ask for fewer, or begin with a smaller --first"
         );
     }
     let chosen = found.into_iter().enumerate().skip(first);

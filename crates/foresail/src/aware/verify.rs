@@ -186,7 +186,15 @@ fn actions(world: &World, seed: Seed) -> Result<Vec<Check>> {
         check(
             "MPA: a vertical action at one replica is refused",
             refused,
-            format!("reward {}, nothing changed", told.reward),
+            format!(
+                "reward {}, {}",
+                told.reward,
+                if env.setting() == before {
+                    "nothing changed"
+                } else {
+                    "changed"
+                }
+            ),
         ),
     ])
 }

@@ -32,9 +32,9 @@ pub(super) struct EvalArgs {
     /// Workloads, each on an application of its own
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     workloads: u32,
-    /// Number of the first workload; those from 1000 on are in no training by default
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(..=100_000))]
-    first: u32,
+    /// Number of the first workload [default: 1000, which no training has by default; of a trace 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100_000))]
+    first: Option<u32>,
     /// A trace whose busiest items are the workloads, from --first on [default: generated ones]
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -81,7 +81,10 @@ pub(super) fn run(args: &EvalArgs, out: &mut dyn Write) -> Result<Code> {
     let output = Output::here(args.output)?;
     let (learner, _) = load(&args.policy)?;
     let (episodes, steps) = (args.episodes as usize, args.steps as usize);
-    let span = (args.first as usize, args.workloads as usize);
+    let first = args
+        .first
+        .unwrap_or(if args.trace.is_some() { 0 } else { 1000 });
+    let span = (first as usize, args.workloads as usize);
     let worlds = worlds(args.trace.as_ref(), span, DEMAND, Seed(args.seed))?;
     let course = Course {
         steps,
@@ -151,6 +154,8 @@ fn print(sums: &[Sum], output: Output, out: &mut dyn Write) -> Result<()> {
                     "violationsPercent": s.facts.violations_percent(),
                     "badMinutes": s.facts.bad_minutes,
                     "kills": s.facts.kills,
+                    "cores": {"asked": s.facts.cores.0, "used": s.facts.cores.1},
+                    "gib": {"asked": s.facts.gib.0, "used": s.facts.gib.1},
                     "cost": s.facts.cost,
                 })
             };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use foresail_adapters::atomic::write_file;
+use foresail_adapters::atomic::{WholeFile, write_file};
 use foresail_models::rl::axes::Joint;
 use foresail_models::rl::bootstrap::BootstrapRules;
 use foresail_models::rl::learner::{Learner, Preset};
@@ -91,19 +91,19 @@ pub(super) struct TrainArgs {
     #[command(flatten)]
     common: Common,
     /// Settings of DDPG
-    #[arg(long, value_enum, default_value = "firm")]
+    #[arg(long, value_enum, default_value = "firm", conflicts_with = "resume")]
     preset: PresetArg,
     /// How outputs become moves
-    #[arg(long, value_enum, default_value = "each")]
+    #[arg(long, value_enum, default_value = "each", conflicts_with = "resume")]
     moves: JointArg,
     /// Without a meta-learner
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     no_meta: bool,
     /// Numbers of the embedding
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 16, conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(1..=256))]
     embedding: u16,
     /// Units of a layer of the meta-learner in each direction
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=512))]
+    #[arg(long, value_name = "N", default_value_t = 64, conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(1..=512))]
     hidden: u16,
     /// Where the policy goes
     #[arg(long, value_name = "FILE", default_value = "aware-policy")]
@@ -130,6 +130,26 @@ pub(super) struct RunArgs {
     /// It serves as it is and never learns again
     #[arg(long)]
     no_retraining: bool,
+}
+
+impl TrainArgs {
+    /// Refuses places that hold something else, and two results in one.
+    fn check_places(&self) -> Result<()> {
+        for path in [Some(&self.out), self.checkpoint.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            refuse_foreign(path, "policy", &[BEGINS])?;
+        }
+        if let Some(path) = &self.curve {
+            refuse_foreign(path, "picture", &[b"<svg"])?;
+        }
+        let others = [self.checkpoint.as_ref(), self.curve.as_ref()];
+        if others.contains(&Some(&self.out)) || (self.curve.is_some() && others[0] == others[1]) {
+            bail!("--out, --checkpoint and --curve name one file twice: give each its own");
+        }
+        Ok(())
+    }
 }
 
 impl Common {
@@ -229,18 +249,19 @@ impl Rounds<'_> {
                 }
                 let id = &world.item.id;
                 let both = (&mut *learner, training);
+                let mut written = Ok(());
                 let episodes = self.course.learn(world, both, left, None, |episode| {
                     bar.step(&format!("{id} {} {:.1}", episode.stage, episode.reward));
+                    // A line at once: whoever watches sees the curve as it grows.
+                    if self.output == Output::Json && written.is_ok() {
+                        written =
+                            writeln!(out, "{}", told::line(id, episode)).and_then(|()| out.flush());
+                    }
                 })?;
+                written?;
                 flown += left;
                 let new = episodes.into_iter().filter_map(|f| f.told);
-                for episode in new {
-                    // A line at once: whoever watches sees the curve as it grows.
-                    if self.output == Output::Json {
-                        writeln!(out, "{}", told::line(id, &episode))?;
-                    }
-                    told.push((id.clone(), episode));
-                }
+                told.extend(new.map(|episode| (id.clone(), episode)));
             }
             if flown == 0 {
                 break;
@@ -262,18 +283,12 @@ pub(super) fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<Code> {
     let output = Output::here(common.output)?;
     let worlds = common.worlds()?;
     let (mut learner, mut trainings) = match &args.resume {
-        Some(path) => resumed(path, &worlds)?,
+        Some(path) => resumed(path, &worlds, common)?,
         None => begun(args, &worlds)?,
     };
-    for path in [Some(&args.out), args.checkpoint.as_ref()]
-        .into_iter()
-        .flatten()
-    {
-        refuse_foreign(path, "policy", &[BEGINS])?;
-    }
-    // A place that cannot be written is told before the work.
-    let policy = learner.save(&[])?;
-    write_file(&args.out, |w| w.write_all(&policy))?;
+    args.check_places()?;
+    // A place that cannot be written is told before the work; what is there stays until there is better.
+    let mut place = WholeFile::begin(&args.out)?;
     let rounds = Rounds {
         course: common.course(),
         worlds: &worlds,
@@ -287,8 +302,8 @@ pub(super) fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<Code> {
         }
         Ok(())
     })?;
-    let policy = learner.save(&[])?;
-    write_file(&args.out, |w| w.write_all(&policy))?;
+    place.write_all(&learner.save(&[])?)?;
+    place.commit()?;
     if let Some(path) = &args.curve {
         write_file(path, |w| w.write_all(drawn(&told).as_bytes()))?;
     }
@@ -303,7 +318,7 @@ pub(super) fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<Code> {
             learner.steps()
         )?;
     }
-    Ok(Code::Done)
+    Ok(ended())
 }
 
 fn begun(args: &TrainArgs, worlds: &[World]) -> Result<(Learner, Vec<Training>)> {
@@ -327,14 +342,24 @@ fn begun(args: &TrainArgs, worlds: &[World]) -> Result<(Learner, Vec<Training>)>
         adapts: true,
         ..args.common.rules()
     };
-    let trainings = worlds
-        .iter()
-        .map(|_| Training::new(&learner, rules))
-        .collect();
+    let begin = |world: &World| {
+        let mut training = Training::new(&learner, rules);
+        training.label = label(world, &args.common);
+        training
+    };
+    let trainings = worlds.iter().map(begin).collect();
     Ok((learner, trainings))
 }
 
-fn resumed(path: &Path, worlds: &[World]) -> Result<(Learner, Vec<Training>)> {
+/// A workload with all that makes it the same one.
+fn label(world: &World, common: &Common) -> String {
+    format!(
+        "{}, seed {}, {} steps",
+        world.item.id, common.seed, common.steps
+    )
+}
+
+fn resumed(path: &Path, worlds: &[World], common: &Common) -> Result<(Learner, Vec<Training>)> {
     let (learner, trainings) = load(path)?;
     if trainings.is_empty() {
         bail!(
@@ -350,14 +375,34 @@ fn resumed(path: &Path, worlds: &[World]) -> Result<(Learner, Vec<Training>)> {
             worlds.len()
         );
     }
-    if let Some(training) = trainings.iter().find(|t| t.episodes() % STRETCH != 0) {
-        bail!(
-            "{} ends after {} episodes, within a stretch of {STRETCH}: it is whole and there is nothing to resume",
-            path.display(),
-            training.episodes()
-        );
+    for (training, world) in trainings.iter().zip(worlds) {
+        let named = label(world, common);
+        if training.label != named {
+            bail!(
+                "{} is of {}, named is {named}: give the same --first, --trace, --seed and --steps",
+                path.display(),
+                training.label
+            );
+        }
+        if training.episodes() % STRETCH != 0 {
+            bail!(
+                "{} ends after {} episodes, within a stretch of {STRETCH}: a training goes on from a multiple of that",
+                path.display(),
+                training.episodes()
+            );
+        }
     }
     Ok((learner, trainings))
+}
+
+/// Done, or broken off with what was flown kept.
+fn ended() -> Code {
+    if interrupt::asked() {
+        eprintln!("note: broken off; what was flown is kept");
+        Code::Interrupted
+    } else {
+        Code::Done
+    }
 }
 
 /// The rewards, a line per workload.
@@ -408,5 +453,5 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Code> {
     if output != Output::Json {
         told::print(&told, output, out)?;
     }
-    Ok(Code::Done)
+    Ok(ended())
 }

@@ -2,7 +2,11 @@
 
 use foresail_models::rl::bootstrap::BootstrapRules;
 use foresail_models::rl::learner::Embedding;
+use foresail_models::rl::lifecycle::Thresholds;
 use foresail_models::rl::training::TrainingRules;
+
+/// Reward from which a learner serves, where the heuristic earns 130: as good as that.
+const SERVING: f64 = 130.0;
 
 /// Which nets a learner begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +85,8 @@ pub(super) const ARMS: [Arm; 8] = [
 /// Every policy that learns nothing.
 pub(super) const POLICIES: [&str; 5] = [HEURISTIC, "hpa", "vpa", "predictive", "aapa"];
 
-/// After a change of the workload: learning again, and not.
-pub(super) const RETRAINED: &str = "drift, learning again";
+/// After a change of the workload: learning on, and not.
+pub(super) const RETRAINED: &str = "drift, learning on";
 pub(super) const FROZEN: &str = "drift, as it was";
 
 impl Arm {
@@ -103,6 +107,10 @@ impl Arm {
                 },
             },
             embedding: self.embedding,
+            thresholds: Thresholds {
+                serving: SERVING,
+                ..Thresholds::default()
+            },
             ..TrainingRules::default()
         }
     }

@@ -80,7 +80,7 @@ impl Study<'_> {
     }
 
     fn bootstrapping(&self) -> Vec<Claim> {
-        let fewer = self.ratio(SCRATCH, BOOTSTRAPPED, Phase::Bootstrap);
+        let fewer = self.ratio(SCRATCH, BOOTSTRAPPED, Phase::Learning);
         let early = self.ratio(SCRATCH, HEURISTIC, Phase::Bootstrap);
         let reward =
             self.reward(BOOTSTRAPPED, Phase::Bootstrap) / self.reward(SCRATCH, Phase::Bootstrap);
@@ -99,7 +99,7 @@ impl Study<'_> {
         };
         vec![
             Claim {
-                claim: "violations in the first episodes, without over with bootstrapping",
+                claim: "violations while learning, without over with bootstrapping",
                 published: "16.9 times",
                 ours: times(fewer),
                 verdict: about(fewer, 16.9),
@@ -146,13 +146,13 @@ impl Study<'_> {
                 verdict: Verdict::holds(below < 3.6),
             },
             Claim {
-                claim: "violations after a change of the workload, as it was over learning again",
+                claim: "violations after a change of the workload, as it was over learning on",
                 published: "3.1 times",
                 ours: times(fewer),
                 verdict: about(fewer, 3.1),
             },
             Claim {
-                claim: "reward after a change of the workload, learning again against not",
+                claim: "reward after a change of the workload, learning on against not",
                 published: "+8.6 %",
                 ours: format!("{}{} %", if gain > 0.0 { "+" } else { "" }, number(gain, 1)),
                 verdict: Verdict::same_direction(8.6, gain),

@@ -72,7 +72,19 @@ impl Journal {
                     name()
                 );
             }
-            done.extend(lines.map_while(|l| serde_json::from_str::<Entry>(l).ok()));
+            let lines: Vec<&str> = lines.collect();
+            for (number, line) in lines.iter().enumerate() {
+                match serde_json::from_str::<Entry>(line) {
+                    Ok(entry) => done.push(entry),
+                    // Broken off while the last was written: it is flown again.
+                    Err(_) if number + 1 == lines.len() => {}
+                    Err(error) => bail!(
+                        "{}, line {}: {error}; remove that line to fly its run again",
+                        name(),
+                        number + 2
+                    ),
+                }
+            }
         }
         // Written anew, so that a line that was cut does not stand before the next.
         let head = Head { v: 1, study };

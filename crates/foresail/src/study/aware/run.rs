@@ -20,6 +20,9 @@ use crate::aware::course::{STRETCH, minutes, settings};
 use crate::aware::place::worlds;
 use crate::aware::{Course, Flown, fly_policy};
 
+/// Form of the runs; a journal of another is not gone on with.
+const FORM: u32 = 1;
+
 /// Steps of an episode.
 const STEPS: usize = 100;
 
@@ -52,7 +55,15 @@ impl Plan {
 
     /// All that the runs depend on, in words.
     pub(super) fn described(&self) -> String {
-        format!("{self:?} steps {STEPS}")
+        let version = env!("CARGO_PKG_VERSION");
+        let bytes = self.trace.as_ref().and_then(|t| std::fs::metadata(t).ok());
+        let bytes = bytes.map_or(0, |m| m.len());
+        format!("{self:?} steps {STEPS} trace of {bytes} bytes, foresail {version}, form {FORM}")
+    }
+
+    /// Rounds of episodes on each taught workload.
+    fn taught_rounds(&self) -> usize {
+        self.taught_episodes.div_ceil(TAUGHT_STRETCH)
     }
 
     fn course(&self, seed: Seed, stretch: usize) -> Course {
@@ -224,8 +235,8 @@ fn taught(plan: &Plan, shown: &[World], seed: Seed) -> Result<Taught> {
             let form = settings(first, Preset::Firm, Joint::Each, None);
             let mut learner = Learner::new(form, seed)?;
             let mut training = Training::new(&learner, rules(TAUGHT_BOOTSTRAP, false));
-            // As many episodes as are flown on all workloads together would be more than it can use.
-            let episodes = plan.episodes;
+            // As many as the meta-learner has on all its workloads together.
+            let episodes = plan.taught * plan.taught_rounds() * TAUGHT_STRETCH;
             let course = plan.course(seed, STRETCH);
             course.learn(first, (&mut learner, &mut training), episodes, None, |_| {})?;
             Ok(learner)
@@ -240,7 +251,7 @@ fn taught(plan: &Plan, shown: &[World], seed: Seed) -> Result<Taught> {
                 .map(|_| Training::new(&learner, rules))
                 .collect();
             let course = plan.course(seed, TAUGHT_STRETCH);
-            for _ in 0..plan.taught_episodes / TAUGHT_STRETCH {
+            for _ in 0..plan.taught_rounds() {
                 for (world, training) in shown.iter().zip(&mut trainings) {
                     let both = (&mut learner, training);
                     course.learn(world, both, TAUGHT_STRETCH, None, |_| {})?;
@@ -323,6 +334,7 @@ fn drift(
     )?;
     let mut rules = aware.rules(0);
     rules.learns = key.arm == RETRAINED;
+    rules.retrains = false;
     let mut training = Training::new(&learner, rules);
     course.learn(
         after,

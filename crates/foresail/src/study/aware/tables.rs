@@ -18,6 +18,9 @@ pub(super) const MARGIN: f64 = 0.5;
 /// Share of the best level at which an arm has adapted.
 const ADAPTED: f64 = 0.95;
 
+/// Episodes for which a level must be held.
+const STAYS: usize = 10;
+
 /// Episodes of a moving average.
 const SMOOTH: usize = 5;
 
@@ -28,6 +31,8 @@ pub(super) enum Phase {
     Bootstrap,
     /// As many after those.
     Changed,
+    /// Both of these: the time in which an arm with bootstrapping comes to act by itself.
+    Learning,
     /// The last quarter.
     Last,
     /// The first fifth: where an arm without bootstrapping adapts.
@@ -41,6 +46,7 @@ impl Phase {
         match self {
             Self::Bootstrap => "bootstrapping",
             Self::Changed => "after the switch",
+            Self::Learning => "bootstrapping and after",
             Self::Last => "last quarter",
             Self::First => "first fifth",
         }
@@ -59,6 +65,7 @@ impl Study<'_> {
         match phase {
             Phase::Bootstrap => &rows[..boot],
             Phase::Changed => &rows[boot..(2 * boot).min(all)],
+            Phase::Learning => &rows[..(2 * boot).min(all)],
             Phase::Last => &rows[all - all / 4..],
             Phase::First => &rows[..all / 5],
         }
@@ -101,8 +108,8 @@ impl Study<'_> {
         mean(&(0..runs).map(best).collect::<Vec<f64>>())
     }
 
-    /// Episodes until the moving average first comes to 95 % of the best level, in the mean of the
-    /// runs; a run that never does counts with all its episodes.
+    /// Episodes until the moving average is at 95 % of the best level for ten in a row, in the mean of
+    /// the runs; a run that never does counts with all its episodes.
     pub(super) fn adapted_after(&self, arm: &str) -> f64 {
         let mut all = Vec::new();
         for seed in &self.plan.seeds {
@@ -113,15 +120,16 @@ impl Study<'_> {
                 let best = levels.fold(f64::NEG_INFINITY, foresail_core::quantity::units::larger);
                 let rows = self.results.run(arm, world, *seed);
                 let smooth = smoothed(rows);
-                let first = smooth.iter().position(|r| *r >= ADAPTED * best);
+                let good: Vec<bool> = smooth.iter().map(|r| *r >= ADAPTED * best).collect();
+                let first = stays(&good);
                 all.push(first.map_or(rows.len(), |n| n + 1) as f64);
             }
         }
         mean(&all)
     }
 
-    /// The episode from which the mean reward of an arm is at least that of the rules and stays so for a
-    /// moving average; `None` where it never is.
+    /// The episode from which the mean reward of an arm is at least that of the rules for ten in a row;
+    /// `None` where it never is.
     pub(super) fn passes_rules(&self, arm: &str) -> Option<f64> {
         let (own, rules) = (
             self.curve(arm, |r| r.reward),
@@ -129,8 +137,8 @@ impl Study<'_> {
         );
         let own = moving(&own);
         let rules = moving(&rules);
-        let passed = own.iter().zip(&rules).position(|(o, r)| o >= r);
-        passed.map(|n| (n + 1) as f64)
+        let good: Vec<bool> = own.iter().zip(&rules).map(|(o, r)| o >= r).collect();
+        stays(&good).map(|n| (n + 1) as f64)
     }
 
     /// One number per episode, in the mean of the runs.
@@ -352,12 +360,23 @@ impl Study<'_> {
 
     /// What a reader should know first.
     pub(super) fn headline(&self) -> String {
-        let mut worst = f64::NEG_INFINITY;
-        for phase in Phase::SHOWN {
-            if let (_, Some((_, (_, high)))) = self.difference((AWARE, HEURISTIC), phase, broken) {
-                worst = foresail_core::quantity::units::larger(worst, high);
-            }
-        }
+        let highs = Phase::SHOWN.map(|phase| {
+            let (_, told) = self.difference((AWARE, HEURISTIC), phase, broken);
+            told.map(|(_, (_, high))| high)
+        });
+        // A phase of which nothing is known is not shown to be safe.
+        let known = highs.iter().all(Option::is_some);
+        let worst = highs.into_iter().flatten().fold(
+            if known {
+                f64::NEG_INFINITY
+            } else {
+                f64::INFINITY
+            },
+            foresail_core::quantity::units::larger,
+        );
+        let runs = self.results.of_arm(AWARE, self.plan);
+        let last = runs.iter().flat_map(|rows| self.part(rows, Phase::Last));
+        let (acted, of) = last.fold((0, 0), |(a, n), r| (a + usize::from(r.learner), n + 1));
         let safe = if worst < MARGIN {
             format!(
                 "violates no more than HPA and VPA in any phase (at most {} points more)",
@@ -379,7 +398,7 @@ impl Study<'_> {
             )
         });
         format!(
-            "On {} unseen workloads and {} seeds the bootstrapped learner {safe}{earns}.",
+            "On {} unseen workloads and {} seeds the bootstrapped learner {safe}{earns}. It acts itself in {acted} of the last {of} episodes, HPA and VPA in the others.",
             self.plan.unseen,
             self.plan.seeds.len()
         )
@@ -389,6 +408,12 @@ impl Study<'_> {
 /// Mean reward of an episode.
 fn rewards(rows: &[Row]) -> f64 {
     mean(&rows.iter().map(|r| r.reward).collect::<Vec<f64>>())
+}
+
+/// The first of ten in a row, or of as many as are left at the end.
+fn stays(good: &[bool]) -> Option<usize> {
+    let lasts = |n: &usize| good[*n..].iter().take(STAYS).all(|g| *g);
+    (0..good.len()).find(lasts)
 }
 
 /// Requests that broke the promise, in percent.
