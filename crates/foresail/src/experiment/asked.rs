@@ -46,9 +46,8 @@ impl std::str::FromStr for Choice {
     }
 }
 
-/// A script of which every run gets a fresh one.
-#[derive(Clone, Debug)]
-struct Fresh(Rc<RefCell<Scripted>>);
+/// Somebody of whom every run gets a fresh one.
+struct Fresh(Rc<RefCell<Box<dyn Ask>>>);
 
 impl Ask for Fresh {
     fn ask(&mut self, question: &Question, deadline: Duration) -> Answered {
@@ -84,8 +83,11 @@ pub struct Asker {
     /// `true` where that is a language model.
     pub is_model: bool,
     inner: Inner,
-    script: Option<(Script, Duration, Rc<RefCell<Scripted>>)>,
+    fresh: Option<(Maker, Rc<RefCell<Box<dyn Ask>>>)>,
 }
+
+/// Makes who is asked anew, with a closed breaker and on the top rung.
+type Maker = Box<dyn Fn() -> Result<Box<dyn Ask>>>;
 
 impl std::fmt::Debug for Asker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,28 +108,39 @@ impl Asker {
         latency: Duration,
         record: Option<&Path>,
     ) -> Result<Self> {
-        let mut script = None;
-        let (ask, label, is_model): (Box<dyn Ask>, _, _) = match choice {
+        let (label, is_model, maker): (_, _, Maker) = match choice {
             Choice::Scripted(found) => {
-                let scripted = Rc::new(RefCell::new(Scripted::new(*found, latency)));
-                script = Some((*found, latency, Rc::clone(&scripted)));
-                (
-                    Box::new(Fresh(scripted)),
-                    format!("scripted:{}", found.name),
-                    false,
-                )
+                let script = *found;
+                let make = move || Ok(Box::new(Scripted::new(script, latency)) as Box<dyn Ask>);
+                (format!("scripted:{}", found.name), false, Box::new(make))
             }
             Choice::Replay(file) => {
                 let replayed = Replayed::open(file)?;
                 let label = replayed.model().to_owned();
                 let is_model = !label.starts_with("scripted:");
-                (Box::new(replayed), label, is_model)
+                // A record goes through all runs: a question counts how often it was asked before.
+                return Self::of((label, is_model), Box::new(replayed), None, record);
             }
             Choice::Endpoint(url) => {
-                let adviser = Adviser::new(Access::to_model(url), model)?;
-                (Box::new(adviser), model.to_owned(), true)
+                let (url, name) = (url.clone(), model.to_owned());
+                let make = move || {
+                    let adviser = Adviser::new(Access::to_model(&url), &name)?;
+                    Ok(Box::new(adviser) as Box<dyn Ask>)
+                };
+                (model.to_owned(), true, Box::new(make))
             }
         };
+        let shared = Rc::new(RefCell::new(maker()?));
+        let ask = Box::new(Fresh(Rc::clone(&shared)));
+        Self::of((label, is_model), ask, Some((maker, shared)), record)
+    }
+
+    fn of(
+        (label, is_model): (String, bool),
+        ask: Box<dyn Ask>,
+        fresh: Option<(Maker, Rc<RefCell<Box<dyn Ask>>>)>,
+        record: Option<&Path>,
+    ) -> Result<Self> {
         let inner = match record {
             None => Inner::Plain(ask),
             Some(path) => {
@@ -142,7 +155,7 @@ impl Asker {
             label,
             is_model,
             inner,
-            script,
+            fresh,
         })
     }
 
@@ -152,11 +165,15 @@ impl Asker {
         described(&self.label, self.is_model)
     }
 
-    /// Begins another run: a script forgets the one before.
-    pub fn begin_run(&mut self) {
-        if let Some((script, latency, scripted)) = &self.script {
-            scripted.replace(Scripted::new(*script, *latency));
+    /// Begins another run: what failed in the one before is forgotten, so that runs can be compared.
+    ///
+    /// # Errors
+    /// Where who is asked cannot be made anew.
+    pub fn begin_run(&mut self) -> Result<()> {
+        if let Some((maker, shared)) = &self.fresh {
+            shared.replace(maker()?);
         }
+        Ok(())
     }
 
     /// Puts the record in its place, where there is one.

@@ -59,7 +59,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
     let mut all = Vec::new();
     for seed in (0..options.seeds).map(|i| options.seed.wrapping_add(i)) {
         for mode in options.mode.modes() {
-            asker.begin_run();
+            asker.begin_run()?;
             all.push(one(options, &world, &mut asker, (mode, seed))?);
         }
     }
