@@ -13,6 +13,10 @@ use foresail_adapters::atomic::WholeFile;
 use foresail_adapters::llm::{Adviser, Answered, Ask, Question, Recording, Replayed};
 
 use super::scripted::{SCRIPTS, Script, Scripted};
+use crate::forecast::place::refuse_foreign_at;
+
+/// How every record begins.
+const RECORD_BEGINS: &[u8] = b"{\"record\":\"foresail-llm-record\",";
 
 /// Whom a flag names.
 #[derive(Clone, Debug)]
@@ -73,7 +77,7 @@ impl Write for Bytes {
 
 enum Inner {
     Plain(Box<dyn Ask>),
-    Recorded(Recording<Box<dyn Ask>>, WholeFile, Bytes),
+    Recorded(Recording<Box<dyn Ask>>, WholeFile, Bytes, PathBuf),
 }
 
 /// Who is asked, ready for several runs in a row.
@@ -141,14 +145,23 @@ impl Asker {
         fresh: Option<(Maker, Rc<RefCell<Box<dyn Ask>>>)>,
         record: Option<&Path>,
     ) -> Result<Self> {
+        let is_live = is_model && fresh.is_some();
         let inner = match record {
             None => Inner::Plain(ask),
             Some(path) => {
                 // The place is tried before the work, so that nobody waits for nothing.
+                refuse_foreign_at("--record", path, "record of answers", &[RECORD_BEGINS])?;
+                if is_live && holds(path) {
+                    bail!(
+                        "{} holds a record, and a model that is asked again answers otherwise: give another place \
+                         with --record, or move it away",
+                        path.display()
+                    );
+                }
                 let file = WholeFile::begin(path)?;
                 let bytes = Bytes::default();
                 let recording = Recording::new(ask, &label, Box::new(bytes.clone()))?;
-                Inner::Recorded(recording, file, bytes)
+                Inner::Recorded(recording, file, bytes, path.to_owned())
             }
         };
         Ok(Self {
@@ -179,15 +192,22 @@ impl Asker {
     /// Puts the record in its place, where there is one.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// Where it cannot be written, or the place holds a record of other answers.
     pub fn finish(self) -> Result<()> {
-        let Inner::Recorded(recording, mut file, bytes) = self.inner else {
+        let Inner::Recorded(recording, mut file, bytes, path) = self.inner else {
             return Ok(());
         };
         recording.finish().context("the record")?;
         let Ok(bytes) = bytes.0.lock() else {
             bail!("the record's bytes are gone");
         };
+        if holds(&path) && std::fs::read(&path).is_ok_and(|there| there != *bytes) {
+            bail!(
+                "{} holds the record of another run and was left as it is: give another place with --record, or \
+                 move it away",
+                path.display()
+            );
+        }
         file.write_all(&bytes).context("the record")?;
         Ok(file.commit()?)
     }
@@ -200,6 +220,11 @@ impl Ask for Asker {
             Inner::Recorded(recording, ..) => recording.ask(question, deadline),
         }
     }
+}
+
+/// `true` where a file is there that is not empty.
+fn holds(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| m.len() > 0)
 }
 
 /// An adviser's name with what it is.

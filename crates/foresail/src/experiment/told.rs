@@ -50,6 +50,9 @@ pub struct Head {
     pub bounds: (u32, u32),
     /// What is aimed at, CPU and memory, in percent of the request.
     pub targets: (u32, u32),
+    /// Simulated seconds that an answer took; `None` where it took its own time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latency_seconds: Option<f64>,
     /// What requests were promised.
     pub slo: String,
     /// What came, and what pods were put under.

@@ -1,6 +1,7 @@
 //! `foresail experiment`: a language model against the HPA, rehearsed in the simulator, and its report.
 
 mod options;
+mod places;
 mod report;
 mod simulate;
 

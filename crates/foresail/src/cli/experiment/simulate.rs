@@ -10,7 +10,7 @@ use foresail_core::quantity::time::Span;
 use serde_json::json;
 
 use super::options::{ModeArg, Options};
-use super::report;
+use super::{places, report};
 use crate::cli::{Output, print_csv, print_table};
 use crate::exit::Code;
 use crate::experiment::Mode;
@@ -52,16 +52,26 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
     let latency = Duration::from_nanos(u64::try_from(latency.nanos()).unwrap_or(0));
     let record = options.record.as_deref();
     let mut asker = Asker::new(&options.choice(), &options.model, latency, record)?;
+    let wanted: Vec<(Mode, u64)> = (0..options.seeds)
+        .map(|i| options.seed.wrapping_add(i))
+        .flat_map(|seed| options.mode.modes().into_iter().map(move |mode| (mode, seed)))
+        .collect();
+    // Every place is looked at before the work: nothing is half done where one of them is taken.
+    for &which in &wanted {
+        let file = csv_file(options, which);
+        if places::taken(&file, &head(options, &world, &asker, which))? {
+            let name = file.display();
+            eprintln!("note: {name} is there of the same flags and is written again");
+        }
+    }
     std::fs::create_dir_all(&options.output_dir)
         .with_context(|| format!("cannot make {}", options.output_dir.display()))?;
     options.notes().iter().for_each(|n| eprintln!("note: {n}"));
     eprintln!("asked: {}", asker.text());
     let mut all = Vec::new();
-    for seed in (0..options.seeds).map(|i| options.seed.wrapping_add(i)) {
-        for mode in options.mode.modes() {
-            asker.begin_run()?;
-            all.push(one(options, &world, &mut asker, (mode, seed))?);
-        }
+    for which in wanted {
+        asker.begin_run()?;
+        all.push(one(options, &world, &mut asker, which)?);
     }
     let (label, text) = (asker.label.clone(), asker.text());
     asker.finish()?;
@@ -99,8 +109,8 @@ fn world_of(options: &Options) -> Result<World> {
     )
 }
 
-/// `experiment_<mode>_<begin>`, the begin in simulated time.
-fn stem(mode: Mode, seed: u64) -> String {
+/// `experiment_<mode>_<begin>.csv`, the begin in simulated time.
+fn csv_file(options: &Options, (mode, seed): (Mode, u64)) -> PathBuf {
     let digits = |c: char| match c {
         '-' | ':' | 'Z' => None,
         'T' => Some('_'),
@@ -111,7 +121,9 @@ fn stem(mode: Mode, seed: u64) -> String {
         .chars()
         .filter_map(digits)
         .collect();
-    format!("experiment_{}_{begin}", mode.name())
+    options
+        .output_dir
+        .join(format!("experiment_{}_{begin}.csv", mode.name()))
 }
 
 /// One run with its two files; both are there, or none.
@@ -121,9 +133,8 @@ fn one(
     asker: &mut Asker,
     (mode, seed): (Mode, u64),
 ) -> Result<Ran> {
-    let stem = stem(mode, seed);
-    let file = options.output_dir.join(format!("{stem}.csv"));
-    let mut beside = WholeFile::begin(&options.output_dir.join(format!("{stem}.jsonl")))?;
+    let file = csv_file(options, (mode, seed));
+    let mut beside = WholeFile::begin(&file.with_extension("jsonl"))?;
     let mut rows = Rows::begin(WholeFile::begin(&file)?)?;
     line(&mut beside, &head(options, world, asker, (mode, seed)))?;
     let (mut questions, mut answers) = (0, 0);
@@ -187,6 +198,7 @@ fn head(options: &Options, world: &World, asker: &Asker, (mode, seed): (Mode, u6
         history_seconds: world.options.history.seconds(),
         bounds: (options.min_replicas, options.max_replicas),
         targets: (options.cpu_target, options.memory_target),
+        latency_seconds: options.latency.map(Span::seconds),
         slo: world.cluster.slo.to_string(),
         schedule: world.schedule.clone(),
     }
