@@ -63,8 +63,10 @@ pub struct Beside {
     pub head: Head,
     /// Row by row, by their times.
     pub told: BTreeMap<Timestamp, Told>,
-    /// What it came to; `None` in a file that was cut.
+    /// What it came to; `None` in a file that was cut and of a run that was interrupted.
     pub end: Option<End>,
+    /// Rows of a run that was interrupted.
+    pub interrupted: Option<u64>,
 }
 
 /// One run.
@@ -306,6 +308,7 @@ fn beside(path: &Path, mistakes: &mut Vec<String>) -> Result<Option<Beside>> {
         head,
         told: BTreeMap::new(),
         end: None,
+        interrupted: None,
     };
     let mut number = 1;
     while let Some(bytes) =
@@ -317,10 +320,11 @@ fn beside(path: &Path, mistakes: &mut Vec<String>) -> Result<Option<Beside>> {
                 found.told.insert(told.at, *told);
             }
             Ok(Line::End(end)) => found.end = Some(*end),
+            Ok(Line::Interrupted { rows, .. }) => found.interrupted = Some(rows),
             Err(why) => mistakes.push(format!("{name}, line {number}: {why}; left out")),
         }
     }
-    if found.end.is_none() {
+    if found.end.is_none() && found.interrupted.is_none() {
         mistakes.push(format!("{name} is cut short: its last line is missing"));
     }
     Ok(Some(found))

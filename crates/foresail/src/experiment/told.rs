@@ -67,6 +67,36 @@ pub enum Line {
     Row(Box<Told>),
     /// The last one.
     End(Box<End>),
+    /// The last one of a run that was interrupted: what it came to is not known.
+    Interrupted {
+        /// Rows until then.
+        rows: u64,
+        /// Writes until then.
+        writes: u64,
+    },
+}
+
+/// How far a run came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flown {
+    /// Rows.
+    pub rows: u64,
+    /// Writes.
+    pub writes: u64,
+    /// What the whole came to; `None` where it was interrupted.
+    pub end: Option<End>,
+}
+
+impl Flown {
+    /// The last line of the file.
+    #[must_use]
+    pub fn line(&self) -> Line {
+        let (rows, writes) = (self.rows, self.writes);
+        match &self.end {
+            Some(end) => Line::End(Box::new(end.clone())),
+            None => Line::Interrupted { rows, writes },
+        }
+    }
 }
 
 /// What belongs to one row.

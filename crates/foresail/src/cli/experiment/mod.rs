@@ -4,6 +4,7 @@ mod options;
 mod places;
 mod report;
 mod simulate;
+mod summary;
 
 use std::io::Write;
 

@@ -76,6 +76,23 @@ pub(super) fn taken(csv: &Path, head: &Head) -> Result<bool> {
     )
 }
 
+/// `true` where a run with more rows than these stands at the place.
+///
+/// # Errors
+/// Where what is there cannot be read.
+pub(super) fn holds_more(csv: &Path, rows: u64) -> Result<bool> {
+    let beside = csv.with_extension("jsonl");
+    let Ok(file) = std::fs::File::open(&beside) else {
+        return Ok(false);
+    };
+    let mut lines: u64 = 0;
+    for byte in BufReader::new(file).bytes() {
+        lines += u64::from(byte.with_context(|| beside.display().to_string())? == b'\n');
+    }
+    // Head and end are no rows.
+    Ok(lines > rows + 2)
+}
+
 /// The flags in which two heads differ.
 fn flags(there: &Value, own: &Value) -> Vec<&'static str> {
     let differs = |key: &str| there.get(key) != own.get(key);

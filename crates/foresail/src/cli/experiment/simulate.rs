@@ -1,38 +1,40 @@
 //! The rehearsal: every mode and seed flown, their files written, a summary, and the report at last.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use foresail_adapters::atomic::WholeFile;
 use foresail_core::quantity::time::Span;
-use serde_json::json;
 
 use super::options::{ModeArg, Options};
+use super::summary::print;
 use super::{places, report};
-use crate::cli::{Output, print_csv, print_table};
+use crate::cli::Output;
 use crate::exit::Code;
 use crate::experiment::Mode;
 use crate::experiment::asked::Asker;
 use crate::experiment::fly::{Run, fly};
 use crate::experiment::row::{Row, Rows};
 use crate::experiment::schedule::Schedule;
-use crate::experiment::told::{End, Head, KIND, Line, Told, VERSION};
+use crate::experiment::told::{Flown, Head, KIND, Line, Told, VERSION};
 use crate::experiment::world::{self, World};
-use foresail_web::page::text::number;
+use crate::interrupt;
 
 /// Simulated time that a script takes where nobody says another.
 const LATENCY: Span = Span::from_seconds(2);
 
 /// One run and its file.
-struct Ran {
-    mode: Mode,
-    seed: u64,
-    file: PathBuf,
-    answers: u64,
-    questions: u64,
-    end: End,
+pub(super) struct Ran {
+    pub(super) mode: Mode,
+    pub(super) seed: u64,
+    pub(super) file: PathBuf,
+    pub(super) answers: u64,
+    pub(super) questions: u64,
+    pub(super) flown: Flown,
+    /// `true` where its files are in their places.
+    pub(super) kept: bool,
 }
 
 /// Runs the command.
@@ -54,7 +56,13 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
     let mut asker = Asker::new(&options.choice(), &options.model, latency, record)?;
     let wanted: Vec<(Mode, u64)> = (0..options.seeds)
         .map(|i| options.seed.wrapping_add(i))
-        .flat_map(|seed| options.mode.modes().into_iter().map(move |mode| (mode, seed)))
+        .flat_map(|seed| {
+            options
+                .mode
+                .modes()
+                .into_iter()
+                .map(move |mode| (mode, seed))
+        })
         .collect();
     // Every place is looked at before the work: nothing is half done where one of them is taken.
     for &which in &wanted {
@@ -69,15 +77,33 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
     options.notes().iter().for_each(|n| eprintln!("note: {n}"));
     eprintln!("asked: {}", asker.text());
     let mut all = Vec::new();
+    // Answers of a model are dear: an interrupt ends with the row at hand and keeps what there is.
+    interrupt::catch();
+    let runs = wanted.len();
     for which in wanted {
+        if interrupt::asked() {
+            break;
+        }
         asker.begin_run()?;
         all.push(one(options, &world, &mut asker, which)?);
     }
     let (label, text) = (asker.label.clone(), asker.text());
-    asker.finish()?;
+    let whole = all.iter().filter(|r| r.flown.end.is_some()).count();
+    match asker.finish() {
+        // Rows that are kept are worth more than a word of what is not.
+        Err(why) if whole < runs => eprintln!("note: {why:#}"),
+        recorded => recorded?,
+    }
     print(&all, (&label, &text), output, out)?;
     all.iter()
+        .filter(|r| r.kept)
         .for_each(|r| eprintln!("rows: {}", r.file.display()));
+    if whole < runs {
+        eprintln!(
+            "interrupted: {whole} of {runs} runs are whole; rows and answers until then are kept"
+        );
+        return Ok(Code::Interrupted);
+    }
     if options.mode == ModeArg::All {
         let files: Vec<PathBuf> = all.into_iter().map(|r| r.file).collect();
         let folder = options.output_dir.join("report");
@@ -126,7 +152,7 @@ fn csv_file(options: &Options, (mode, seed): (Mode, u64)) -> PathBuf {
         .join(format!("experiment_{}_{begin}.csv", mode.name()))
 }
 
-/// One run with its two files; both are there, or none.
+/// One run with its two files; both are there, or none. An interrupted run takes no place of a longer one.
 fn one(
     options: &Options,
     world: &World,
@@ -145,6 +171,7 @@ fn one(
         gated: options.gated,
         naive: options.naive_hpa,
         latency: options.latency,
+        stop: interrupt::asked,
     };
     let mut sink = |row: &Row, told: &Told| -> Result<()> {
         questions += u64::from(told.asked.is_some());
@@ -155,22 +182,26 @@ fn one(
         rows.write(row)?;
         line(&mut beside, &Line::Row(Box::new(told.clone())))
     };
-    let end = fly(&run, asker, &mut sink)?;
+    let flown = fly(&run, asker, &mut sink)?;
     ensure!(
-        mode != Mode::Comparison || end.writes == 0,
+        mode != Mode::Comparison || flown.writes == 0,
         "mode comparison wrote {} times: this is a mistake in Foresail, please tell us",
-        end.writes
+        flown.writes
     );
-    line(&mut beside, &Line::End(Box::new(end.clone())))?;
-    beside.commit()?;
-    rows.end()?.commit()?;
+    line(&mut beside, &flown.line())?;
+    let kept = flown.rows > 0 && (flown.end.is_some() || !places::holds_more(&file, flown.rows)?);
+    if kept {
+        beside.commit()?;
+        rows.end()?.commit()?;
+    }
     Ok(Ran {
         mode,
         seed,
         file,
         answers,
         questions,
-        end,
+        flown,
+        kept,
     })
 }
 
@@ -224,77 +255,4 @@ fn verbose(row: &Row, told: &Told) -> String {
         row.applied,
         row.applied_by.name()
     )
-}
-
-/// Columns of the summary.
-const SUMMARY: [&str; 9] = [
-    "mode",
-    "seed",
-    "rows",
-    "writes",
-    "replica-minutes",
-    "late %",
-    "late minutes",
-    "asked",
-    "answered in time",
-];
-
-fn print(
-    all: &[Ran],
-    (label, text): (&str, &str),
-    output: Output,
-    out: &mut dyn Write,
-) -> Result<()> {
-    let share = |end: &End| {
-        if end.requests > 0.0 {
-            end.late * 100.0 / end.requests
-        } else {
-            0.0
-        }
-    };
-    let cells = |r: &Ran| -> Vec<String> {
-        let end = &r.end;
-        vec![
-            r.mode.name().to_owned(),
-            r.seed.to_string(),
-            end.rows.to_string(),
-            end.writes.to_string(),
-            number(end.replica_minutes, 1),
-            number(share(end), 2),
-            end.late_minutes.to_string(),
-            r.questions.to_string(),
-            r.answers.to_string(),
-        ]
-    };
-    match output {
-        Output::Table => {
-            print_table(&SUMMARY, all.iter().map(cells).collect(), out)?;
-            Ok(writeln!(out, "asked: {text}")?)
-        }
-        Output::Csv => {
-            let with = |r: &Ran| {
-                let mut row = cells(r);
-                row.push(label.to_owned());
-                row
-            };
-            let columns: Vec<&str> = SUMMARY.into_iter().chain(["adviser"]).collect();
-            print_csv(&columns, &all.iter().map(with).collect::<Vec<_>>(), out)
-        }
-        Output::Json => {
-            let of = |r: &Ran| {
-                json!({"mode": r.mode.name(), "seed": r.seed, "file": name_of(&r.file), "rows": r.end.rows,
-                       "writes": r.end.writes, "replicaMinutes": r.end.replica_minutes,
-                       "latePercent": share(&r.end), "lateMinutes": r.end.late_minutes,
-                       "asked": r.questions, "answeredInTime": r.answers})
-            };
-            let runs: Vec<_> = all.iter().map(of).collect();
-            let all = json!({"v": 1, "adviser": label, "about": text, "runs": runs});
-            Ok(writeln!(out, "{all}")?)
-        }
-    }
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name()
-        .map_or_else(String::new, |n| n.to_string_lossy().into_owned())
 }
