@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use foresail_adapters::access::Access;
 use foresail_adapters::atomic::WholeFile;
-use foresail_adapters::llm::{Adviser, Answered, Ask, Question, Recording, Replayed};
+use foresail_adapters::llm::{Adviser, Answered, Ask, Failure, Question, Recording, Replayed};
 
 use super::scripted::{SCRIPTS, Script, Scripted};
 use crate::forecast::place::refuse_foreign_at;
@@ -86,6 +86,8 @@ pub struct Asker {
     pub label: String,
     /// `true` where that is a language model.
     pub is_model: bool,
+    /// Questions so far, and those of them that the record does not hold.
+    pub questions: (u64, u64),
     inner: Inner,
     fresh: Option<(Maker, Rc<RefCell<Box<dyn Ask>>>)>,
 }
@@ -167,6 +169,7 @@ impl Asker {
         Ok(Self {
             label,
             is_model,
+            questions: (0, 0),
             inner,
             fresh,
         })
@@ -215,10 +218,14 @@ impl Asker {
 
 impl Ask for Asker {
     fn ask(&mut self, question: &Question, deadline: Duration) -> Answered {
-        match &mut self.inner {
+        let answered = match &mut self.inner {
             Inner::Plain(ask) => ask.ask(question, deadline),
             Inner::Recorded(recording, ..) => recording.ask(question, deadline),
-        }
+        };
+        let lacking = matches!(answered.failure, Some(Failure::NotRecorded { .. }));
+        self.questions.0 += 1;
+        self.questions.1 += u64::from(lacking);
+        answered
     }
 }
 

@@ -88,6 +88,13 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
         all.push(one(options, &world, &mut asker, which)?);
     }
     let (label, text) = (asker.label.clone(), asker.text());
+    let (asked, lacking) = asker.questions;
+    if lacking > 0 {
+        eprintln!(
+            "note: the record does not hold {lacking} of {asked} questions, in which the adviser was silent: it is of \
+             another run"
+        );
+    }
     let whole = all.iter().filter(|r| r.flown.end.is_some()).count();
     match asker.finish() {
         // Rows that are kept are worth more than a word of what is not.
@@ -187,6 +194,12 @@ fn one(
         mode != Mode::Comparison || flown.writes == 0,
         "mode comparison wrote {} times: this is a mistake in Foresail, please tell us",
         flown.writes
+    );
+    let (all, lacking) = asker.questions;
+    ensure!(
+        all == 0 || lacking < all,
+        "the record holds none of {all} questions: it is of another run; give the flags that it was recorded with, or \
+         another record"
     );
     line(&mut beside, &flown.line())?;
     let kept = flown.rows > 0 && (flown.end.is_some() || !places::holds_more(&file, flown.rows)?);
