@@ -4,15 +4,14 @@
 //! with its line. A file of ours has another beside it with what the columns lack; without it less is
 //! reported, and nothing is guessed.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use foresail_core::quantity::time::Timestamp;
 
-use super::row::COLUMNS;
-use super::told::{End, Head, KIND, Line, Told, VERSION};
+use super::beside::{self, Beside};
+use super::columns::Columns;
 
 /// The largest CSV file that is read.
 const BYTES_MAX: u64 = 256 << 20;
@@ -20,14 +19,8 @@ const BYTES_MAX: u64 = 256 << 20;
 /// Rows that are read of one file.
 const ROWS_MAX: usize = 1_000_000;
 
-/// The longest line of the file beside it.
-const LINE_BYTES_MAX: u64 = 1 << 20;
-
 /// Mistakes that are told of one file.
 const MISTAKES_MAX: usize = 20;
-
-/// Columns without which a file is none of this experiment.
-const NEEDED: [&str; 3] = ["timestamp", "mode", "current_replicas"];
 
 /// One row as it was found; an empty cell is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,19 +47,6 @@ pub struct Found {
     pub confidence: Option<f64>,
     /// Who applied what was applied.
     pub applied_by: String,
-}
-
-/// What stands beside a CSV file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Beside {
-    /// What was run.
-    pub head: Head,
-    /// Row by row, by their times.
-    pub told: BTreeMap<Timestamp, Told>,
-    /// What it came to; `None` in a file that was cut and of a run that was interrupted.
-    pub end: Option<End>,
-    /// Rows of a run that was interrupted.
-    pub interrupted: Option<u64>,
 }
 
 /// One run.
@@ -134,20 +114,9 @@ pub fn run(path: &Path) -> Result<Run> {
     let headers = reader
         .headers()
         .with_context(|| format!("{shown}, line 1"))?;
-    let place = |name: &str| {
-        let same = |h: &str| h.trim().trim_start_matches('\u{feff}') == name;
-        headers.iter().position(same)
-    };
-    let lacking: Vec<&str> = NEEDED.into_iter().filter(|n| place(n).is_none()).collect();
-    ensure!(
-        lacking.is_empty(),
-        "{shown} is no file of this experiment: it lacks the column {}",
-        lacking.join(", ")
-    );
-    let columns = Columns {
-        places: COLUMNS.map(place),
-        count: headers.len(),
-    };
+    let columns = Columns::of(headers).map_err(|lacking| {
+        anyhow::anyhow!("{shown} is no file of this experiment: it lacks the column {lacking}")
+    })?;
     let name = path
         .file_name()
         .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
@@ -201,8 +170,14 @@ pub fn run(path: &Path) -> Result<Run> {
             wrong - MISTAKES_MAX
         ));
     }
-    ensure!(!run.rows.is_empty(), "{shown} has no row that can be read");
-    run.beside = beside(&path.with_extension("jsonl"), &mut run.mistakes)?;
+    ensure!(
+        !run.rows.is_empty(),
+        "{shown} has no row that can be read{}",
+        run.mistakes
+            .first()
+            .map_or_else(String::new, |m| format!(": {m}"))
+    );
+    run.beside = beside::read(&path.with_extension("jsonl"), &mut run.mistakes)?;
     Ok(run)
 }
 
@@ -228,116 +203,4 @@ fn text_of(path: &Path) -> Result<Vec<u8>> {
         .filter(|b| **b == b'\r')
         .for_each(|b| *b = b'\n');
     Ok(bytes)
-}
-
-/// Where each column stands.
-struct Columns {
-    places: [Option<usize>; 25],
-    count: usize,
-}
-
-impl Columns {
-    fn row(&self, record: &csv::StringRecord) -> Result<(String, Found), String> {
-        if record.len() != self.count {
-            return Err(format!(
-                "{} cells, and the header has {}",
-                record.len(),
-                self.count
-            ));
-        }
-        let cell = |name: &str| -> &str {
-            let column = COLUMNS.iter().position(|c| *c == name);
-            let place = column.and_then(|c| self.places[c]);
-            place.and_then(|p| record.get(p)).unwrap_or("").trim()
-        };
-        let real = |name: &str| -> Result<Option<f64>, String> {
-            let text = cell(name);
-            if matches!(text, "" | "None" | "nan" | "NaN") {
-                return Ok(None);
-            }
-            let number: Option<f64> = text.parse().ok();
-            let finite = number.filter(|n| n.is_finite());
-            finite.map(Some).ok_or_else(|| {
-                let begin: String = text.chars().take(20).collect();
-                format!("{name} is no number: `{begin}`")
-            })
-        };
-        let at = cell("timestamp")
-            .parse::<Timestamp>()
-            .map_err(|e| e.to_string())?;
-        let current = real("current_replicas")?.ok_or("current_replicas is empty")?;
-        Ok((
-            cell("mode").chars().take(40).collect(),
-            Found {
-                at,
-                current,
-                cpu: real("cpu_millicores")?,
-                cpu_request: real("cpu_request_millicores")?,
-                simulated: real("hpa_sim_desired")?,
-                raw: real("hpa_sim_raw_desired")?,
-                memory_ratio: real("hpa_sim_mem_ratio")?,
-                hpa: real("hpa_desired_replicas")?,
-                advised: real("ai_recommended_replicas")?,
-                confidence: real("ai_confidence")?,
-                applied_by: cell("applied_by").chars().take(40).collect(),
-            },
-        ))
-    }
-}
-
-/// Reads what stands beside a CSV file; `None` where nothing does.
-fn beside(path: &Path, mistakes: &mut Vec<String>) -> Result<Option<Beside>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let name = path.display();
-    let file = std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?;
-    let mut lines = std::io::BufReader::new(file);
-    let Some(first) = bounded(&mut lines).with_context(|| format!("{name}, line 1"))? else {
-        bail!("{name} is empty: remove it, or run the experiment again");
-    };
-    let head: Head = serde_json::from_slice(&first).with_context(|| {
-        format!("{name}, line 1: no head of an experiment; remove the file, or run it again")
-    })?;
-    ensure!(
-        head.record == KIND && head.v == VERSION,
-        "{name} is of another form (version {}): remove it, or run the experiment again",
-        head.v
-    );
-    let mut found = Beside {
-        head,
-        told: BTreeMap::new(),
-        end: None,
-        interrupted: None,
-    };
-    let mut number = 1;
-    while let Some(bytes) =
-        bounded(&mut lines).with_context(|| format!("{name}, line {}", number + 1))?
-    {
-        number += 1;
-        match serde_json::from_slice(&bytes) {
-            Ok(Line::Row(told)) => {
-                found.told.insert(told.at, *told);
-            }
-            Ok(Line::End(end)) => found.end = Some(*end),
-            Ok(Line::Interrupted { rows, .. }) => found.interrupted = Some(rows),
-            Err(why) => mistakes.push(format!("{name}, line {number}: {why}; left out")),
-        }
-    }
-    if found.end.is_none() && found.interrupted.is_none() {
-        mistakes.push(format!("{name} is cut short: its last line is missing"));
-    }
-    Ok(Some(found))
-}
-
-/// A line of bounded length without its end; `None` after the last.
-fn bounded(lines: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    let mut limited = lines.take(LINE_BYTES_MAX);
-    let read = limited.read_until(b'\n', &mut bytes)?;
-    ensure!(
-        (read as u64) < LINE_BYTES_MAX,
-        "longer than {LINE_BYTES_MAX} bytes"
-    );
-    Ok((read > 0).then_some(bytes))
 }
