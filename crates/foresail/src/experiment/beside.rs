@@ -25,6 +25,40 @@ pub struct Beside {
     pub interrupted: Option<u64>,
 }
 
+impl Beside {
+    /// Rows that the run must have: as many as it told of at its end, else as its length holds.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        let told = self.end.as_ref().map(|e| e.rows).or(self.interrupted);
+        told.unwrap_or_else(|| self.planned())
+    }
+
+    /// Rows of the whole length, and 0 where the head tells of none.
+    #[must_use]
+    pub fn planned(&self) -> u64 {
+        let rows = self.head.length_seconds / self.head.interval_seconds;
+        if rows.is_finite() {
+            // Of a length that is no multiple, the rest has a row too; a rounding has none.
+            (rows - 1e-6).ceil() as u64
+        } else {
+            0
+        }
+    }
+
+    /// Rows that are missing before the first and after the last that was found.
+    #[must_use]
+    pub fn lacking(&self, first: Timestamp, last: Timestamp) -> (u64, u64) {
+        let place = |at: Timestamp| {
+            let steps = (at - self.head.start).seconds() / self.head.interval_seconds;
+            // A conversion takes what is below zero or no number for zero.
+            steps.round() as u64
+        };
+        let rows = self.rows();
+        let before = place(first).min(rows);
+        (before, rows.saturating_sub(place(last).saturating_add(1)))
+    }
+}
+
 /// Reads what stands beside a CSV file; `None` where nothing does.
 ///
 /// # Errors
@@ -69,6 +103,17 @@ pub(super) fn read(path: &Path, mistakes: &mut Vec<String>) -> Result<Option<Bes
     }
     if found.end.is_none() && found.interrupted.is_none() {
         mistakes.push(format!("{name} is cut short: its last line is missing"));
+    }
+    let told = found.told.len() as u64;
+    let rows = found.rows();
+    if told < rows {
+        mistakes.push(format!("{name} tells of {told} of {rows} rows"));
+    }
+    if let Some(rows) = found.interrupted {
+        let planned = found.planned();
+        mistakes.push(format!(
+            "{name}: the run was interrupted after {rows} of {planned} rows"
+        ));
     }
     Ok(Some(found))
 }

@@ -4,6 +4,7 @@
 //! with its line. A file of ours has another beside it with what the columns lack; without it less is
 //! reported, and nothing is guessed.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -58,13 +59,18 @@ pub struct Run {
     pub mode: String,
     /// The rows, in their order.
     pub rows: Vec<Found>,
-    /// What could not be read, with its line.
+    /// What could not be read or is missing, with its line.
     pub mistakes: Vec<String>,
+    /// Lines that could not be read.
+    pub unread: usize,
+    /// Rows that are missing at the begin and at the end, by what stands beside the file.
+    pub lacking: usize,
     /// What stands beside it.
     pub beside: Option<Beside>,
 }
 
-/// Every CSV file of the arguments: files as they are given, of folders those of the experiment.
+/// Every CSV file of the arguments, each once: files as they are given, of folders those of the
+/// experiment.
 ///
 /// # Errors
 /// Where a place cannot be read, or there is none at all.
@@ -98,6 +104,9 @@ pub fn files(places: &[PathBuf]) -> Result<Vec<PathBuf>> {
         found.sort();
         files.extend(found);
     }
+    // A file that is named twice is one run all the same.
+    let mut known = BTreeSet::new();
+    files.retain(|file| known.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     Ok(files)
 }
 
@@ -125,9 +134,10 @@ pub fn run(path: &Path) -> Result<Run> {
         mode: String::new(),
         rows: Vec::new(),
         mistakes: Vec::new(),
+        unread: 0,
+        lacking: 0,
         beside: None,
     };
-    let mut wrong = 0;
     for record in reader.records() {
         ensure!(
             run.rows.len() < ROWS_MAX,
@@ -155,19 +165,19 @@ pub fn run(path: &Path) -> Result<Run> {
         match read {
             Ok(row) => run.rows.push(row),
             Err(why) => {
-                wrong += 1;
-                if wrong <= MISTAKES_MAX {
+                run.unread += 1;
+                if run.unread <= MISTAKES_MAX {
                     run.mistakes
                         .push(format!("{}, line {line}: {why}; left out", run.name));
                 }
             }
         }
     }
-    if wrong > MISTAKES_MAX {
+    if run.unread > MISTAKES_MAX {
         run.mistakes.push(format!(
             "{}: and {} more lines",
             run.name,
-            wrong - MISTAKES_MAX
+            run.unread - MISTAKES_MAX
         ));
     }
     ensure!(
@@ -178,7 +188,40 @@ pub fn run(path: &Path) -> Result<Run> {
             .map_or_else(String::new, |m| format!(": {m}"))
     );
     run.beside = beside::read(&path.with_extension("jsonl"), &mut run.mistakes)?;
+    run.check();
     Ok(run)
+}
+
+impl Run {
+    /// Holds the rows against what stands beside them.
+    fn check(&mut self) {
+        let Some(beside) = &self.beside else {
+            return;
+        };
+        if beside.head.mode != self.mode {
+            let own = &beside.head.mode;
+            self.mistakes.push(format!(
+                "{}: the file beside it is of mode {own}; left out",
+                self.name
+            ));
+            self.beside = None;
+            return;
+        }
+        let (Some(first), Some(last)) = (self.rows.first(), self.rows.last()) else {
+            return;
+        };
+        let (before, after) = beside.lacking(first.at, last.at);
+        let rows = beside.rows();
+        for (lacking, place) in [(before, "begin"), (after, "end")] {
+            if lacking > 0 {
+                self.mistakes.push(format!(
+                    "{} is cut short: of its {rows} rows {lacking} are missing at its {place}",
+                    self.name
+                ));
+            }
+        }
+        self.lacking = usize::try_from(before.saturating_add(after)).unwrap_or(usize::MAX);
+    }
 }
 
 /// The bytes of a CSV file with plain ends of lines: the reader counts a line too few after others.

@@ -431,9 +431,9 @@ fn history(runs: &[Measured<'_>]) -> Judged {
 }
 
 fn rows(runs: &[Measured<'_>]) -> Judged {
-    let gaps: usize = runs.iter().map(|m| m.gaps).sum();
+    let gaps = runs.iter().map(|m| m.gaps).fold(0, usize::saturating_add);
     let rows: usize = runs.iter().map(|m| m.run.rows.len()).sum();
-    let bad: usize = runs.iter().map(|m| m.run.mistakes.len()).sum();
+    let bad: usize = runs.iter().map(|m| m.run.unread).sum();
     let text =
         format!("{gaps} rows are missing beside {rows} that are there, {bad} cannot be read");
     Some((text, gaps == 0 && bad == 0))

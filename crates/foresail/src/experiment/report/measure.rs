@@ -76,7 +76,9 @@ impl<'a> Measured<'a> {
         Self {
             run,
             interval,
-            gaps: pairs().map(|(a, b)| missing(a, b)).sum(),
+            gaps: pairs()
+                .map(|(a, b)| missing(a, b))
+                .fold(run.lacking, usize::saturating_add),
             replica_minutes: rows
                 .iter()
                 .enumerate()
