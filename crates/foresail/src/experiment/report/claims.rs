@@ -7,7 +7,7 @@ use foresail_web::page::study::TextTable;
 use foresail_web::page::text::number;
 
 use super::super::Mode;
-use super::super::told::Told;
+use super::super::told::{Head, Told};
 use super::measure::{Measured, Reaction, differs};
 use super::shown;
 
@@ -312,17 +312,40 @@ fn confidence(runs: &[Measured<'_>]) -> Judged {
     Some((text, hits - misses >= SAID_APART))
 }
 
-/// Runs of the HPA and of the adviser with the same seed.
+/// Whole runs of the HPA and of the adviser that differ in who governs alone.
 fn pairs<'a, 'b>(runs: &'b [Measured<'a>]) -> Vec<(&'b Measured<'a>, &'b Measured<'a>)> {
-    let seed = |m: &Measured<'_>| m.run.beside.as_ref().map(|b| b.head.seed);
-    let mut pairs = Vec::new();
-    for hpa in of_mode(runs, Mode::HpaOnly) {
-        let same = |ai: &&Measured<'_>| seed(ai).is_some() && seed(ai) == seed(hpa);
-        if let Some(ai) = of_mode(runs, Mode::AiScaler).find(same) {
-            pairs.push((hpa, ai));
-        }
-    }
-    pairs
+    let pair = |ai| {
+        let fits = |hpa: &&Measured<'_>| alike(hpa, ai);
+        of_mode(runs, Mode::HpaOnly).find(fits).map(|hpa| (hpa, ai))
+    };
+    of_mode(runs, Mode::AiScaler).filter_map(pair).collect()
+}
+
+/// `true` where two runs met the same: seed, schedule, length, interval, bounds, targets, promise.
+fn alike(a: &Measured<'_>, b: &Measured<'_>) -> bool {
+    let world = |m: &Measured<'_>| {
+        let beside = m.run.beside.as_ref().filter(|_| m.is_whole())?;
+        // Who governs, and whom it asks, is what the two are compared by.
+        Some(Head {
+            record: String::new(),
+            mode: String::new(),
+            adviser: String::new(),
+            is_model: false,
+            naive: false,
+            gated: false,
+            workload: (String::new(), String::new()),
+            history_seconds: 0.0,
+            latency_seconds: None,
+            ..beside.head.clone()
+        })
+    };
+    world(a).is_some_and(|a| world(b) == Some(a))
+}
+
+/// `true` where runs of the HPA and of the adviser are there and none of them can be compared.
+pub(super) fn unpaired(runs: &[Measured<'_>]) -> bool {
+    let any = |mode| of_mode(runs, mode).next().is_some();
+    any(Mode::HpaOnly) && any(Mode::AiScaler) && pairs(runs).is_empty()
 }
 
 fn mean(values: &[f64]) -> Option<f64> {

@@ -108,6 +108,11 @@ impl<'a> Measured<'a> {
         self.run.beside.as_ref()?.end.as_ref()
     }
 
+    /// `true` where all of the run is known.
+    pub(super) fn is_whole(&self) -> bool {
+        self.end().is_some() && self.run.lacking == 0
+    }
+
     /// Requests that broke the promise, in percent.
     pub(super) fn late_percent(&self) -> Option<f64> {
         let end = self.end().filter(|e| e.requests > 0.0)?;

@@ -40,6 +40,13 @@ pub(crate) fn report(runs: &[Run], command: String) -> Result<Report> {
         claims.len() - held - failed
     );
     let mut notes = vec![tables::advisers(runs)];
+    if claims::unpaired(&measured) {
+        notes.push(
+            "No run of ai_scaler is compared with one of hpa_only: none agree in seed, schedule, length, interval, \
+             bounds and targets, or they are not whole."
+                .to_owned(),
+        );
+    }
     notes.extend(runs.iter().flat_map(|r| r.mistakes.iter().cloned()));
     let named = |file, title, notes: &[&str], table| Named {
         file,
