@@ -193,6 +193,15 @@ pub fn run(path: &Path) -> Result<Run> {
 }
 
 impl Run {
+    /// CPU of a pod in percent of what it requests: by the file beside it where there is one, since
+    /// the column holds nginx's share where the published simulator is shown.
+    #[must_use]
+    pub fn cpu_percent(&self, row: &Found) -> Option<f64> {
+        let head = self.beside.as_ref().map(|b| b.head.cpu_request);
+        let request = head.or(row.cpu_request).filter(|r| *r > 0.0)?;
+        Some(row.cpu? * 100.0 / request)
+    }
+
     /// Holds the rows against what stands beside them.
     fn check(&mut self) {
         let Some(beside) = &self.beside else {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::row::Simulated;
 use super::schedule::Schedule;
+use super::world::CPU_REQUEST;
 
 /// What the head calls itself.
 pub const KIND: &str = "foresail-experiment";
@@ -50,6 +51,9 @@ pub struct Head {
     pub bounds: (u32, u32),
     /// What is aimed at, CPU and memory, in percent of the request.
     pub targets: (u32, u32),
+    /// CPU that a pod requests, in millicores, whatever request the simulator's columns divide by.
+    #[serde(default = "cpu_request")]
+    pub cpu_request: f64,
     /// Simulated seconds that an answer took; `None` where it took its own time.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub latency_seconds: Option<f64>,
@@ -57,6 +61,10 @@ pub struct Head {
     pub slo: String,
     /// What came, and what pods were put under.
     pub schedule: Schedule,
+}
+
+fn cpu_request() -> f64 {
+    f64::from(CPU_REQUEST)
 }
 
 /// A later line.

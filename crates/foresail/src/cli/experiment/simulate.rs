@@ -242,6 +242,7 @@ fn head(options: &Options, world: &World, asker: &Asker, (mode, seed): (Mode, u6
         history_seconds: world.options.history.seconds(),
         bounds: (options.min_replicas, options.max_replicas),
         targets: (options.cpu_target, options.memory_target),
+        cpu_request: world::CPU_REQUEST.into(),
         latency_seconds: options.latency.map(Span::seconds),
         slo: world.cluster.slo.to_string(),
         schedule: world.schedule.clone(),
