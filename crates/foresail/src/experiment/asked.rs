@@ -10,9 +10,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use foresail_adapters::access::Access;
 use foresail_adapters::atomic::WholeFile;
-use foresail_adapters::llm::{Adviser, Answered, Ask, Question, Recording, Replayed};
+use foresail_adapters::llm::{Adviser, Answered, Ask, Failure, Question, Recording, Replayed};
 
 use super::scripted::{SCRIPTS, Script, Scripted};
+use crate::forecast::place::refuse_foreign_at;
+
+/// How every record begins.
+const RECORD_BEGINS: &[u8] = b"{\"record\":\"foresail-llm-record\",";
 
 /// Whom a flag names.
 #[derive(Clone, Debug)]
@@ -46,9 +50,8 @@ impl std::str::FromStr for Choice {
     }
 }
 
-/// A script of which every run gets a fresh one.
-#[derive(Clone, Debug)]
-struct Fresh(Rc<RefCell<Scripted>>);
+/// Somebody of whom every run gets a fresh one.
+struct Fresh(Rc<RefCell<Box<dyn Ask>>>);
 
 impl Ask for Fresh {
     fn ask(&mut self, question: &Question, deadline: Duration) -> Answered {
@@ -74,7 +77,7 @@ impl Write for Bytes {
 
 enum Inner {
     Plain(Box<dyn Ask>),
-    Recorded(Recording<Box<dyn Ask>>, WholeFile, Bytes),
+    Recorded(Recording<Box<dyn Ask>>, WholeFile, Bytes, PathBuf),
 }
 
 /// Who is asked, ready for several runs in a row.
@@ -83,9 +86,14 @@ pub struct Asker {
     pub label: String,
     /// `true` where that is a language model.
     pub is_model: bool,
+    /// Questions so far, and those of them that the record does not hold.
+    pub questions: (u64, u64),
     inner: Inner,
-    script: Option<(Script, Duration, Rc<RefCell<Scripted>>)>,
+    fresh: Option<(Maker, Rc<RefCell<Box<dyn Ask>>>)>,
 }
+
+/// Makes who is asked anew, with a closed breaker and on the top rung.
+type Maker = Box<dyn Fn() -> Result<Box<dyn Ask>>>;
 
 impl std::fmt::Debug for Asker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,43 +114,64 @@ impl Asker {
         latency: Duration,
         record: Option<&Path>,
     ) -> Result<Self> {
-        let mut script = None;
-        let (ask, label, is_model): (Box<dyn Ask>, _, _) = match choice {
+        let (label, is_model, maker): (_, _, Maker) = match choice {
             Choice::Scripted(found) => {
-                let scripted = Rc::new(RefCell::new(Scripted::new(*found, latency)));
-                script = Some((*found, latency, Rc::clone(&scripted)));
-                (
-                    Box::new(Fresh(scripted)),
-                    format!("scripted:{}", found.name),
-                    false,
-                )
+                let script = *found;
+                let make = move || Ok(Box::new(Scripted::new(script, latency)) as Box<dyn Ask>);
+                (format!("scripted:{}", found.name), false, Box::new(make))
             }
             Choice::Replay(file) => {
                 let replayed = Replayed::open(file)?;
                 let label = replayed.model().to_owned();
                 let is_model = !label.starts_with("scripted:");
-                (Box::new(replayed), label, is_model)
+                // A record goes through all runs: a question counts how often it was asked before.
+                return Self::of((label, is_model), Box::new(replayed), None, record);
             }
             Choice::Endpoint(url) => {
-                let adviser = Adviser::new(Access::to_model(url), model)?;
-                (Box::new(adviser), model.to_owned(), true)
+                let (url, name) = (url.clone(), model.to_owned());
+                let make = move || {
+                    let adviser = Adviser::new(Access::to_model(&url), &name)?;
+                    Ok(Box::new(adviser) as Box<dyn Ask>)
+                };
+                (model.to_owned(), true, Box::new(make))
             }
         };
+        let shared = Rc::new(RefCell::new(maker()?));
+        let ask = Box::new(Fresh(Rc::clone(&shared)));
+        Self::of((label, is_model), ask, Some((maker, shared)), record)
+    }
+
+    fn of(
+        (label, is_model): (String, bool),
+        ask: Box<dyn Ask>,
+        fresh: Option<(Maker, Rc<RefCell<Box<dyn Ask>>>)>,
+        record: Option<&Path>,
+    ) -> Result<Self> {
+        let is_live = is_model && fresh.is_some();
         let inner = match record {
             None => Inner::Plain(ask),
             Some(path) => {
                 // The place is tried before the work, so that nobody waits for nothing.
+                refuse_foreign_at("--record", path, "record of answers", &[RECORD_BEGINS])?;
+                if is_live && holds(path) {
+                    bail!(
+                        "{} holds a record, and a model that is asked again answers otherwise: give another place \
+                         with --record, or move it away",
+                        path.display()
+                    );
+                }
                 let file = WholeFile::begin(path)?;
                 let bytes = Bytes::default();
                 let recording = Recording::new(ask, &label, Box::new(bytes.clone()))?;
-                Inner::Recorded(recording, file, bytes)
+                Inner::Recorded(recording, file, bytes, path.to_owned())
             }
         };
         Ok(Self {
             label,
             is_model,
+            questions: (0, 0),
             inner,
-            script,
+            fresh,
         })
     }
 
@@ -152,25 +181,36 @@ impl Asker {
         described(&self.label, self.is_model)
     }
 
-    /// Begins another run: a script forgets the one before.
-    pub fn begin_run(&mut self) {
-        if let Some((script, latency, scripted)) = &self.script {
-            scripted.replace(Scripted::new(*script, *latency));
+    /// Begins another run: what failed in the one before is forgotten, so that runs can be compared.
+    ///
+    /// # Errors
+    /// Where who is asked cannot be made anew.
+    pub fn begin_run(&mut self) -> Result<()> {
+        if let Some((maker, shared)) = &self.fresh {
+            shared.replace(maker()?);
         }
+        Ok(())
     }
 
     /// Puts the record in its place, where there is one.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// Where it cannot be written, or the place holds a record of other answers.
     pub fn finish(self) -> Result<()> {
-        let Inner::Recorded(recording, mut file, bytes) = self.inner else {
+        let Inner::Recorded(recording, mut file, bytes, path) = self.inner else {
             return Ok(());
         };
         recording.finish().context("the record")?;
         let Ok(bytes) = bytes.0.lock() else {
             bail!("the record's bytes are gone");
         };
+        if holds(&path) && std::fs::read(&path).is_ok_and(|there| there != *bytes) {
+            bail!(
+                "{} holds the record of another run and was left as it is: give another place with --record, or \
+                 move it away",
+                path.display()
+            );
+        }
         file.write_all(&bytes).context("the record")?;
         Ok(file.commit()?)
     }
@@ -178,11 +218,20 @@ impl Asker {
 
 impl Ask for Asker {
     fn ask(&mut self, question: &Question, deadline: Duration) -> Answered {
-        match &mut self.inner {
+        let answered = match &mut self.inner {
             Inner::Plain(ask) => ask.ask(question, deadline),
             Inner::Recorded(recording, ..) => recording.ask(question, deadline),
-        }
+        };
+        let lacking = matches!(answered.failure, Some(Failure::NotRecorded { .. }));
+        self.questions.0 += 1;
+        self.questions.1 += u64::from(lacking);
+        answered
     }
+}
+
+/// `true` where a file is there that is not empty.
+fn holds(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| m.len() > 0)
 }
 
 /// An adviser's name with what it is.

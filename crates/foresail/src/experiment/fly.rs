@@ -13,7 +13,7 @@ use super::Mode;
 use super::naive::{Naive, Usage};
 use super::pilots::Pilots;
 use super::row::{Advised, AppliedBy, Row, Simulated};
-use super::told::{End, Exchange, Told};
+use super::told::{End, Exchange, Flown, Told};
 use super::world::{CPU_REQUEST, MEMORY_REQUEST, NGINX_REQUESTS, World};
 
 /// Bytes of a MiB.
@@ -38,6 +38,8 @@ pub struct Run<'a> {
     pub naive: bool,
     /// How long an answer takes, whatever it really took.
     pub latency: Option<Span>,
+    /// `true` once the run shall end with the row at hand.
+    pub stop: fn() -> bool,
 }
 
 /// Takes in the rows of a run as they come.
@@ -91,11 +93,12 @@ struct Flight<'a, 'b> {
     past: VecDeque<(Timestamp, Means)>,
 }
 
-/// Runs one mode; each row goes to `sink` when its interval is over.
+/// Runs one mode; each row goes to `sink` when its interval is over. It ends early, without what the
+/// whole came to, where it is told to stop.
 ///
 /// # Errors
 /// Where the world or a spec is not valid, or the sink fails.
-pub fn fly(run: &Run<'_>, ask: &mut dyn Ask, sink: &mut Sink<'_>) -> Result<End> {
+pub fn fly(run: &Run<'_>, ask: &mut dyn Ask, sink: &mut Sink<'_>) -> Result<Flown> {
     let world = run.world;
     let options = &world.options;
     let seed = Seed(run.seed);
@@ -126,6 +129,11 @@ pub fn fly(run: &Run<'_>, ask: &mut dyn Ask, sink: &mut Sink<'_>) -> Result<End>
             if let Some(done) = &mut open {
                 close(done, seen.current, &mut rows, sink)?;
             }
+            if (run.stop)() {
+                let writes = flight.pilots.writes();
+                let end = None;
+                return Ok(Flown { rows, writes, end });
+            }
             open = Some(flight.begin(&seen));
         }
         asked = flight.pilots.govern(&seen).or(asked);
@@ -140,7 +148,8 @@ pub fn fly(run: &Run<'_>, ask: &mut dyn Ask, sink: &mut Sink<'_>) -> Result<End>
         close(done, current, &mut rows, sink)?;
     }
     let writes = flight.pilots.writes();
-    Ok(measured((rows, writes), &model.finish()))
+    let end = Some(measured((rows, writes), &model.finish()));
+    Ok(Flown { rows, writes, end })
 }
 
 fn close(open: &mut Open, current: u32, rows: &mut u64, sink: &mut Sink<'_>) -> Result<()> {

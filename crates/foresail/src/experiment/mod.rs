@@ -7,6 +7,8 @@
 //! Source: alcocuzzi/etp, folder autoscaler.
 
 pub mod asked;
+pub mod beside;
+mod columns;
 pub mod exact;
 pub mod fly;
 pub mod naive;

@@ -4,15 +4,15 @@
 //! with its line. A file of ours has another beside it with what the columns lack; without it less is
 //! reported, and nothing is guessed.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, Read};
+use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use foresail_core::quantity::time::Timestamp;
 
-use super::row::COLUMNS;
-use super::told::{End, Head, KIND, Line, Told, VERSION};
+use super::beside::{self, Beside};
+use super::columns::Columns;
 
 /// The largest CSV file that is read.
 const BYTES_MAX: u64 = 256 << 20;
@@ -20,14 +20,8 @@ const BYTES_MAX: u64 = 256 << 20;
 /// Rows that are read of one file.
 const ROWS_MAX: usize = 1_000_000;
 
-/// The longest line of the file beside it.
-const LINE_BYTES_MAX: u64 = 1 << 20;
-
 /// Mistakes that are told of one file.
 const MISTAKES_MAX: usize = 20;
-
-/// Columns without which a file is none of this experiment.
-const NEEDED: [&str; 3] = ["timestamp", "mode", "current_replicas"];
 
 /// One row as it was found; an empty cell is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,17 +50,6 @@ pub struct Found {
     pub applied_by: String,
 }
 
-/// What stands beside a CSV file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Beside {
-    /// What was run.
-    pub head: Head,
-    /// Row by row, by their times.
-    pub told: BTreeMap<Timestamp, Told>,
-    /// What it came to; `None` in a file that was cut.
-    pub end: Option<End>,
-}
-
 /// One run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -76,13 +59,18 @@ pub struct Run {
     pub mode: String,
     /// The rows, in their order.
     pub rows: Vec<Found>,
-    /// What could not be read, with its line.
+    /// What could not be read or is missing, with its line.
     pub mistakes: Vec<String>,
+    /// Lines that could not be read.
+    pub unread: usize,
+    /// Rows that are missing at the begin and at the end, by what stands beside the file.
+    pub lacking: usize,
     /// What stands beside it.
     pub beside: Option<Beside>,
 }
 
-/// Every CSV file of the arguments: files as they are given, of folders those of the experiment.
+/// Every CSV file of the arguments, each once: files as they are given, of folders those of the
+/// experiment.
 ///
 /// # Errors
 /// Where a place cannot be read, or there is none at all.
@@ -116,6 +104,9 @@ pub fn files(places: &[PathBuf]) -> Result<Vec<PathBuf>> {
         found.sort();
         files.extend(found);
     }
+    // A file that is named twice is one run all the same.
+    let mut known = BTreeSet::new();
+    files.retain(|file| known.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     Ok(files)
 }
 
@@ -132,20 +123,9 @@ pub fn run(path: &Path) -> Result<Run> {
     let headers = reader
         .headers()
         .with_context(|| format!("{shown}, line 1"))?;
-    let place = |name: &str| {
-        let same = |h: &str| h.trim().trim_start_matches('\u{feff}') == name;
-        headers.iter().position(same)
-    };
-    let lacking: Vec<&str> = NEEDED.into_iter().filter(|n| place(n).is_none()).collect();
-    ensure!(
-        lacking.is_empty(),
-        "{shown} is no file of this experiment: it lacks the column {}",
-        lacking.join(", ")
-    );
-    let columns = Columns {
-        places: COLUMNS.map(place),
-        count: headers.len(),
-    };
+    let columns = Columns::of(headers).map_err(|lacking| {
+        anyhow::anyhow!("{shown} is no file of this experiment: it lacks the column {lacking}")
+    })?;
     let name = path
         .file_name()
         .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
@@ -154,9 +134,10 @@ pub fn run(path: &Path) -> Result<Run> {
         mode: String::new(),
         rows: Vec::new(),
         mistakes: Vec::new(),
+        unread: 0,
+        lacking: 0,
         beside: None,
     };
-    let mut wrong = 0;
     for record in reader.records() {
         ensure!(
             run.rows.len() < ROWS_MAX,
@@ -184,24 +165,72 @@ pub fn run(path: &Path) -> Result<Run> {
         match read {
             Ok(row) => run.rows.push(row),
             Err(why) => {
-                wrong += 1;
-                if wrong <= MISTAKES_MAX {
+                run.unread += 1;
+                if run.unread <= MISTAKES_MAX {
                     run.mistakes
                         .push(format!("{}, line {line}: {why}; left out", run.name));
                 }
             }
         }
     }
-    if wrong > MISTAKES_MAX {
+    if run.unread > MISTAKES_MAX {
         run.mistakes.push(format!(
             "{}: and {} more lines",
             run.name,
-            wrong - MISTAKES_MAX
+            run.unread - MISTAKES_MAX
         ));
     }
-    ensure!(!run.rows.is_empty(), "{shown} has no row that can be read");
-    run.beside = beside(&path.with_extension("jsonl"), &mut run.mistakes)?;
+    ensure!(
+        !run.rows.is_empty(),
+        "{shown} has no row that can be read{}",
+        run.mistakes
+            .first()
+            .map_or_else(String::new, |m| format!(": {m}"))
+    );
+    run.beside = beside::read(&path.with_extension("jsonl"), &mut run.mistakes)?;
+    run.check();
     Ok(run)
+}
+
+impl Run {
+    /// CPU of a pod in percent of what it requests: by the file beside it where there is one, since
+    /// the column holds nginx's share where the published simulator is shown.
+    #[must_use]
+    pub fn cpu_percent(&self, row: &Found) -> Option<f64> {
+        let head = self.beside.as_ref().map(|b| b.head.cpu_request);
+        let request = head.or(row.cpu_request).filter(|r| *r > 0.0)?;
+        Some(row.cpu? * 100.0 / request)
+    }
+
+    /// Holds the rows against what stands beside them.
+    fn check(&mut self) {
+        let Some(beside) = &self.beside else {
+            return;
+        };
+        if beside.head.mode != self.mode {
+            let own = &beside.head.mode;
+            self.mistakes.push(format!(
+                "{}: the file beside it is of mode {own}; left out",
+                self.name
+            ));
+            self.beside = None;
+            return;
+        }
+        let (Some(first), Some(last)) = (self.rows.first(), self.rows.last()) else {
+            return;
+        };
+        let (before, after) = beside.lacking(first.at, last.at);
+        let rows = beside.rows();
+        for (lacking, place) in [(before, "begin"), (after, "end")] {
+            if lacking > 0 {
+                self.mistakes.push(format!(
+                    "{} is cut short: of its {rows} rows {lacking} are missing at its {place}",
+                    self.name
+                ));
+            }
+        }
+        self.lacking = usize::try_from(before.saturating_add(after)).unwrap_or(usize::MAX);
+    }
 }
 
 /// The bytes of a CSV file with plain ends of lines: the reader counts a line too few after others.
@@ -226,114 +255,4 @@ fn text_of(path: &Path) -> Result<Vec<u8>> {
         .filter(|b| **b == b'\r')
         .for_each(|b| *b = b'\n');
     Ok(bytes)
-}
-
-/// Where each column stands.
-struct Columns {
-    places: [Option<usize>; 25],
-    count: usize,
-}
-
-impl Columns {
-    fn row(&self, record: &csv::StringRecord) -> Result<(String, Found), String> {
-        if record.len() != self.count {
-            return Err(format!(
-                "{} cells, and the header has {}",
-                record.len(),
-                self.count
-            ));
-        }
-        let cell = |name: &str| -> &str {
-            let column = COLUMNS.iter().position(|c| *c == name);
-            let place = column.and_then(|c| self.places[c]);
-            place.and_then(|p| record.get(p)).unwrap_or("").trim()
-        };
-        let real = |name: &str| -> Result<Option<f64>, String> {
-            let text = cell(name);
-            if matches!(text, "" | "None" | "nan" | "NaN") {
-                return Ok(None);
-            }
-            let number: Option<f64> = text.parse().ok();
-            let finite = number.filter(|n| n.is_finite());
-            finite.map(Some).ok_or_else(|| {
-                let begin: String = text.chars().take(20).collect();
-                format!("{name} is no number: `{begin}`")
-            })
-        };
-        let at = cell("timestamp")
-            .parse::<Timestamp>()
-            .map_err(|e| e.to_string())?;
-        let current = real("current_replicas")?.ok_or("current_replicas is empty")?;
-        Ok((
-            cell("mode").chars().take(40).collect(),
-            Found {
-                at,
-                current,
-                cpu: real("cpu_millicores")?,
-                cpu_request: real("cpu_request_millicores")?,
-                simulated: real("hpa_sim_desired")?,
-                raw: real("hpa_sim_raw_desired")?,
-                memory_ratio: real("hpa_sim_mem_ratio")?,
-                hpa: real("hpa_desired_replicas")?,
-                advised: real("ai_recommended_replicas")?,
-                confidence: real("ai_confidence")?,
-                applied_by: cell("applied_by").chars().take(40).collect(),
-            },
-        ))
-    }
-}
-
-/// Reads what stands beside a CSV file; `None` where nothing does.
-fn beside(path: &Path, mistakes: &mut Vec<String>) -> Result<Option<Beside>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let name = path.display();
-    let file = std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?;
-    let mut lines = std::io::BufReader::new(file);
-    let Some(first) = bounded(&mut lines).with_context(|| format!("{name}, line 1"))? else {
-        bail!("{name} is empty: remove it, or run the experiment again");
-    };
-    let head: Head = serde_json::from_slice(&first).with_context(|| {
-        format!("{name}, line 1: no head of an experiment; remove the file, or run it again")
-    })?;
-    ensure!(
-        head.record == KIND && head.v == VERSION,
-        "{name} is of another form (version {}): remove it, or run the experiment again",
-        head.v
-    );
-    let mut found = Beside {
-        head,
-        told: BTreeMap::new(),
-        end: None,
-    };
-    let mut number = 1;
-    while let Some(bytes) =
-        bounded(&mut lines).with_context(|| format!("{name}, line {}", number + 1))?
-    {
-        number += 1;
-        match serde_json::from_slice(&bytes) {
-            Ok(Line::Row(told)) => {
-                found.told.insert(told.at, *told);
-            }
-            Ok(Line::End(end)) => found.end = Some(*end),
-            Err(why) => mistakes.push(format!("{name}, line {number}: {why}; left out")),
-        }
-    }
-    if found.end.is_none() {
-        mistakes.push(format!("{name} is cut short: its last line is missing"));
-    }
-    Ok(Some(found))
-}
-
-/// A line of bounded length without its end; `None` after the last.
-fn bounded(lines: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    let mut limited = lines.take(LINE_BYTES_MAX);
-    let read = limited.read_until(b'\n', &mut bytes)?;
-    ensure!(
-        (read as u64) < LINE_BYTES_MAX,
-        "longer than {LINE_BYTES_MAX} bytes"
-    );
-    Ok((read > 0).then_some(bytes))
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::row::Simulated;
 use super::schedule::Schedule;
+use super::world::CPU_REQUEST;
 
 /// What the head calls itself.
 pub const KIND: &str = "foresail-experiment";
@@ -50,10 +51,20 @@ pub struct Head {
     pub bounds: (u32, u32),
     /// What is aimed at, CPU and memory, in percent of the request.
     pub targets: (u32, u32),
+    /// CPU that a pod requests, in millicores, whatever request the simulator's columns divide by.
+    #[serde(default = "cpu_request")]
+    pub cpu_request: f64,
+    /// Simulated seconds that an answer took; `None` where it took its own time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latency_seconds: Option<f64>,
     /// What requests were promised.
     pub slo: String,
     /// What came, and what pods were put under.
     pub schedule: Schedule,
+}
+
+fn cpu_request() -> f64 {
+    f64::from(CPU_REQUEST)
 }
 
 /// A later line.
@@ -64,6 +75,36 @@ pub enum Line {
     Row(Box<Told>),
     /// The last one.
     End(Box<End>),
+    /// The last one of a run that was interrupted: what it came to is not known.
+    Interrupted {
+        /// Rows until then.
+        rows: u64,
+        /// Writes until then.
+        writes: u64,
+    },
+}
+
+/// How far a run came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flown {
+    /// Rows.
+    pub rows: u64,
+    /// Writes.
+    pub writes: u64,
+    /// What the whole came to; `None` where it was interrupted.
+    pub end: Option<End>,
+}
+
+impl Flown {
+    /// The last line of the file.
+    #[must_use]
+    pub fn line(&self) -> Line {
+        let (rows, writes) = (self.rows, self.writes);
+        match &self.end {
+            Some(end) => Line::End(Box::new(end.clone())),
+            None => Line::Interrupted { rows, writes },
+        }
+    }
 }
 
 /// What belongs to one row.

@@ -12,12 +12,20 @@ use anyhow::{Context, Result, bail};
 /// # Errors
 /// Where it does, is a folder or no file at all, or cannot be read; the text names the mend.
 pub fn refuse_foreign(path: &Path, kind: &str, begins: &[&[u8]]) -> Result<()> {
+    refuse_foreign_at("--out", path, kind, begins)
+}
+
+/// As [`refuse_foreign`], where another flag than `--out` names the place.
+///
+/// # Errors
+/// As [`refuse_foreign`].
+pub fn refuse_foreign_at(flag: &str, path: &Path, kind: &str, begins: &[&[u8]]) -> Result<()> {
     let name = path.display();
     let Ok(there) = fs::metadata(path) else {
         return Ok(());
     };
     if !there.is_file() {
-        bail!("{name} is there and is no file: give the name of a file with --out");
+        bail!("{name} is there and is no file: give another place with {flag}");
     }
     let longest = begins.iter().map(|b| b.len()).max().unwrap_or(0);
     let mut first = Vec::new();
@@ -27,5 +35,5 @@ pub fn refuse_foreign(path: &Path, kind: &str, begins: &[&[u8]]) -> Result<()> {
     if first.is_empty() || begins.iter().any(|b| first.starts_with(b)) {
         return Ok(());
     }
-    bail!("{name} is there and is no {kind}: give another name with --out, or move it away")
+    bail!("{name} is there and is no {kind}: give another name with {flag}, or move it away")
 }

@@ -1,8 +1,10 @@
 //! `foresail experiment`: a language model against the HPA, rehearsed in the simulator, and its report.
 
 mod options;
+mod places;
 mod report;
 mod simulate;
+mod summary;
 
 use std::io::Write;
 

@@ -1,38 +1,40 @@
 //! The rehearsal: every mode and seed flown, their files written, a summary, and the report at last.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use foresail_adapters::atomic::WholeFile;
 use foresail_core::quantity::time::Span;
-use serde_json::json;
 
 use super::options::{ModeArg, Options};
-use super::report;
-use crate::cli::{Output, print_csv, print_table};
+use super::summary::print;
+use super::{places, report};
+use crate::cli::Output;
 use crate::exit::Code;
 use crate::experiment::Mode;
 use crate::experiment::asked::Asker;
 use crate::experiment::fly::{Run, fly};
 use crate::experiment::row::{Row, Rows};
 use crate::experiment::schedule::Schedule;
-use crate::experiment::told::{End, Head, KIND, Line, Told, VERSION};
+use crate::experiment::told::{Flown, Head, KIND, Line, Told, VERSION};
 use crate::experiment::world::{self, World};
-use foresail_web::page::text::number;
+use crate::interrupt;
 
 /// Simulated time that a script takes where nobody says another.
 const LATENCY: Span = Span::from_seconds(2);
 
 /// One run and its file.
-struct Ran {
-    mode: Mode,
-    seed: u64,
-    file: PathBuf,
-    answers: u64,
-    questions: u64,
-    end: End,
+pub(super) struct Ran {
+    pub(super) mode: Mode,
+    pub(super) seed: u64,
+    pub(super) file: PathBuf,
+    pub(super) answers: u64,
+    pub(super) questions: u64,
+    pub(super) flown: Flown,
+    /// `true` where its files are in their places.
+    pub(super) kept: bool,
 }
 
 /// Runs the command.
@@ -52,22 +54,63 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
     let latency = Duration::from_nanos(u64::try_from(latency.nanos()).unwrap_or(0));
     let record = options.record.as_deref();
     let mut asker = Asker::new(&options.choice(), &options.model, latency, record)?;
+    let wanted: Vec<(Mode, u64)> = (0..options.seeds)
+        .map(|i| options.seed.wrapping_add(i))
+        .flat_map(|seed| {
+            options
+                .mode
+                .modes()
+                .into_iter()
+                .map(move |mode| (mode, seed))
+        })
+        .collect();
+    // Every place is looked at before the work: nothing is half done where one of them is taken.
+    for &which in &wanted {
+        let file = csv_file(options, which);
+        if places::taken(&file, &head(options, &world, &asker, which))? {
+            let name = file.display();
+            eprintln!("note: {name} is there of the same flags and is written again");
+        }
+    }
     std::fs::create_dir_all(&options.output_dir)
         .with_context(|| format!("cannot make {}", options.output_dir.display()))?;
     options.notes().iter().for_each(|n| eprintln!("note: {n}"));
     eprintln!("asked: {}", asker.text());
     let mut all = Vec::new();
-    for seed in (0..options.seeds).map(|i| options.seed.wrapping_add(i)) {
-        for mode in options.mode.modes() {
-            asker.begin_run();
-            all.push(one(options, &world, &mut asker, (mode, seed))?);
+    // Answers of a model are dear: an interrupt ends with the row at hand and keeps what there is.
+    interrupt::catch();
+    let runs = wanted.len();
+    for which in wanted {
+        if interrupt::asked() {
+            break;
         }
+        asker.begin_run()?;
+        all.push(one(options, &world, &mut asker, which)?);
     }
     let (label, text) = (asker.label.clone(), asker.text());
-    asker.finish()?;
+    let (asked, lacking) = asker.questions;
+    if lacking > 0 {
+        eprintln!(
+            "note: the record does not hold {lacking} of {asked} questions, in which the adviser was silent: it is of \
+             another run"
+        );
+    }
+    let whole = all.iter().filter(|r| r.flown.end.is_some()).count();
+    match asker.finish() {
+        // Rows that are kept are worth more than a word of what is not.
+        Err(why) if whole < runs => eprintln!("note: {why:#}"),
+        recorded => recorded?,
+    }
     print(&all, (&label, &text), output, out)?;
     all.iter()
+        .filter(|r| r.kept)
         .for_each(|r| eprintln!("rows: {}", r.file.display()));
+    if whole < runs {
+        eprintln!(
+            "interrupted: {whole} of {runs} runs are whole; rows and answers until then are kept"
+        );
+        return Ok(Code::Interrupted);
+    }
     if options.mode == ModeArg::All {
         let files: Vec<PathBuf> = all.into_iter().map(|r| r.file).collect();
         let folder = options.output_dir.join("report");
@@ -99,8 +142,8 @@ fn world_of(options: &Options) -> Result<World> {
     )
 }
 
-/// `experiment_<mode>_<begin>`, the begin in simulated time.
-fn stem(mode: Mode, seed: u64) -> String {
+/// `experiment_<mode>_<begin>.csv`, the begin in simulated time.
+fn csv_file(options: &Options, (mode, seed): (Mode, u64)) -> PathBuf {
     let digits = |c: char| match c {
         '-' | ':' | 'Z' => None,
         'T' => Some('_'),
@@ -111,19 +154,20 @@ fn stem(mode: Mode, seed: u64) -> String {
         .chars()
         .filter_map(digits)
         .collect();
-    format!("experiment_{}_{begin}", mode.name())
+    options
+        .output_dir
+        .join(format!("experiment_{}_{begin}.csv", mode.name()))
 }
 
-/// One run with its two files; both are there, or none.
+/// One run with its two files; both are there, or none. An interrupted run takes no place of a longer one.
 fn one(
     options: &Options,
     world: &World,
     asker: &mut Asker,
     (mode, seed): (Mode, u64),
 ) -> Result<Ran> {
-    let stem = stem(mode, seed);
-    let file = options.output_dir.join(format!("{stem}.csv"));
-    let mut beside = WholeFile::begin(&options.output_dir.join(format!("{stem}.jsonl")))?;
+    let file = csv_file(options, (mode, seed));
+    let mut beside = WholeFile::begin(&file.with_extension("jsonl"))?;
     let mut rows = Rows::begin(WholeFile::begin(&file)?)?;
     line(&mut beside, &head(options, world, asker, (mode, seed)))?;
     let (mut questions, mut answers) = (0, 0);
@@ -134,6 +178,7 @@ fn one(
         gated: options.gated,
         naive: options.naive_hpa,
         latency: options.latency,
+        stop: interrupt::asked,
     };
     let mut sink = |row: &Row, told: &Told| -> Result<()> {
         questions += u64::from(told.asked.is_some());
@@ -144,22 +189,32 @@ fn one(
         rows.write(row)?;
         line(&mut beside, &Line::Row(Box::new(told.clone())))
     };
-    let end = fly(&run, asker, &mut sink)?;
+    let flown = fly(&run, asker, &mut sink)?;
     ensure!(
-        mode != Mode::Comparison || end.writes == 0,
+        mode != Mode::Comparison || flown.writes == 0,
         "mode comparison wrote {} times: this is a mistake in Foresail, please tell us",
-        end.writes
+        flown.writes
     );
-    line(&mut beside, &Line::End(Box::new(end.clone())))?;
-    beside.commit()?;
-    rows.end()?.commit()?;
+    let (all, lacking) = asker.questions;
+    ensure!(
+        all == 0 || lacking < all,
+        "the record holds none of {all} questions: it is of another run; give the flags that it was recorded with, or \
+         another record"
+    );
+    line(&mut beside, &flown.line())?;
+    let kept = flown.rows > 0 && (flown.end.is_some() || !places::holds_more(&file, flown.rows)?);
+    if kept {
+        beside.commit()?;
+        rows.end()?.commit()?;
+    }
     Ok(Ran {
         mode,
         seed,
         file,
         answers,
         questions,
-        end,
+        flown,
+        kept,
     })
 }
 
@@ -187,6 +242,8 @@ fn head(options: &Options, world: &World, asker: &Asker, (mode, seed): (Mode, u6
         history_seconds: world.options.history.seconds(),
         bounds: (options.min_replicas, options.max_replicas),
         targets: (options.cpu_target, options.memory_target),
+        cpu_request: world::CPU_REQUEST.into(),
+        latency_seconds: options.latency.map(Span::seconds),
         slo: world.cluster.slo.to_string(),
         schedule: world.schedule.clone(),
     }
@@ -212,77 +269,4 @@ fn verbose(row: &Row, told: &Told) -> String {
         row.applied,
         row.applied_by.name()
     )
-}
-
-/// Columns of the summary.
-const SUMMARY: [&str; 9] = [
-    "mode",
-    "seed",
-    "rows",
-    "writes",
-    "replica-minutes",
-    "late %",
-    "late minutes",
-    "asked",
-    "answered in time",
-];
-
-fn print(
-    all: &[Ran],
-    (label, text): (&str, &str),
-    output: Output,
-    out: &mut dyn Write,
-) -> Result<()> {
-    let share = |end: &End| {
-        if end.requests > 0.0 {
-            end.late * 100.0 / end.requests
-        } else {
-            0.0
-        }
-    };
-    let cells = |r: &Ran| -> Vec<String> {
-        let end = &r.end;
-        vec![
-            r.mode.name().to_owned(),
-            r.seed.to_string(),
-            end.rows.to_string(),
-            end.writes.to_string(),
-            number(end.replica_minutes, 1),
-            number(share(end), 2),
-            end.late_minutes.to_string(),
-            r.questions.to_string(),
-            r.answers.to_string(),
-        ]
-    };
-    match output {
-        Output::Table => {
-            print_table(&SUMMARY, all.iter().map(cells).collect(), out)?;
-            Ok(writeln!(out, "asked: {text}")?)
-        }
-        Output::Csv => {
-            let with = |r: &Ran| {
-                let mut row = cells(r);
-                row.push(label.to_owned());
-                row
-            };
-            let columns: Vec<&str> = SUMMARY.into_iter().chain(["adviser"]).collect();
-            print_csv(&columns, &all.iter().map(with).collect::<Vec<_>>(), out)
-        }
-        Output::Json => {
-            let of = |r: &Ran| {
-                json!({"mode": r.mode.name(), "seed": r.seed, "file": name_of(&r.file), "rows": r.end.rows,
-                       "writes": r.end.writes, "replicaMinutes": r.end.replica_minutes,
-                       "latePercent": share(&r.end), "lateMinutes": r.end.late_minutes,
-                       "asked": r.questions, "answeredInTime": r.answers})
-            };
-            let runs: Vec<_> = all.iter().map(of).collect();
-            let all = json!({"v": 1, "adviser": label, "about": text, "runs": runs});
-            Ok(writeln!(out, "{all}")?)
-        }
-    }
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name()
-        .map_or_else(String::new, |n| n.to_string_lossy().into_owned())
 }

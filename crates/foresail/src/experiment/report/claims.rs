@@ -8,8 +8,9 @@ use foresail_web::page::text::number;
 
 use super::super::Mode;
 use super::super::told::Told;
-use super::measure::{Measured, Reaction, differs};
-use super::shown;
+use super::measure::{Measured, differs};
+use super::pairs;
+use crate::forecast::histories::plural;
 
 /// The most that an adviser may move.
 const DELTA_MAX: f64 = 2.0;
@@ -22,7 +23,7 @@ const SAID_APART: f64 = 0.05;
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+enum Verdict {
     /// Measured as it says.
     Holds,
     /// Measured otherwise.
@@ -45,17 +46,20 @@ impl Verdict {
     }
 }
 
+/// The one mistake among the claims: where it holds, the published experiment is the worse for it.
+const MISTAKE: &str = "When the adviser fails, nothing scales";
+
 /// One claim with its figure.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
     text: &'static str,
     from: &'static str,
     measured: String,
-    pub(super) verdict: Verdict,
+    verdict: Verdict,
 }
 
 /// What was measured, and what follows; `None` where nothing was.
-type Judged = Option<(String, bool)>;
+pub(super) type Judged = Option<(String, bool)>;
 
 /// Every claim, judged.
 pub(super) fn all(runs: &[Measured<'_>]) -> Vec<Claim> {
@@ -94,18 +98,14 @@ pub(super) fn all(runs: &[Measured<'_>]) -> Vec<Claim> {
         (
             "The adviser reacts faster than the HPA",
             "purpose of the experiment",
-            faster,
+            pairs::faster,
         ),
         (
             "The adviser keeps the promise better and costs no more",
             "purpose of the experiment",
-            better,
+            pairs::better,
         ),
-        (
-            "When the adviser fails, nothing scales",
-            "ai_scaler deletes the HPA",
-            alone,
-        ),
+        (MISTAKE, "ai_scaler deletes the HPA", alone),
         (
             "The answer is there within half an interval",
             "loop that waits for it",
@@ -141,6 +141,36 @@ pub(super) fn all(runs: &[Measured<'_>]) -> Vec<Claim> {
     claims.into_iter().map(claim).collect()
 }
 
+/// What became of them, in two sentences: the claims, and the mistake, whose holding is no success.
+pub(super) fn headline(all: &[Claim]) -> String {
+    let (mistakes, claims): (Vec<&Claim>, Vec<&Claim>) =
+        all.iter().partition(|c| c.text == MISTAKE);
+    let count = |verdict| claims.iter().filter(|c| c.verdict == verdict).count();
+    let mistake = match mistakes.first().map(|c| c.verdict) {
+        Some(Verdict::Holds) => "occurs here",
+        Some(Verdict::Fails) => "does not occur here",
+        Some(Verdict::Unsaid) | None => "cannot be told from these runs",
+    };
+    format!(
+        "Of {} of the published experiment {} here, {} not, and of {} these runs say too little. Its known mistake, that \
+         nothing scales when the adviser fails, {mistake}.",
+        plural(claims.len(), "claim"),
+        third(count(Verdict::Holds), "hold"),
+        third(count(Verdict::Fails), "do"),
+        count(Verdict::Unsaid)
+    )
+}
+
+/// A count with a verb.
+fn third(count: usize, verb: &str) -> String {
+    let ending = match (count, verb) {
+        (1, "do") => "es",
+        (1, _) => "s",
+        _ => "",
+    };
+    format!("{count} {verb}{ending}")
+}
+
 /// `true` where a claim is about what the adviser is worth.
 fn of_adviser(text: &str) -> bool {
     ["adviser reacts", "adviser keeps", "adviser states"]
@@ -170,7 +200,11 @@ pub(super) fn table(all: &[Claim]) -> TextTable {
     }
 }
 
-fn of_mode<'a, 'b>(runs: &'b [Measured<'a>], mode: Mode) -> impl Iterator<Item = &'b Measured<'a>> {
+/// Runs of a mode.
+pub(super) fn of_mode<'a, 'b>(
+    runs: &'b [Measured<'a>],
+    mode: Mode,
+) -> impl Iterator<Item = &'b Measured<'a>> {
     runs.iter().filter(move |m| m.run.mode == mode.name())
 }
 
@@ -263,7 +297,10 @@ fn observation(runs: &[Measured<'_>]) -> Judged {
         writes += m.end().map_or(0, |e| e.writes);
         moved += m.changes;
     }
-    let text = format!("{writes} writes and {moved} changes of the replicas in {all} runs");
+    let text = format!(
+        "{writes} writes and {moved} changes of the replicas in {}",
+        plural(all, "run")
+    );
     (all > 0).then_some((text, writes == 0 && moved == 0))
 }
 
@@ -287,8 +324,10 @@ fn bounded(runs: &[Measured<'_>]) -> Judged {
         .filter(|a| a.limited)
         .count();
     let text = format!(
-        "at most {} away from the baseline in {all} answers; {cut} answers lay outside and were cut",
-        number(most, 0)
+        "at most {} away from the baseline in {}; {} outside and cut",
+        number(most, 0),
+        plural(all, "answer"),
+        plural(cut, "answer")
     );
     (all > 0).then_some((text, most <= DELTA_MAX && cut == 0))
 }
@@ -310,74 +349,6 @@ fn confidence(runs: &[Measured<'_>]) -> Judged {
         sums.said[1].1
     );
     Some((text, hits - misses >= SAID_APART))
-}
-
-/// Runs of the HPA and of the adviser with the same seed.
-fn pairs<'a, 'b>(runs: &'b [Measured<'a>]) -> Vec<(&'b Measured<'a>, &'b Measured<'a>)> {
-    let seed = |m: &Measured<'_>| m.run.beside.as_ref().map(|b| b.head.seed);
-    let mut pairs = Vec::new();
-    for hpa in of_mode(runs, Mode::HpaOnly) {
-        let same = |ai: &&Measured<'_>| seed(ai).is_some() && seed(ai) == seed(hpa);
-        if let Some(ai) = of_mode(runs, Mode::AiScaler).find(same) {
-            pairs.push((hpa, ai));
-        }
-    }
-    pairs
-}
-
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-fn faster(runs: &[Measured<'_>]) -> Judged {
-    let times = |of: fn(&Reaction) -> Option<f64>| {
-        let (mut hpa, mut ai) = (Vec::new(), Vec::new());
-        for (a, b) in pairs(runs) {
-            for (a, b) in a.reactions.iter().zip(&b.reactions) {
-                if let (Some(a), Some(b)) = (of(a), of(b)) {
-                    hpa.push(a);
-                    ai.push(b);
-                }
-            }
-        }
-        (mean(&hpa), mean(&ai), hpa.len())
-    };
-    let all: usize = pairs(runs).iter().map(|(hpa, _)| hpa.reactions.len()).sum();
-    let (first, enough) = (times(|r| r.first), times(|r| r.enough));
-    let text = format!(
-        "first scale-up after {} s, the HPA after {} s; the most replicas after {} s, the HPA after {} s; \
-         {} of {all} pairs tell, in the others one had its most before",
-        shown(first.1, 0),
-        shown(first.0, 0),
-        shown(enough.1, 0),
-        shown(enough.0, 0),
-        first.2
-    );
-    let both = [first.0.zip(first.1)?, enough.0.zip(enough.1)?];
-    let never_later = both.iter().all(|(hpa, ai)| ai <= hpa);
-    Some((text, never_later && both.iter().any(|(hpa, ai)| ai < hpa)))
-}
-
-fn better(runs: &[Measured<'_>]) -> Judged {
-    let of = |value: fn(&Measured<'_>) -> Option<f64>| {
-        let both = pairs(runs);
-        let both: Vec<(f64, f64)> = both
-            .iter()
-            .filter_map(|(a, b)| Some((value(a)?, value(b)?)))
-            .collect();
-        let column = |f: fn(&(f64, f64)) -> f64| mean(&both.iter().map(f).collect::<Vec<_>>());
-        Some((column(|p| p.0)?, column(|p| p.1)?))
-    };
-    let late = of(|m| m.late_percent())?;
-    let cost = of(|m| Some(m.end()?.replica_minutes))?;
-    let text = format!(
-        "{} % late at {} replica-minutes, the HPA {} % at {}",
-        number(late.1, 2),
-        number(cost.1, 1),
-        number(late.0, 2),
-        number(cost.0, 1)
-    );
-    Some((text, late.1 < late.0 && cost.1 <= cost.0))
 }
 
 fn alone(runs: &[Measured<'_>]) -> Judged {
@@ -431,10 +402,13 @@ fn history(runs: &[Measured<'_>]) -> Judged {
 }
 
 fn rows(runs: &[Measured<'_>]) -> Judged {
-    let gaps: usize = runs.iter().map(|m| m.gaps).sum();
+    let gaps = runs.iter().map(|m| m.gaps).fold(0, usize::saturating_add);
     let rows: usize = runs.iter().map(|m| m.run.rows.len()).sum();
-    let bad: usize = runs.iter().map(|m| m.run.mistakes.len()).sum();
-    let text =
-        format!("{gaps} rows are missing beside {rows} that are there, {bad} cannot be read");
+    let bad: usize = runs.iter().map(|m| m.run.unread).sum();
+    let text = format!(
+        "{} {} missing beside {rows} that are there, {bad} cannot be read",
+        plural(gaps, "row"),
+        if gaps == 1 { "is" } else { "are" }
+    );
     Some((text, gaps == 0 && bad == 0))
 }

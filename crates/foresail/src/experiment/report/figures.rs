@@ -10,10 +10,6 @@ pub(super) fn timeline(m: &Measured<'_>) -> Figure {
     let rows = &m.run.rows;
     let start = rows.first().map(|r| r.at);
     let minute = |r: &super::super::read::Found| start.map_or(0.0, |s| (r.at - s).seconds() / 60.0);
-    let percent = |r: &super::super::read::Found| {
-        let request = r.cpu_request.filter(|q| *q > 0.0)?;
-        Some(r.cpu? * 100.0 / request)
-    };
     let beside = m.run.beside.as_ref();
     let stressed = beside.map(|b| b.head.schedule.stressed());
     let minutes = |windows: Vec<(f64, f64)>| {
@@ -25,7 +21,7 @@ pub(super) fn timeline(m: &Measured<'_>) -> Figure {
     let (cpu, memory) = stressed.map_or_else(Default::default, |(c, m)| (minutes(c), minutes(m)));
     let whole = Lanes {
         minutes: rows.iter().map(minute).collect(),
-        cpu_percent: rows.iter().map(percent).collect(),
+        cpu_percent: rows.iter().map(|r| m.run.cpu_percent(r)).collect(),
         target_percent: beside.map(|b| f64::from(b.head.targets.0)),
         current: rows.iter().map(|r| r.current).collect(),
         hpa: rows.iter().map(|r| r.hpa).collect(),

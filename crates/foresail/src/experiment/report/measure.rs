@@ -49,6 +49,7 @@ pub(super) struct Measured<'a> {
     pub(super) interval: f64,
     /// Rows that should be there and are not.
     pub(super) gaps: usize,
+    /// Capacity paid for, where the run told it; else counted from the rows.
     pub(super) replica_minutes: f64,
     /// Changes from one row to the next.
     pub(super) changes: usize,
@@ -72,16 +73,19 @@ impl<'a> Measured<'a> {
             let steps = ((b.at - a.at).seconds() / interval).round();
             if steps > 1.0 { steps as usize - 1 } else { 0 }
         };
+        let end = run.beside.as_ref().and_then(|b| b.end.as_ref());
+        let counted = || {
+            let each = rows.iter().enumerate();
+            each.map(|(i, r)| r.current * lasts(i)).sum()
+        };
         let above = rows.iter().enumerate().filter(|(_, r)| is_above(run, r));
         Self {
             run,
             interval,
-            gaps: pairs().map(|(a, b)| missing(a, b)).sum(),
-            replica_minutes: rows
-                .iter()
-                .enumerate()
-                .map(|(i, r)| r.current * lasts(i))
-                .sum(),
+            gaps: pairs()
+                .map(|(a, b)| missing(a, b))
+                .fold(run.lacking, usize::saturating_add),
+            replica_minutes: end.map_or_else(counted, |e| e.replica_minutes),
             changes: pairs()
                 .filter(|(a, b)| differs(a.current, b.current))
                 .count(),
@@ -104,6 +108,11 @@ impl<'a> Measured<'a> {
     /// What the whole came to.
     pub(super) fn end(&self) -> Option<&'a End> {
         self.run.beside.as_ref()?.end.as_ref()
+    }
+
+    /// `true` where all of the run is known.
+    pub(super) fn is_whole(&self) -> bool {
+        self.end().is_some() && self.run.lacking == 0
     }
 
     /// Requests that broke the promise, in percent.
@@ -143,8 +152,7 @@ fn is_above(run: &Run, row: &Found) -> bool {
         .beside
         .as_ref()
         .map_or(CPU_TARGET, |b| f64::from(b.head.targets.0));
-    let used = row.cpu.zip(row.cpu_request.filter(|r| *r > 0.0));
-    used.is_some_and(|(cpu, request)| cpu * 100.0 > request * target)
+    run.cpu_percent(row).is_some_and(|percent| percent > target)
 }
 
 /// How fast the run answered to each stress of CPU that is known of it.

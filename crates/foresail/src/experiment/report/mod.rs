@@ -4,12 +4,14 @@
 mod claims;
 mod figures;
 mod measure;
+mod pairs;
 mod tables;
 
 use anyhow::Result;
 use foresail_web::page::text::number;
 
 use super::read::Run;
+use crate::forecast::histories::plural;
 use crate::study::report::{Named, Report};
 use measure::Measured;
 
@@ -24,22 +26,19 @@ pub(crate) fn report(runs: &[Run], command: String) -> Result<Report> {
     anyhow::ensure!(!runs.is_empty(), "there is no run to report on");
     let measured: Vec<Measured<'_>> = runs.iter().map(Measured::of).collect();
     let claims = claims::all(&measured);
-    let held = claims
-        .iter()
-        .filter(|c| c.verdict == claims::Verdict::Holds)
-        .count();
-    let failed = claims
-        .iter()
-        .filter(|c| c.verdict == claims::Verdict::Fails)
-        .count();
     let headline = format!(
-        "{} runs. Of {} claims and mistakes that are known of the published experiment {held} hold here, {failed} do \
-         not, and of {} these runs say too little.",
-        runs.len(),
-        claims.len(),
-        claims.len() - held - failed
+        "{}. {}",
+        plural(runs.len(), "run"),
+        claims::headline(&claims)
     );
     let mut notes = vec![tables::advisers(runs)];
+    if pairs::unpaired(&measured) {
+        notes.push(
+            "No run of ai_scaler is compared with one of hpa_only: none agree in seed, schedule, length, interval, \
+             bounds and targets, or they are not whole."
+                .to_owned(),
+        );
+    }
     notes.extend(runs.iter().flat_map(|r| r.mistakes.iter().cloned()));
     let named = |file, title, notes: &[&str], table| Named {
         file,

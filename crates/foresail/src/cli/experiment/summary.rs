@@ -1,0 +1,91 @@
+//! The summary of a rehearsal on stdout.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use foresail_web::page::text::number;
+use serde_json::json;
+
+use super::simulate::Ran;
+use crate::cli::{Output, print_csv, print_table};
+use crate::experiment::told::End;
+
+/// Columns of the summary.
+const SUMMARY: [&str; 9] = [
+    "mode",
+    "seed",
+    "rows",
+    "writes",
+    "replica-minutes",
+    "late %",
+    "late minutes",
+    "asked",
+    "answered in time",
+];
+
+/// Prints what the runs came to; what an interrupted one came to is not known.
+///
+/// # Errors
+/// Where stdout cannot be written.
+pub(super) fn print(
+    all: &[Ran],
+    (label, text): (&str, &str),
+    output: Output,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let share = |end: &End| {
+        if end.requests > 0.0 {
+            end.late * 100.0 / end.requests
+        } else {
+            0.0
+        }
+    };
+    let known = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    let cells = |r: &Ran| -> Vec<String> {
+        let end = r.flown.end.as_ref();
+        vec![
+            r.mode.name().to_owned(),
+            r.seed.to_string(),
+            r.flown.rows.to_string(),
+            r.flown.writes.to_string(),
+            known(end.map(|e| number(e.replica_minutes, 1))),
+            known(end.map(|e| number(share(e), 2))),
+            known(end.map(|e| e.late_minutes.to_string())),
+            r.questions.to_string(),
+            r.answers.to_string(),
+        ]
+    };
+    match output {
+        Output::Table => {
+            print_table(&SUMMARY, all.iter().map(cells).collect(), out)?;
+            Ok(writeln!(out, "asked: {text}")?)
+        }
+        Output::Csv => {
+            let with = |r: &Ran| {
+                let mut row = cells(r);
+                row.push(label.to_owned());
+                row
+            };
+            let columns: Vec<&str> = SUMMARY.into_iter().chain(["adviser"]).collect();
+            print_csv(&columns, &all.iter().map(with).collect::<Vec<_>>(), out)
+        }
+        Output::Json => {
+            let of = |r: &Ran| {
+                let end = r.flown.end.as_ref();
+                json!({"mode": r.mode.name(), "seed": r.seed, "file": name_of(&r.file), "rows": r.flown.rows,
+                       "writes": r.flown.writes, "replicaMinutes": end.map(|e| e.replica_minutes),
+                       "latePercent": end.map(share), "lateMinutes": end.map(|e| e.late_minutes),
+                       "asked": r.questions, "answeredInTime": r.answers})
+            };
+            let runs: Vec<_> = all.iter().map(of).collect();
+            let all = json!({"v": 1, "adviser": label, "about": text, "runs": runs});
+            Ok(writeln!(out, "{all}")?)
+        }
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+}
