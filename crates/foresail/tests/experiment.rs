@@ -233,8 +233,8 @@ fn every_published_option_is_taken() {
 /// Where nobody answers, the HPA stays: replica for replica what it does alone.
 #[test]
 fn an_adviser_that_always_fails_leaves_the_hpa_in_charge() {
-    let folder = tempfile::tempdir().unwrap();
     for script in ["fail", "garbage"] {
+        let folder = tempfile::tempdir().unwrap();
         let llm = format!("scripted:{script}");
         for mode in ["hpa_only", "ai_scaler"] {
             simulate(folder.path(), &["--mode", mode, "--llm", &llm]);
@@ -301,10 +301,12 @@ fn an_answer_that_comes_too_late_is_let_go() {
             "scripted:up",
             "--latency",
             "15s",
+            "--output-dir",
+            "b/experiment_data",
         ],
     );
     assert_ne!(
-        column(&late, "current_replicas"),
+        column(&file(&at.join("b"), "ai_scaler"), "current_replicas"),
         current,
         "just in time counts"
     );
@@ -327,8 +329,10 @@ fn an_answer_moves_the_baseline_by_two_at_most_and_its_words_are_no_formula() {
         }
     }
     assert!(seen > 50);
-    simulate(at, &["--mode", "ai_scaler", "--llm", "scripted:formula"]);
-    let words = column(&path, "ai_reasoning");
+    let other = tempfile::tempdir().unwrap();
+    let formula = ["--mode", "ai_scaler", "--llm", "scripted:formula"];
+    simulate(other.path(), &formula);
+    let words = column(&file(other.path(), "ai_scaler"), "ai_reasoning");
     assert!(
         words.iter().any(|w| w.starts_with("'=HYPERLINK")),
         "{words:?}"
@@ -453,7 +457,9 @@ fn filled_memory_scales_the_published_simulator_and_not_the_hpa() {
         (ratio[full].as_str(), wanted[full].as_str()),
         ("0.8380", "3")
     );
-    simulate(at, &[&exact[..], &["--naive-hpa"]].concat());
+    let there = ["--naive-hpa", "--output-dir", "b/experiment_data"];
+    simulate(at, &[&exact[..], &there].concat());
+    let path = file(&at.join("b"), "comparison");
     let (ratio, wanted) = (
         column(&path, "hpa_sim_mem_ratio"),
         column(&path, "hpa_sim_mem_desired"),
@@ -504,7 +510,10 @@ fn the_report_reads_what_the_published_python_wrote() {
     assert_eq!(row[5], "102.0");
     assert_eq!(row[9], "–", "nothing is known of requests");
     let page = fs::read_to_string(at.join("page/index.html")).unwrap();
-    assert!(page.contains("line 8: `yesterday` is not a time"), "{page}");
+    assert!(
+        page.contains("line 8: timestamp: `yesterday` is not a time"),
+        "{page}"
+    );
     assert!(page.contains("line 9: 2 cells, and the header has 25"));
     let claims = json["tables"]["claims"]["rows"].as_array().unwrap();
     let claim = |begin: &str| {
