@@ -89,8 +89,11 @@ pub struct Asker {
     /// Questions so far, and those of them that the record does not hold.
     pub questions: (u64, u64),
     inner: Inner,
-    fresh: Option<(Maker, Rc<RefCell<Box<dyn Ask>>>)>,
+    fresh: Option<(Maker, Shared)>,
 }
+
+/// Whoever is asked, where its record is looked at besides.
+type Shared = Rc<RefCell<Box<dyn Ask>>>;
 
 /// Makes who is asked anew, with a closed breaker and on the top rung.
 type Maker = Box<dyn Fn() -> Result<Box<dyn Ask>>>;
@@ -144,7 +147,7 @@ impl Asker {
     fn of(
         (label, is_model): (String, bool),
         ask: Box<dyn Ask>,
-        fresh: Option<(Maker, Rc<RefCell<Box<dyn Ask>>>)>,
+        fresh: Option<(Maker, Shared)>,
         record: Option<&Path>,
     ) -> Result<Self> {
         let is_live = is_model && fresh.is_some();

@@ -53,6 +53,9 @@ impl Phase {
     }
 }
 
+/// A mean with its 95 % interval.
+type Interval = (f64, (f64, f64));
+
 /// Everything that is known.
 pub(super) struct Study<'a> {
     pub(super) plan: &'a Plan,
@@ -159,7 +162,7 @@ impl Study<'_> {
         (one, other): (&str, &str),
         phase: Phase,
         of: fn(&[Row]) -> f64,
-    ) -> (Vec<f64>, Option<(f64, (f64, f64))>) {
+    ) -> (Vec<f64>, Option<Interval>) {
         let pairs = self
             .each(one, phase, of)
             .into_iter()
