@@ -195,7 +195,7 @@ fn what_cannot_be_used_is_refused_with_the_mend() {
     refuse(&of(&["--checkpoint", "notes"]), &["notes", "another name"]);
     refuse(&of(&["--resume", "p"]), &["only serves", "--checkpoint"]);
     refuse(&of(&["--resume", "missing"]), &["missing"]);
-    refuse(&of(&["--resume", "c"]), &["nothing to resume"]);
+    refuse(&of(&["--resume", "c"]), &["within a stretch of 50"]);
     refuse(&of(&["--serving-reward", "NaN"]), &["--serving-reward"]);
     refuse(&of(&["--out", "no/such/folder"]), &["no/such/folder"]);
     refuse(&of(&["--trace", "notes"]), &["notes"]);

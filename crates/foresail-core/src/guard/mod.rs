@@ -146,7 +146,7 @@ impl Scene<'_> {
             now.is_some_and(|c| amount.milli() < c.milli())
         };
         let fewer = wanted.replicas.is_some_and(|r| r < self.current());
-        fewer || wanted.per_pod.iter().any(cut)
+        fewer || (self.counts_pods() && wanted.per_pod.iter().any(cut))
     }
 
     /// Limits that hold replicas and requests where they would go down; none holds a rise.
@@ -158,6 +158,12 @@ impl Scene<'_> {
             .into_iter()
             .chain(self.hold_cuts(by, wanted, why))
             .collect()
+    }
+
+    /// `true` where the target has replicas, so that samples of its pods say something of its requests;
+    /// the stages of a workflow and functions are measured by whoever calls them.
+    fn counts_pods(&self) -> bool {
+        self.state.current.replicas.is_some()
     }
 
     /// Limits that hold every request of a pod that would be cut.
@@ -173,7 +179,8 @@ impl Scene<'_> {
                 why: why.clone(),
             })
         };
-        wanted.per_pod.iter().filter_map(cut).collect()
+        let held = wanted.per_pod.iter().filter(|_| self.counts_pods());
+        held.filter_map(cut).collect()
     }
 
     /// `true` where the current number is outside the bounds: the HPA then goes straight there.

@@ -100,10 +100,10 @@ pub(super) struct TrainArgs {
     #[arg(long, conflicts_with = "resume")]
     no_meta: bool,
     /// Numbers of the embedding
-    #[arg(long, value_name = "N", default_value_t = 16, conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     embedding: u16,
     /// Units of a layer of the meta-learner in each direction
-    #[arg(long, value_name = "N", default_value_t = 64, conflicts_with = "resume", value_parser = clap::value_parser!(u16).range(1..=512))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=512))]
     hidden: u16,
     /// Where the policy goes
     #[arg(long, value_name = "FILE", default_value = "aware-policy")]
