@@ -547,7 +547,7 @@ impl Engine {
             &self.spec,
             target,
             state,
-            &target.allowed(&setting.per_pod),
+            &target.within_bounds(&setting.per_pod),
             now,
         ))
     }

@@ -1,6 +1,6 @@
 //! The reactive floor: the exact HPA's raw proposal on what was accepted.
 
-use crate::hpa::{self, MetricsProposal, Observed, Shortcut};
+use crate::hpa::{self, MetricsProposal, Shortcut};
 use crate::observe::{TargetState, clean};
 use crate::propose::Reactive;
 use crate::propose::plan::Resources;
@@ -39,15 +39,7 @@ pub(crate) fn metrics_pass(
         cleaned = clean(&state.readings, state.read_at, now, stale_after);
         &cleaned
     };
-    let seen = Observed {
-        pods: &state.pods,
-        readings,
-        current: state.current_replicas().as_i32(),
-        status_replicas: state.status_replicas.as_i32(),
-        scaled_to_zero: state.scaled_to_zero,
-        selector: state.selector,
-        requests,
-    };
+    let seen = state.observed(readings, requests);
     hpa::proposal(&target.rules, &seen, now)
 }
 

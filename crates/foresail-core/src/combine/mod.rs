@@ -4,7 +4,7 @@
 pub(crate) mod floor;
 pub mod gate;
 
-use crate::propose::plan::{Axis, Resources, Setting, TargetId};
+use crate::propose::plan::{Axis, Setting, TargetId};
 use crate::propose::{Proposal, Reactive};
 use crate::quantity::units::Replicas;
 use crate::spec::{CombineRule, CombineSpec, Floor, ValidTarget};
@@ -73,7 +73,7 @@ pub(crate) fn combine(
     let chosen = picked.as_ref().map(|(i, _)| Chosen::Proposer(*i));
     let mut setting = picked.map(|(_, s)| s).unwrap_or_default();
     fill_requests(&mut setting, (place, &target.id), judged);
-    setting.per_pod = supported(target, &setting.per_pod);
+    setting.per_pod = target.supported(&setting.per_pod);
     let reactive = reactive_at(&setting);
     let under = reactive.replicas.map(|r| share(spec.floor, r));
     let wished = setting.replicas;
@@ -117,15 +117,6 @@ fn fill_requests(setting: &mut Setting, (place, target): (usize, &TargetId), jud
             }
         }
     }
-}
-
-/// The requests that the target allows to be changed.
-fn supported(target: &ValidTarget, requests: &Resources) -> Resources {
-    let mut kept = Resources::NONE;
-    for (name, amount) in requests.iter().filter(|(name, _)| target.allows(name)) {
-        kept.set(name, amount);
-    }
-    kept
 }
 
 /// The current number, or the floor where that is higher.

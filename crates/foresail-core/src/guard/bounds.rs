@@ -74,31 +74,19 @@ fn of_pool(pool: Replicas, scene: &Scene<'_>) -> Option<Limit> {
         return None;
     };
     let (from, to) = (Quantity::from(pool), Quantity::from(to));
-    Some(Limit {
-        by: GuardName::Bounds,
-        target: scene.target.id.clone(),
-        axis: Axis::Pool,
-        from,
-        to,
-        why,
-    })
+    Some(scene.limit_on(Axis::Pool, GuardName::Bounds, (from, to), why))
 }
 
 fn of_requests(wanted: &Setting, scene: &Scene<'_>) -> impl Iterator<Item = Limit> {
     let outside = |(name, from): (&str, Quantity)| {
         let to = scene.target.bounded(name, from);
-        (to != from).then(|| Limit {
-            by: GuardName::Bounds,
-            target: scene.target.id.clone(),
-            axis: Axis::PerPod(name.to_owned()),
-            from,
-            to,
-            why: if to.milli() < from.milli() {
-                Why::AboveMax(to)
-            } else {
-                Why::BelowMin(to)
-            },
-        })
+        let why = if to.milli() < from.milli() {
+            Why::AboveMax(to)
+        } else {
+            Why::BelowMin(to)
+        };
+        let axis = Axis::PerPod(name.to_owned());
+        (to != from).then(|| scene.limit_on(axis, GuardName::Bounds, (from, to), why))
     };
     wanted.per_pod.iter().filter_map(outside)
 }

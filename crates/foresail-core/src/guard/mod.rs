@@ -126,13 +126,24 @@ impl Scene<'_> {
     /// A limit on the replicas of this target.
     #[must_use]
     pub fn limit(&self, by: GuardName, from: Replicas, to: Replicas, why: Why) -> Limit {
-        let (target, axis) = (self.target.id.clone(), Axis::Replicas);
+        self.limit_on(Axis::Replicas, by, (from.into(), to.into()), why)
+    }
+
+    /// A limit on any axis of this target, from one amount to another.
+    #[must_use]
+    pub fn limit_on(
+        &self,
+        axis: Axis,
+        by: GuardName,
+        (from, to): (Quantity, Quantity),
+        why: Why,
+    ) -> Limit {
         Limit {
             by,
-            target,
+            target: self.target.id.clone(),
             axis,
-            from: from.into(),
-            to: to.into(),
+            from,
+            to,
             why,
         }
     }
@@ -170,14 +181,8 @@ impl Scene<'_> {
     fn hold_cuts(&self, by: GuardName, wanted: &Setting, why: &Why) -> Vec<Limit> {
         let cut = |(name, from): (&str, Quantity)| {
             let to = self.state.current.per_pod.get(name)?;
-            (from.milli() < to.milli()).then(|| Limit {
-                by,
-                target: self.target.id.clone(),
-                axis: Axis::PerPod(name.to_owned()),
-                from,
-                to,
-                why: why.clone(),
-            })
+            let axis = Axis::PerPod(name.to_owned());
+            (from.milli() < to.milli()).then(|| self.limit_on(axis, by, (from, to), why.clone()))
         };
         let held = wanted.per_pod.iter().filter(|_| self.counts_pods());
         held.filter_map(cut).collect()

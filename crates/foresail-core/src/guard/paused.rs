@@ -26,15 +26,7 @@ impl Guard for Paused {
         };
         let held = |axis| {
             let (from, to) = (wanted.get(&axis)?, scene.state.current.get(&axis)?);
-            let target = scene.target.id.clone();
-            (from != to).then(|| Limit {
-                by: self.name(),
-                target,
-                axis,
-                from,
-                to,
-                why: why.clone(),
-            })
+            (from != to).then(|| scene.limit_on(axis, self.name(), (from, to), why.clone()))
         };
         wanted.axes().filter_map(held).collect()
     }

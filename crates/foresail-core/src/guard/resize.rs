@@ -70,27 +70,16 @@ impl RequestChange {
         let least = killed.saturating_add((killed / 5).max(100 * MEBI_MILLI));
         let least = Quantity::from_milli(least, Unit::Bytes);
         let to = scene.target.bounded(MEMORY, least);
-        (from.milli() < to.milli()).then(|| Limit {
-            by: self.name(),
-            target: scene.target.id.clone(),
-            axis,
-            from,
-            to,
-            why: Why::KilledWith(kill.memory),
-        })
+        let why = Why::KilledWith(kill.memory);
+        (from.milli() < to.milli()).then(|| scene.limit_on(axis, self.name(), (from, to), why))
     }
 
     fn hold_all(&self, wanted: &Setting, scene: &Scene<'_>) -> Vec<Limit> {
         let held = |(name, from): (&str, Quantity)| {
             let to = scene.state.current.per_pod.get(name)?;
-            (from != to).then(|| Limit {
-                by: self.name(),
-                target: scene.target.id.clone(),
-                axis: Axis::PerPod(name.to_owned()),
-                from,
-                to,
-                why: Why::OnlyReplica,
-            })
+            let axis = Axis::PerPod(name.to_owned());
+            let (by, why) = (self.name(), Why::OnlyReplica);
+            (from != to).then(|| scene.limit_on(axis, by, (from, to), why))
         };
         wanted.per_pod.iter().filter_map(held).collect()
     }

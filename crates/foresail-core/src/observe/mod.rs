@@ -4,8 +4,8 @@ mod clean;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hpa::{MetricRule, Pod, PodReading, Reading, Selector, Source};
-use crate::propose::plan::{Setting, TargetId};
+use crate::hpa::{MetricRule, Observed, Pod, PodReading, Reading, Selector, Source};
+use crate::propose::plan::{Resources, Setting, TargetId};
 use crate::quantity::time::{Span, Timestamp};
 use crate::quantity::units::{Quantity, Replicas};
 
@@ -221,6 +221,24 @@ impl TargetState {
                 let told = self.usage.iter().find(|u| u.resource == resource);
                 told.map(|u| u.pods.as_slice())
             }
+        }
+    }
+
+    /// What the HPA's formula looks at, on these readings and at these requests.
+    #[must_use]
+    pub fn observed<'a>(
+        &'a self,
+        readings: &'a [Reading],
+        requests: &'a Resources,
+    ) -> Observed<'a> {
+        Observed {
+            pods: &self.pods,
+            readings,
+            current: self.current_replicas().as_i32(),
+            status_replicas: self.status_replicas.as_i32(),
+            scaled_to_zero: self.scaled_to_zero,
+            selector: self.selector,
+            requests,
         }
     }
 

@@ -117,14 +117,24 @@ impl ValidTarget {
         }
     }
 
-    /// What of these requests may be asked for, each within its bounds.
+    /// Those of these requests that may be changed; the others are masked.
     #[must_use]
-    pub fn allowed(&self, requests: &Resources) -> Resources {
-        let mut allowed = Resources::NONE;
+    pub fn supported(&self, requests: &Resources) -> Resources {
+        let mut supported = Resources::NONE;
         for (name, amount) in requests.iter().filter(|(name, _)| self.allows(name)) {
-            allowed.set(name, self.bounded(name, amount));
+            supported.set(name, amount);
         }
-        allowed
+        supported
+    }
+
+    /// These requests, each within its bounds.
+    #[must_use]
+    pub fn within_bounds(&self, requests: &Resources) -> Resources {
+        let mut within = Resources::NONE;
+        for (name, amount) in requests.iter() {
+            within.set(name, self.bounded(name, amount));
+        }
+        within
     }
 }
 

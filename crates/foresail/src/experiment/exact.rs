@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use foresail_core::engine::{Engine, Input, Tick};
-use foresail_core::hpa::{self, MetricSpec, Observed, Rules};
+use foresail_core::hpa::{self, MetricSpec, Rules};
 use foresail_core::observe::TargetState;
 use foresail_core::propose::plan::Resources;
 use foresail_core::quantity::time::Timestamp;
@@ -78,16 +78,8 @@ impl Exact {
         let whole = |n: i32| u32::try_from(n).ok();
         let one = |place: usize, rules: &Rules| {
             let readings = state.readings.get(place..=place)?;
-            let seen = Observed {
-                pods: &state.pods,
-                readings,
-                current: state.current_replicas().as_i32(),
-                status_replicas: state.status_replicas.as_i32(),
-                scaled_to_zero: state.scaled_to_zero,
-                selector: state.selector,
-                requests: &Resources::NONE,
-            };
-            let told = hpa::proposal(rules, &seen, now);
+            let requests = Resources::NONE;
+            let told = hpa::proposal(rules, &state.observed(readings, &requests), now);
             Some((whole(told.replicas?)?, told.ratio_milli as f64 / 1000.0))
         };
         let (cpu, memory) = (one(0, &self.cpu), one(1, &self.memory));
