@@ -161,7 +161,7 @@ impl Aware {
             let mut value = None;
             if let Some(policy) = &mut self.policy {
                 let advantage = policy.learner.advantage(&policy.memory, &episode.steps);
-                value = advantage.and_then(|a| Some(a * self.kept.boot.baseline()?));
+                value = self.kept.boot.value(advantage);
                 policy
                     .learner
                     .end_episode(&mut policy.memory, episode, false);

@@ -112,6 +112,13 @@ impl Bootstrapper {
         mean(&self.heuristic)
     }
 
+    /// What an episode of the learner is thought to earn, where its moves are worth so many times those
+    /// that were executed; `None` where that, or what the heuristic earns, is not known.
+    #[must_use]
+    pub fn value(&self, advantage: Option<f64>) -> Option<f64> {
+        Some(advantage? * self.baseline()?)
+    }
+
     /// Takes in what the episode earned and what the learner is thought to earn in one (`value`, where
     /// that could be judged); tells the lifecycle, and returns who acts next.
     ///

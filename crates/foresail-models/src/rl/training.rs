@@ -138,7 +138,7 @@ impl Training {
         let learns = self.rules.learns && !serves;
         let flown = self.fly(learner, env, (acted, learns));
         let advantage = learner.advantage(&self.memory, &flown.episode.steps);
-        let value = advantage.and_then(|a| Some(a * self.boot.baseline()?));
+        let value = self.boot.value(advantage);
         let reward = match (flown.reward, flown.steps) {
             // Of an episode cut short what it would have earned.
             (sum, n) if n > 0 => sum * self.rules.steps as f64 / n as f64,

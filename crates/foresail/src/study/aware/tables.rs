@@ -56,6 +56,9 @@ impl Phase {
 /// A mean with its 95 % interval.
 type Interval = (f64, (f64, f64));
 
+/// An interval of which nothing is known.
+const UNKNOWN: Interval = (f64::NAN, (f64::NAN, f64::NAN));
+
 /// Everything that is known.
 pub(super) struct Study<'a> {
     pub(super) plan: &'a Plan,
@@ -265,8 +268,7 @@ impl Study<'_> {
         for arm in [AWARE, BOOTSTRAPPED] {
             for phase in Phase::SHOWN {
                 let (_, told) = self.difference((arm, HEURISTIC), phase, broken);
-                let (middle, low, high) =
-                    told.map_or((f64::NAN, f64::NAN, f64::NAN), |(m, (l, h))| (m, l, h));
+                let (middle, (low, high)) = told.unwrap_or(UNKNOWN);
                 rows.push(vec![
                     arm.to_owned(),
                     phase.name().to_owned(),
@@ -290,8 +292,7 @@ impl Study<'_> {
     fn gain(&self) -> TextTable {
         let row = |arm: &str| {
             let (differences, told) = self.difference((arm, HEURISTIC), Phase::Last, rewards);
-            let (middle, low, high) =
-                told.map_or((f64::NAN, f64::NAN, f64::NAN), |(m, (l, h))| (m, l, h));
+            let (middle, (low, high)) = told.unwrap_or(UNKNOWN);
             let p = signed_rank(&differences).map_or_else(|| "–".to_owned(), |p| number(p, 4));
             vec![
                 arm.to_owned(),
@@ -313,8 +314,7 @@ impl Study<'_> {
     fn embeddings(&self) -> TextTable {
         let row = |other: &str| {
             let (_, told) = self.difference((META, other), Phase::First, rewards);
-            let (middle, low, high) =
-                told.map_or((f64::NAN, f64::NAN, f64::NAN), |(m, (l, h))| (m, l, h));
+            let (middle, (low, high)) = told.unwrap_or(UNKNOWN);
             let verdict = match () {
                 () if low > 0.0 => "it helps",
                 () if high < 0.0 => "it harms",
