@@ -231,7 +231,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// Makes ring the one TLS provider of this process; a second call changes nothing.
-fn install_ring() {
+pub(crate) fn install_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
