@@ -5,6 +5,7 @@
 pub mod access;
 pub mod atomic;
 pub mod io;
+pub mod kubernetes;
 pub mod llm;
 pub mod load;
 pub mod openwhisk;

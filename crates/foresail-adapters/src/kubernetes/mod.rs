@@ -1,0 +1,3 @@
+//! Kubernetes: the object that users write, and what the engine makes of it.
+
+pub mod crd;
