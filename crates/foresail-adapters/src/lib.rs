@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod atomic;
+pub mod clock;
 pub mod io;
 pub mod kubernetes;
 pub mod llm;
@@ -13,4 +14,5 @@ pub mod prometheus;
 pub mod registry;
 pub mod results;
 pub mod retry;
+pub mod store;
 pub mod workflow;
