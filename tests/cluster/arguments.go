@@ -26,7 +26,7 @@ func (r *rig) arguments(name string) []string {
 		return []string{
 			"--kubeconfig=" + r.kubeconfig("kwok"), "--config=" + r.path("stages.yaml"),
 			"--manage-all-nodes=true", "--node-ip=127.0.0.1", "--cidr=10.128.0.0/16",
-			"--node-lease-duration-seconds=40",
+			"--node-lease-duration-seconds=40", "--v=WARN",
 		}
 	case "metrics-server":
 		return append(r.client("metrics-server"), "--bind-address=127.0.0.1", "--secure-port="+r.port(portMetricsServer),

@@ -15,9 +15,9 @@ import (
 
 const usage = `usage: rig COMMAND
 
-  up DIR [--foreground] [--port-base N] [--nodes N] [--wait-usage]
-                          start a control plane whose files are in DIR (made if it is not there);
-                          --foreground stays, prints "export KUBECONFIG=..." when ready, and ends with its stdin
+  up DIR [--port-base N] [--nodes N] [--wait-usage] [--foreground [--until-stdin-ends]]
+                          start a control plane whose files are in DIR (made if it is not there), and print
+                          "export KUBECONFIG=..." when it is ready; --foreground stays until a signal comes
   down DIR                end it
   status DIR              its components, one a line; exit code 1 where one does not run
   stop COMPONENT DIR      end one component at once (SIGKILL), as a crash would
