@@ -1,6 +1,7 @@
 //! The project's own tooling: `cargo xtask test`, and what it is made of.
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
+mod cluster;
 mod mask;
 mod steps;
 mod tidy;
@@ -13,7 +14,7 @@ use anyhow::Result;
 /// One command: its name, what it does, and its function; the answer says whether all is well.
 type Command = (&'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const COMMANDS: [Command; 6] = [
+const COMMANDS: [Command; 8] = [
     (
         "test",
         "style, build, every test; --quick for style and core alone",
@@ -23,6 +24,16 @@ const COMMANDS: [Command; 6] = [
         "tidy",
         "arrows, purity, words, file heads; prints hints on sizes",
         tidy::run,
+    ),
+    (
+        "test-cluster",
+        "the tests that need a Kubernetes control plane, which it builds where Go is there",
+        cluster::test,
+    ),
+    (
+        "cluster",
+        "the control plane of those tests by hand: build, path, up [DIR], down [DIR], status [DIR]",
+        cluster::cluster,
     ),
     ("measure", "the worst ten of each size", tidy::measure),
     (

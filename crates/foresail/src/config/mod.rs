@@ -283,7 +283,7 @@ pub struct Settings {
 }
 
 /// Variables that mean something else than a setting.
-const OTHER_VARIABLES: [&str; 8] = [
+const OTHER_VARIABLES: [&str; 12] = [
     "FORESAIL_CONFIG",
     "FORESAIL_DATA_DIR",
     "FORESAIL_BLESS",
@@ -292,6 +292,10 @@ const OTHER_VARIABLES: [&str; 8] = [
     "FORESAIL_PROPTEST_CASES",
     "FORESAIL_PROMETHEUS_BEARER_TOKEN",
     "FORESAIL_LLM_BEARER_TOKEN",
+    "FORESAIL_CLUSTER_CACHE",
+    "FORESAIL_COUNTS",
+    "FORESAIL_REQUIRE_CLUSTER",
+    "FORESAIL_WITHOUT_CLUSTER",
 ];
 
 fn variable(name: &str) -> String {

@@ -1,0 +1,81 @@
+//! Tests against a real Kubernetes control plane: etcd, API server, controllers and scheduler as
+//! released, nodes and usage that are played (`tests/cluster` of the repository). Where it is not
+//! built, all are reported as ignored, and why; `FORESAIL_REQUIRE_CLUSTER=1` makes that a failure.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests may fail loudly, and each uses a part of what is there"
+)]
+
+mod api;
+mod rig;
+mod smoke;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::{PoisonError, RwLock};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use rig::Rig;
+
+/// One test: its name, whether it wants the control plane for itself (because it takes parts of it
+/// down), and what it does.
+type Row = (&'static str, bool, fn(&Rig));
+
+/// All tests, one file of rows each.
+const FILES: [&[Row]; 1] = [smoke::ROWS];
+
+/// Held for reading by a test that shares the control plane, for writing by one that does not.
+static SHARED: RwLock<()> = RwLock::new(());
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let rows: Vec<Row> = FILES.iter().copied().flatten().copied().collect();
+    let missing = rig::missing();
+    if let Some(why) = &missing {
+        if std::env::var_os("FORESAIL_REQUIRE_CLUSTER").is_some() {
+            println!("FORESAIL_REQUIRE_CLUSTER is set, and {why}");
+            return ExitCode::FAILURE;
+        }
+        if !arguments.list {
+            skip(&format!("cluster tests ({}): {why}", rows.len()));
+        }
+    }
+    let trials = rows.into_iter().map(|(name, alone, test)| {
+        let run = move || run(alone, test);
+        Trial::test(name, run).with_ignored_flag(missing.is_some())
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    rig::end(conclusion.has_failed());
+    conclusion.exit_code()
+}
+
+fn run(alone: bool, test: fn(&Rig)) -> Result<(), Failed> {
+    let rig = rig::shared()?;
+    // A test that failed has poisoned nothing: what it guards is outside this process.
+    if alone {
+        let _guard = SHARED.write().unwrap_or_else(PoisonError::into_inner);
+        test(rig);
+    } else {
+        let _guard = SHARED.read().unwrap_or_else(PoisonError::into_inner);
+        test(rig);
+    }
+    Ok(())
+}
+
+/// Says visibly that tests cannot run, and lets `cargo xtask test` count them.
+fn skip(line: &str) {
+    println!("SKIPPED {line}");
+    if let Some(log) = std::env::var_os("FORESAIL_SKIP_LOG") {
+        let file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(log);
+        writeln!(file.expect("the skip log"), "{line}").expect("the skip log");
+    }
+}

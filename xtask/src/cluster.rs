@@ -1,0 +1,260 @@
+//! The control plane of the cluster tests: its cache, its commands, and `cargo xtask test-cluster`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::{self, Counts, root};
+
+#[path = "../../tests/cluster/cache.rs"]
+mod cache;
+
+/// The oldest Go that builds it, major and minor.
+const GO: (u32, u32) = (1, 26);
+
+/// Releases that components tell of themselves.
+const VERSION: &str = "v1.37.2";
+
+/// States of the sources whose binaries stay in the cache, 150 MB each.
+const KEPT: usize = 4;
+
+fn folder() -> PathBuf {
+    root().join("tests").join("cluster")
+}
+
+/// `cargo xtask cluster build | up [DIR] | down [DIR] | status [DIR]`.
+pub(crate) fn cluster(args: &[String]) -> Result<bool> {
+    let usage = "cluster takes build, path, up [DIR], down [DIR] or status [DIR]";
+    let (command, rest) = args.split_first().context(usage)?;
+    match (command.as_str(), rest) {
+        ("path", []) => {
+            println!("{}", cache::rig_binary(&folder())?.display());
+            Ok(true)
+        }
+        ("build", []) => {
+            if let Some(why) = no_go() {
+                bail!("{why}");
+            }
+            println!("{}", build()?.display());
+            Ok(true)
+        }
+        ("up" | "down" | "status", []) => run(
+            command,
+            &root().join("target").join("rig").display().to_string(),
+        ),
+        ("up" | "down" | "status", [place]) => run(command, place),
+        _ => bail!(usage),
+    }
+}
+
+/// Runs a command of the control plane's binary.
+fn run(command: &str, place: &str) -> Result<bool> {
+    let binary = cache::rig_binary(&folder())?;
+    let binary = match no_go() {
+        Some(why) if !binary.is_file() => bail!("{why}"),
+        Some(_) => binary,
+        None => build()?,
+    };
+    let status = Command::new(&binary)
+        .args([command, place])
+        .status()
+        .with_context(|| format!("cannot start {}", binary.display()))?;
+    Ok(status.success())
+}
+
+/// Why nothing can be built here; `None` where it can.
+fn no_go() -> Option<String> {
+    let need = format!("need go >= {}.{}", GO.0, GO.1);
+    let output = Command::new("go")
+        .arg("version")
+        .env("GOTOOLCHAIN", "local")
+        .output();
+    let Some(output) = output.ok().filter(|o| o.status.success()) else {
+        return Some(format!("no Go toolchain ({need})"));
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    match go_version(&text) {
+        Some(found) if found >= GO => None,
+        _ => Some(format!(
+            "the Go toolchain is too old ({need}): {}",
+            text.trim()
+        )),
+    }
+}
+
+/// Major and minor of `go version go1.26.8 linux/amd64`.
+fn go_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text
+        .split_whitespace()
+        .nth(2)?
+        .strip_prefix("go")?
+        .split('.');
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers
+        .next()?
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?;
+    Some((major, minor.parse().ok()?))
+}
+
+/// The binary for the sources as they are, built where the cache has none.
+fn build() -> Result<PathBuf> {
+    let binary = cache::rig_binary(&folder())?;
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    let cached = cache::cache_folder()?;
+    fs::create_dir_all(&cached).with_context(|| cached.display().to_string())?;
+    let lock = File::create(cached.join("lock"))?;
+    lock.lock().context("cannot lock the cache")?;
+    // Whoever had the lock may have built it.
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    eprintln!("building the test control plane; the first time takes 6 to 20 minutes");
+    let entry = binary.parent().context("the cache has no folder")?;
+    let partial = entry.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial)?;
+    }
+    fs::create_dir_all(&partial)?;
+    compile(&partial.join("rig"))?;
+    // A folder without a binary may be left there by hand; a rename does not replace a full one.
+    if entry.exists() {
+        fs::remove_dir_all(entry)?;
+    }
+    fs::rename(&partial, entry)?;
+    forget_old(&cached)?;
+    Ok(binary)
+}
+
+fn compile(binary: &Path) -> Result<()> {
+    let begin = Instant::now();
+    let version = |package: &str| format!("-X {package}.gitVersion={VERSION}");
+    let flags = format!(
+        "-s -w {} {}",
+        version("k8s.io/component-base/version"),
+        version("k8s.io/client-go/pkg/version")
+    );
+    let status = Command::new("go")
+        .args([
+            "build",
+            "-mod=readonly",
+            "-trimpath",
+            "-buildvcs=false",
+            "-ldflags",
+        ])
+        .arg(flags)
+        .arg("-o")
+        .arg(binary)
+        .arg(".")
+        .current_dir(folder())
+        .env("CGO_ENABLED", "0")
+        .env("GOTOOLCHAIN", "local")
+        .stdin(Stdio::null())
+        .status()
+        .context("cannot start go")?;
+    if !status.success() {
+        bail!(
+            "go build in {} failed: see above; its modules need the network once",
+            folder().display()
+        );
+    }
+    eprintln!("built in {:.0} s", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Removes all entries of the cache but the newest.
+fn forget_old(cached: &Path) -> Result<()> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(cached)? {
+        let path = entry?.path();
+        if path.join("rig").is_file() {
+            entries.push((fs::metadata(&path)?.modified()?, path));
+        }
+    }
+    entries.sort();
+    for (_, path) in entries.iter().rev().skip(KEPT) {
+        fs::remove_dir_all(path)?;
+    }
+    Ok(())
+}
+
+/// `cargo xtask test-cluster`: the tests that need a Kubernetes control plane. The last line says how
+/// many passed, failed and were skipped; without Go all are skipped.
+pub(crate) fn test(args: &[String]) -> Result<bool> {
+    if !args.is_empty() {
+        bail!("test-cluster takes no argument");
+    }
+    let mut counts = Counts::default();
+    let built = match no_go() {
+        Some(why) => {
+            println!("         SKIPPED cluster tests: {why}");
+            Ok(false)
+        }
+        None => build().map(|_| true),
+    };
+    let good = match built {
+        Ok(has_go) => {
+            let begin = Instant::now();
+            let name = if has_go {
+                "FORESAIL_REQUIRE_CLUSTER"
+            } else {
+                "FORESAIL_WITHOUT_CLUSTER"
+            };
+            let args = [
+                "test",
+                "-p",
+                "foresail",
+                "--test",
+                "cluster",
+                "--locked",
+                "--no-fail-fast",
+            ];
+            let good = steps::tests(&args, &[(name, "1")], &mut counts)?;
+            steps::told("cluster", good, begin);
+            good
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            false
+        }
+    };
+    steps::finish(good, counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_go_are_read() {
+        assert_eq!(go_version("go version go1.26.8 linux/amd64"), Some((1, 26)));
+        assert_eq!(
+            go_version("go version go1.27rc1 linux/arm64"),
+            Some((1, 27))
+        );
+        assert_eq!(go_version("go version devel +abc"), None);
+        assert_eq!(go_version(""), None);
+    }
+
+    #[test]
+    fn the_key_follows_every_source() {
+        let folder = std::env::temp_dir().join(format!("foresail-key-{}", std::process::id()));
+        fs::create_dir_all(folder.join("manifests")).unwrap();
+        fs::write(folder.join("go.sum"), "a").unwrap();
+        fs::write(folder.join("manifests/x.yaml"), "b").unwrap();
+        let first = cache::rig_binary(&folder).unwrap();
+        fs::write(folder.join("README.md"), "not built in").unwrap();
+        assert_eq!(cache::rig_binary(&folder).unwrap(), first);
+        fs::write(folder.join("manifests/x.yaml"), "c").unwrap();
+        let second = cache::rig_binary(&folder).unwrap();
+        assert_ne!(second, first);
+        fs::rename(folder.join("go.sum"), folder.join("go.mod")).unwrap();
+        assert_ne!(cache::rig_binary(&folder).unwrap(), second);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
