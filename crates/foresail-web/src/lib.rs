@@ -1,4 +1,4 @@
-//! Charts and the offline report: numbers in, SVG, PNG and one HTML file out.
+//! Charts, the offline report and the live page: numbers in, SVG, PNG and HTML out.
 //!
 //! Shows what was decided and measured, and computes no decision. The same model gives the same
 //! bytes: no clock time, duration or path ever gets in.
@@ -7,6 +7,7 @@ pub mod curve;
 pub mod experiment;
 pub mod figure;
 pub mod forecast;
+pub mod live;
 pub mod page;
 pub mod png;
 pub mod read_model;

@@ -790,6 +790,7 @@ fn help_of_every_command_is_pinned() {
         "workflow",
         "trace",
         "report",
+        "serve",
         "doctor",
         "config",
         "completion",

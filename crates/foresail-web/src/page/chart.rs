@@ -193,6 +193,56 @@ impl Drawing {
         });
     }
 
+    /// Draws a line through points in the manner of its class; what is not finite is left out.
+    pub fn curve(&mut self, points: &[(f64, f64)], class: &str) {
+        let d = path_of(points);
+        if !d.is_empty() {
+            self.add(format_args!("<path class=\"{class}\" d=\"{d}\"/>"));
+        }
+    }
+
+    /// Fills what lies between two lines in the manner of its class.
+    pub fn fill_between(&mut self, upper: &[(f64, f64)], lower: &[(f64, f64)], class: &str) {
+        let back = lower.iter().rev().copied();
+        let edge: Vec<(f64, f64)> = upper.iter().copied().chain(back).collect();
+        let d = path_of(&edge);
+        if !d.is_empty() {
+            self.add(format_args!("<path class=\"{class}\" d=\"{d} Z\"/>"));
+        }
+    }
+
+    /// Fills a rectangle in the manner of its class, with a hover text.
+    pub fn shade(&mut self, place: Rectangle, class: &str, title: &str) {
+        let Rectangle {
+            x,
+            y,
+            width,
+            height,
+        } = place;
+        let title = escape(title);
+        self.add(format_args!(
+            "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"><title>{title}</title></rect>"
+        ));
+    }
+
+    /// Draws a point in the manner of its class, with a hover text.
+    pub fn point(&mut self, at: (f64, f64), radius: f64, class: &str, title: &str) {
+        let ((x, y), title) = (at, escape(title));
+        self.add(format_args!(
+            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"><title>{title}</title></circle>"
+        ));
+    }
+
+    /// Draws a triangle that points up or down, leads to `href`, and has a hover text.
+    pub fn link(&mut self, at: (f64, f64), up: bool, class: &str, href: &str, title: &str) {
+        let ((x, y), side) = (at, if up { -5.0 } else { 5.0 });
+        let (left, right, base, tip) = (x - 5.0, x + 5.0, y - side, y + side);
+        let (href, title) = (escape(href), escape(title));
+        self.add(format_args!(
+            "<a href=\"{href}\"><path class=\"{class}\" d=\"M{left:.1} {base:.1}L{right:.1} {base:.1}L{x:.1} {tip:.1}Z\"><title>{title}</title></path></a>"
+        ));
+    }
+
     /// Writes a label beside a point where nothing else stands; returns the place it took.
     pub fn label(&mut self, at: (f64, f64), size: f64, class: &str, text: &str) -> Rectangle {
         let place = self.label_place(at, size, text);
@@ -286,6 +336,12 @@ impl Drawing {
     /// The drawing as a file of its own, light where nothing else is asked for.
     #[must_use]
     pub fn standalone(&self, label: &str) -> String {
+        self.standalone_with(label, "")
+    }
+
+    /// The drawing as a file of its own, with the manners of its classes.
+    #[must_use]
+    pub fn standalone_with(&self, label: &str, style: &str) -> String {
         let Self {
             width,
             height,
@@ -294,7 +350,7 @@ impl Drawing {
         } = self;
         let label = escape(label);
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" aria-label=\"{label}\" font-family=\"DejaVu Sans, Verdana, sans-serif\">\n<title>{label}</title>\n<style>{STYLE}</style>\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n{body}</svg>\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" aria-label=\"{label}\" font-family=\"DejaVu Sans, Verdana, sans-serif\">\n<title>{label}</title>\n<style>{STYLE}{style}</style>\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n{body}</svg>\n"
         )
     }
 }

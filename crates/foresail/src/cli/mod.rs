@@ -19,6 +19,7 @@ pub mod progress;
 pub mod reading;
 pub mod replay;
 pub mod report;
+pub mod serve;
 pub mod simulate;
 pub mod study;
 pub mod trace;
@@ -168,6 +169,8 @@ pub enum Command {
     Trace(trace::TraceArgs),
     /// Rebuild the report from a results folder
     Report(report::ReportArgs),
+    /// Show recorded runs as pages: the fleet, each object, each decision
+    Serve(serve::ServeArgs),
     /// Check this machine and say what to mend
     Doctor(doctor::DoctorArgs),
     /// Show the settings
@@ -218,6 +221,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Workflow(args) => workflow::run(&args, out),
         Command::Trace(args) => trace::run(&args, out),
         Command::Report(args) => report::run(&args, out),
+        Command::Serve(args) => serve::run(&args, out),
         Command::Doctor(args) => doctor::run(&args, out),
         Command::Config(args) => config::run(&args, out),
         Command::Completion { shell } => {
