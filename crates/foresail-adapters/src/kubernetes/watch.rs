@@ -3,7 +3,7 @@
 //! kube's `Controller` merges its watches under one backoff, and one that is refused for ever
 //! starves the others (specs/reliability.md 0.1); so none are merged here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,10 +37,12 @@ pub struct Watched<T> {
 #[derive(Debug)]
 struct Inner<T> {
     objects: BTreeMap<Key, Arc<T>>,
-    /// Objects of a list that is still being read.
-    listing: Option<BTreeMap<Key, Arc<T>>>,
-    /// `true` once a first list was whole.
-    synced: bool,
+    /// Objects of lists that are still being read, by namespace; the empty one is all.
+    listing: BTreeMap<String, BTreeMap<Key, Arc<T>>>,
+    /// Namespaces whose first list was whole.
+    synced: BTreeSet<String>,
+    /// So many of them are watched.
+    scopes: usize,
     /// When the server last said anything.
     heard: Option<Instant>,
     /// Why it does not answer.
@@ -57,13 +59,14 @@ pub enum Change {
 }
 
 impl<T> Watched<T> {
-    /// Nothing is known yet.
+    /// Nothing is known yet; `scopes` is how many watches fill it (one for all namespaces).
     #[must_use]
-    pub fn new(what: &'static str) -> Self {
+    pub fn new(what: &'static str, scopes: usize) -> Self {
         let inner = Inner {
             objects: BTreeMap::new(),
-            listing: None,
-            synced: false,
+            listing: BTreeMap::new(),
+            synced: BTreeSet::new(),
+            scopes,
             heard: None,
             trouble: None,
         };
@@ -84,13 +87,14 @@ impl<T> Watched<T> {
         self.with(|inner| inner.objects.get(&key).cloned())
     }
 
-    /// Every object of a namespace.
+    /// The objects of a namespace that are chosen, by name.
     #[must_use]
-    pub fn of_namespace(&self, namespace: &str) -> Vec<(String, Arc<T>)> {
+    pub fn select(&self, namespace: &str, choose: impl Fn(&T) -> bool) -> Vec<(String, Arc<T>)> {
         let from = (namespace.to_owned(), String::new());
         self.with(|inner| {
             let all = inner.objects.range(from..);
             all.take_while(|((n, _), _)| n == namespace)
+                .filter(|(_, object)| choose(object))
                 .map(|((_, name), object)| (name.clone(), Arc::clone(object)))
                 .collect()
         })
@@ -111,7 +115,7 @@ impl<T> Watched<T> {
     /// `true` once everything was seen at least once.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.with(|inner| inner.synced)
+        self.with(|inner| inner.synced.len() >= inner.scopes)
     }
 
     /// Time since the server last said anything; `None` before it first did.
@@ -129,29 +133,39 @@ impl<T> Watched<T> {
 
 impl<T: Send + Sync + 'static> Watched<T> {
     /// Takes in an event; the answer is what changed.
-    fn take<K: Resource>(&self, event: Event<K>, prune: &impl Fn(&K) -> T) -> Vec<Change> {
+    fn take<K: Resource>(
+        &self,
+        scope: &str,
+        event: Event<K>,
+        prune: &impl Fn(&K) -> T,
+    ) -> Vec<Change> {
         let key = |object: &K| (object.namespace().unwrap_or_default(), object.name_any());
         self.with(|inner| {
             inner.heard = Some(Instant::now());
             inner.trouble = None;
             match event {
                 Event::Init => {
-                    inner.listing = Some(BTreeMap::new());
+                    inner.listing.insert(scope.to_owned(), BTreeMap::new());
                     Vec::new()
                 }
                 Event::InitApply(object) => {
                     let entry = (key(&object), Arc::new(prune(&object)));
-                    inner.listing.get_or_insert_default().extend([entry]);
+                    inner.listing.entry(scope.to_owned()).or_default().extend([entry]);
                     Vec::new()
                 }
                 Event::InitDone => {
-                    let listed = inner.listing.take().unwrap_or_default();
-                    let old = std::mem::replace(&mut inner.objects, listed);
-                    inner.synced = true;
-                    let gone = old.keys().filter(|k| !inner.objects.contains_key(*k));
-                    let gone = gone.cloned().map(Change::Deleted);
-                    let there = inner.objects.keys().cloned().map(Change::Applied);
-                    there.chain(gone).collect()
+                    let listed = inner.listing.remove(scope).unwrap_or_default();
+                    let is_ours = |k: &Key| scope.is_empty() || k.0 == scope;
+                    let gone = inner.objects.keys().filter(|k| is_ours(k) && !listed.contains_key(*k));
+                    let gone: Vec<Key> = gone.cloned().collect();
+                    for key in &gone {
+                        inner.objects.remove(key);
+                    }
+                    let there: Vec<_> = listed.keys().cloned().map(Change::Applied).collect();
+                    inner.objects.extend(listed);
+                    inner.synced.insert(scope.to_owned());
+                    let gone = gone.into_iter().map(Change::Deleted);
+                    there.into_iter().chain(gone).collect()
                 }
                 Event::Apply(object) => {
                     let key = key(&object);
@@ -172,11 +186,12 @@ impl<T: Send + Sync + 'static> Watched<T> {
     }
 }
 
-/// Runs a watch until its task is ended; what changes goes to `told`, where anybody listens.
+/// Runs a watch of one namespace, or of all, until its task is ended; what changes goes to `told`, where anybody listens.
 ///
 /// A full channel makes the watch wait: nothing is dropped.
 pub async fn run<K, T>(
     api: Api<K>,
+    scope: Option<String>,
     watched: Arc<Watched<T>>,
     prune: impl Fn(&K) -> T,
     told: Option<mpsc::Sender<Change>>,
@@ -184,6 +199,7 @@ pub async fn run<K, T>(
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     T: Send + Sync + 'static,
 {
+    let scope = scope.unwrap_or_default();
     let config = watcher::Config::default().timeout(TIMEOUT_SECONDS);
     let mut events = Box::pin(watcher::watcher(api, config));
     let mut wait = BACKOFF.0;
@@ -201,7 +217,7 @@ pub async fn run<K, T>(
             }
         };
         wait = BACKOFF.0;
-        for change in watched.take(event, &prune) {
+        for change in watched.take(&scope, event, &prune) {
             if let Some(told) = &told
                 && told.send(change).await.is_err()
             {

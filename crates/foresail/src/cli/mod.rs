@@ -19,6 +19,7 @@ pub mod progress;
 pub mod reading;
 pub mod replay;
 pub mod report;
+pub mod run;
 pub mod serve;
 pub mod simulate;
 pub mod study;
@@ -141,6 +142,8 @@ pub enum Command {
     Simulate(Box<simulate::SimulateArgs>),
     /// Watch what an engine would do beside the autoscaler that is in charge; writes nothing
     Watch(Box<watch::WatchArgs>),
+    /// Run the controller
+    Run(run::RunArgs),
     /// Feed inputs to an engine and print what it decides
     Decide(decide::DecideArgs),
     /// Say why a number is what it is, and what a changed setting would have given
@@ -206,6 +209,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
     match cli.command {
         Command::Compare(args) => compare::run(*args, out),
         Command::Simulate(args) => simulate::run(&args, out),
+        Command::Run(args) => run::run(&args),
         Command::Decide(args) => decide::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Watch(args) => watch::run(&args, out),

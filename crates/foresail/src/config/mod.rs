@@ -283,8 +283,9 @@ pub struct Settings {
 }
 
 /// Variables that mean something else than a setting.
-const OTHER_VARIABLES: [&str; 12] = [
+const OTHER_VARIABLES: &[&str] = &[
     "FORESAIL_CONFIG",
+    "FORESAIL_LOG",
     "FORESAIL_DATA_DIR",
     "FORESAIL_BLESS",
     "FORESAIL_CHROMIUM",

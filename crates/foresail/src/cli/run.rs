@@ -1,0 +1,214 @@
+//! `foresail run controller`: the controller, in a cluster or beside one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand, ValueEnum};
+use foresail_adapters::kubernetes::client::Place;
+use foresail_adapters::kubernetes::lease::Timing;
+use foresail_adapters::prometheus::{Access, Token};
+use foresail_core::quantity::time::Span;
+use foresail_core::spec::Mode;
+
+use crate::controller::{self, Options};
+use crate::exit::Code;
+
+/// Long-running processes
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Serve PredictiveAutoscalers: decide, and write where their mode allows it
+    Controller(Box<ControllerArgs>),
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// One JSON object a line
+    Json,
+    /// For people
+    Text,
+}
+
+/// The most that any object may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MaxMode {
+    /// Nothing is ever written to a target
+    Shadow,
+    /// Only what is approved is written
+    Advise,
+    /// Every mode
+    Auto,
+}
+
+#[derive(Args, Debug)]
+struct ControllerArgs {
+    /// The kubeconfig; the user's, or the pod's own account where absent
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// The namespace of the lease; the context's or the pod's own where absent
+    #[arg(long, short, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Serve this namespace alone; may be given several times
+    #[arg(long, value_name = "NAME")]
+    watch_namespace: Vec<String>,
+    /// The name of the lease
+    #[arg(long, value_name = "NAME", default_value = "foresail")]
+    lease: String,
+    /// This process among the candidates; the host's name with a number where absent
+    #[arg(long, value_name = "NAME")]
+    identity: Option<String>,
+    /// How long a lease lasts without renewal
+    #[arg(long, value_name = "TIME", default_value = "15s")]
+    lease_duration: Span,
+    /// How long the leader writes after its last renewal
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    renew_deadline: Span,
+    /// Time between two renewals
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    retry_period: Span,
+    /// The folder of decisions and history
+    #[arg(long, value_name = "FOLDER", default_value = "foresail-store")]
+    store: PathBuf,
+    /// Prometheus, for metrics of type Prometheus and the past of their demand
+    #[arg(long, value_name = "URL")]
+    prometheus_url: Option<String>,
+    /// File with the bearer token for Prometheus
+    #[arg(long, value_name = "FILE")]
+    bearer_token_file: Option<PathBuf>,
+    /// The one CA that is trusted for Prometheus, PEM
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Allow http to a Prometheus on another machine
+    #[arg(long)]
+    plain_http: bool,
+    /// The longest that a query may take
+    #[arg(long, value_name = "TIME", default_value = "3s")]
+    query_timeout: Span,
+    /// The most that any object may do, whatever its mode says
+    #[arg(long, value_enum, default_value = "auto")]
+    max_mode: MaxMode,
+    /// Serve /metrics here
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_bind: Option<SocketAddr>,
+    /// Serve /livez and /readyz here
+    #[arg(long, value_name = "ADDRESS")]
+    probe_bind: Option<SocketAddr>,
+    /// Passes at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+    /// How log lines are written
+    #[arg(long, value_enum, default_value = "json")]
+    log_format: LogFormat,
+    /// Which log lines, such as `info` or `foresail=debug`
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "FORESAIL_LOG")]
+    log_level: String,
+}
+
+fn duration(span: Span) -> Duration {
+    Duration::from_nanos(u64::try_from(span.nanos()).unwrap_or(0))
+}
+
+/// A name that no other process has: two lives of one pod are two candidates.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "foresail".to_owned());
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    format!("{host}_{}_{:x}", std::process::id(), boot.tv_nsec ^ (boot.tv_sec << 20))
+}
+
+impl ControllerArgs {
+    fn options(&self) -> Result<Options> {
+        let prometheus = self.prometheus_url.as_ref().map(|url| {
+            let mut access = Access::new(url);
+            access.token = self.bearer_token_file.clone().map_or(Token::None, Token::File);
+            access.ca_file.clone_from(&self.ca_file);
+            access.plain_http = self.plain_http;
+            access.timeout = duration(self.query_timeout);
+            access
+        });
+        let timing = Timing {
+            lease: duration(self.lease_duration),
+            renew_deadline: duration(self.renew_deadline),
+            retry: duration(self.retry_period),
+            ..Timing::default()
+        };
+        timing.check().context("the times of the lease")?;
+        Ok(Options {
+            place: Place {
+                kubeconfig: self.kubeconfig.clone(),
+                context: self.context.clone(),
+            },
+            namespaces: self.watch_namespace.clone(),
+            own_namespace: self.namespace.clone(),
+            lease: self.lease.clone(),
+            identity: self.identity.clone().unwrap_or_else(identity),
+            timing,
+            store: self.store.clone(),
+            prometheus,
+            max_mode: match self.max_mode {
+                MaxMode::Shadow => Mode::Shadow,
+                MaxMode::Advise => Mode::Advise,
+                MaxMode::Auto => Mode::Auto,
+            },
+            metrics: self.metrics_bind,
+            probes: self.probe_bind,
+            workers: usize::from(self.workers),
+        })
+    }
+}
+
+/// Begins to write log lines to standard error.
+fn begin_log(format: LogFormat, filter: &str) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .with_context(|| format!("--log-level {filter}"))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let begun = match format {
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => lines.try_init(),
+    };
+    begun.map_err(|e| anyhow::anyhow!("{e}"))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where there is no cluster, no place for the store, or an address is taken.
+pub fn run(args: &RunArgs) -> Result<Code> {
+    let What::Controller(args) = &args.what;
+    let options = args.options()?;
+    begin_log(args.log_format, &args.log_level)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    runtime.block_on(async {
+        let stop = async {
+            let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+            let interrupt = tokio::signal::ctrl_c();
+            match terminate {
+                Ok(mut terminate) => {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = interrupt => {}
+                    }
+                }
+                Err(_) => drop(interrupt.await),
+            }
+        };
+        controller::run(options, stop).await
+    })?;
+    Ok(Code::Done)
+}

@@ -1,0 +1,204 @@
+//! The one write of a pass: fenced, announced, made once, and read back where no answer came.
+//!
+//! Source: specs/reliability.md 1.4.
+
+use std::time::Duration;
+
+use foresail_adapters::kubernetes::fault::{Fault, call, within};
+use foresail_adapters::kubernetes::lease::NotLeading;
+use foresail_adapters::kubernetes::rival::HpaSeen;
+use foresail_adapters::kubernetes::scale::{self, FIELD_MANAGER, ScaleSeen, Target};
+use foresail_adapters::store::{Batch, Intent, IntentState};
+use foresail_core::quantity::time::Timestamp;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+
+use super::Shared;
+
+/// The annotation that keeps an HPA's own minReplicas while we raise it.
+pub(crate) const HPA_MIN: &str = "foresail.dev/min-replicas";
+
+/// What a write came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Written; the version that it has now.
+    Applied(String),
+    /// Somebody changed it first; nothing was written, and this number is not sent again.
+    Stale(String),
+    /// Not written: why.
+    Refused(String),
+    /// The server asks to wait; the decision is dropped.
+    Dropped(String),
+    /// It is not known.
+    Unknown(String),
+    /// Not ours to write.
+    NotLeading(String),
+}
+
+impl Written {
+    fn of(fault: &Fault) -> Self {
+        let told = fault.to_string();
+        match fault {
+            Fault::Conflict(_) => Self::Stale(told),
+            Fault::Busy { .. } => Self::Dropped(told),
+            Fault::Unknown(_) => Self::Unknown(told),
+            _ => Self::Refused(told),
+        }
+    }
+
+    /// The state of the intent that goes with it.
+    pub(crate) fn intent(&self) -> IntentState {
+        match self {
+            Self::Applied(_) => IntentState::Applied,
+            Self::Stale(_) => IntentState::Superseded,
+            Self::Unknown(_) => IntentState::Unknown,
+            Self::Refused(_) | Self::Dropped(_) | Self::NotLeading(_) => IntentState::NotApplied,
+        }
+    }
+}
+
+/// What is to be written, and as which decision.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) namespace: String,
+    pub(crate) uid: String,
+    pub(crate) id: String,
+    pub(crate) epoch: u64,
+    pub(crate) seq: u64,
+    pub(crate) from: i32,
+    pub(crate) to: i32,
+    pub(crate) expires: Timestamp,
+}
+
+/// Whether a durable note of the intent exists; a way up may go on without, a way down may not.
+///
+/// # Errors
+/// Why it could not be written down.
+pub(crate) async fn announce(shared: &Shared, order: &Order, version: &str) -> Result<(), String> {
+    let count = |n: i32| u32::try_from(n).unwrap_or(0);
+    let intent = Intent {
+        id: order.id.clone(),
+        uid: order.uid.clone(),
+        from: count(order.from),
+        to: count(order.to),
+        resource_version: version.to_owned(),
+        epoch: order.epoch,
+        seq: order.seq,
+        expires: order.expires,
+        state: IntentState::Open,
+    };
+    let mut batch = Batch::new();
+    batch.open_intent(&intent);
+    shared.commit(batch).await
+}
+
+/// Time that the one write may take: the decision's life, and less than the lease has left.
+///
+/// # Errors
+/// Why we may not write.
+async fn fence(shared: &Shared, epoch: u64) -> Result<Duration, String> {
+    let held = match shared.leadership.fence(shared.clock.mono()) {
+        Ok(held) => held,
+        Err(NotLeading::Unconfirmed { .. }) => {
+            shared.leadership.confirm().await.map_err(|e| e.to_string())?
+        }
+        Err(why) => return Err(why.to_string()),
+    };
+    if held.0 != epoch {
+        return Err(format!("epoch {epoch} is over, {} began", held.0));
+    }
+    let left = shared.leadership.left(shared.clock.mono());
+    let most = left.saturating_sub(Duration::from_secs(1));
+    Ok(most.min(Duration::from_secs(5)))
+}
+
+/// Sets a target's replicas against the version that was read.
+pub(crate) async fn set_scale(
+    shared: &Shared,
+    target: &Target,
+    read: &ScaleSeen,
+    order: &Order,
+) -> Written {
+    let client = &shared.world.clients.write;
+    let api = match shared.world.kinds.api(client, &order.namespace, target).await {
+        Ok(api) => api,
+        Err(fault) => return Written::of(&fault),
+    };
+    let most = match fence(shared, order.epoch).await {
+        Ok(most) => most,
+        Err(why) => return Written::NotLeading(why),
+    };
+    // The last look before the hand-over: nothing awaits between it and the request.
+    if let Err(why) = shared.leadership.fence(shared.clock.mono()) {
+        return Written::NotLeading(why.to_string());
+    }
+    let put = scale::write(&api, &target.name, &order.namespace, read, order.to, most);
+    match put.await {
+        Ok(seen) => Written::Applied(seen.version),
+        Err(fault) => Written::of(&fault),
+    }
+}
+
+/// Raises or lowers an HPA's minReplicas, never below what its owner wrote.
+pub(crate) async fn set_hpa_floor(
+    shared: &Shared,
+    hpa: (&str, &HpaSeen),
+    order: &Order,
+) -> Written {
+    let (name, seen) = hpa;
+    let api: Api<HorizontalPodAutoscaler> =
+        Api::namespaced(shared.world.clients.write.clone(), &order.namespace);
+    let read = match call(api.get(name)).await {
+        Ok(read) => read,
+        Err(fault) => return Written::of(&fault),
+    };
+    if read.metadata.uid.as_deref() != Some(seen.uid.as_str()) {
+        return Written::Stale(format!("the HPA {name} is another one now"));
+    }
+    let own = own_min(&HpaSeen::from(&read));
+    let kept = (order.to > own).then(|| own.to_string());
+    let patch = Patch::Merge(serde_json::json!({
+        "metadata": {
+            "resourceVersion": read.metadata.resource_version,
+            "annotations": { HPA_MIN: kept },
+        },
+        "spec": { "minReplicas": order.to.max(own) },
+    }));
+    let most = match fence(shared, order.epoch).await {
+        Ok(most) => most,
+        Err(why) => return Written::NotLeading(why),
+    };
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    if let Err(why) = shared.leadership.fence(shared.clock.mono()) {
+        return Written::NotLeading(why.to_string());
+    }
+    match within(most, api.patch(name, &parameters, &patch)).await {
+        Ok(now) => Written::Applied(now.metadata.resource_version.unwrap_or_default()),
+        Err(fault) => Written::of(&fault),
+    }
+}
+
+/// The minReplicas that the HPA's owner wrote.
+pub(crate) fn own_min(hpa: &HpaSeen) -> i32 {
+    let kept = hpa.annotations.get(HPA_MIN).and_then(|t| t.parse().ok());
+    let written = hpa.spec.as_ref().and_then(|s| s.min_replicas);
+    kept.or(written).unwrap_or(1)
+}
+
+/// The minReplicas that the HPA has now.
+pub(crate) fn present_min(hpa: &HpaSeen) -> i32 {
+    hpa.spec.as_ref().and_then(|s| s.min_replicas).unwrap_or(1)
+}
+
+/// Writes down what became of an intent; where that fails it is found open at the next start.
+pub(crate) async fn settle(shared: &Shared, uid: &str, id: &str, state: IntentState) {
+    let mut batch = Batch::new();
+    batch.settle_intent(uid, id, state);
+    if let Err(why) = shared.commit(batch).await {
+        tracing::warn!(decision_id = id, why, "the outcome is not stored");
+    }
+}

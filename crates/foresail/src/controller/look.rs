@@ -1,0 +1,362 @@
+//! One look at one target: its scale, pods, rivals and metrics, as the engine is told them.
+
+use std::sync::Arc;
+
+use foresail_adapters::kubernetes::crd::metric::{EmptyIs, LabelOperator, LabelSelector, Metric, MetricType, PrometheusMetric};
+use foresail_adapters::kubernetes::crd::{PredictiveAutoscaler, Role};
+use foresail_adapters::kubernetes::fault::Fault;
+use foresail_adapters::kubernetes::metrics;
+use foresail_adapters::kubernetes::pods::PodSeen;
+use foresail_adapters::kubernetes::rival::HpaSeen;
+use foresail_adapters::kubernetes::scale::{self, ScaleSeen, Target};
+use foresail_adapters::kubernetes::selector::Selector;
+use foresail_adapters::kubernetes::workload::WorkloadSeen;
+use foresail_adapters::prometheus::{Prometheus, PrometheusError};
+use foresail_core::hpa::resolve::{self, PodMetrics, PodSpec};
+use foresail_core::hpa::{self, MetricRule, Reading};
+use foresail_core::observe::TargetState;
+use foresail_core::propose::plan::{Setting, TargetId};
+use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::{Quantity, Replicas, Unit};
+use foresail_core::spec::ValidTarget;
+
+use super::world::World;
+
+/// What an object's target is.
+pub(crate) fn target_of(object: &PredictiveAutoscaler) -> Target {
+    let named = &object.spec.scale_target_ref;
+    Target {
+        api_version: named.api_version.clone(),
+        kind: named.kind.clone(),
+        name: named.name.clone(),
+    }
+}
+
+/// One metric as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct MetricRead {
+    pub(crate) reading: Reading,
+    /// When it was measured, where that is known of the whole.
+    pub(crate) at: Option<Timestamp>,
+    /// Why it could not be read.
+    pub(crate) trouble: Option<String>,
+}
+
+/// One target at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub(crate) scale: ScaleSeen,
+    pub(crate) workload: Option<Arc<WorkloadSeen>>,
+    pub(crate) selector: hpa::Selector,
+    pub(crate) pods: Vec<Arc<PodSeen>>,
+    pub(crate) hpa: Option<(String, Arc<HpaSeen>)>,
+    /// In the order of the engine's metrics.
+    pub(crate) metrics: Vec<MetricRead>,
+    /// Demand at this moment, where a metric has that role.
+    pub(crate) demand: Option<(f64, Timestamp)>,
+}
+
+/// Reads the scale, from the watch where the kind is watched and from the server otherwise.
+pub(crate) async fn scale_of(
+    world: &World,
+    namespace: &str,
+    target: &Target,
+) -> Result<(ScaleSeen, Option<Arc<WorkloadSeen>>), Fault> {
+    if world.watched_kind(target).is_some() {
+        let found = world.workload(namespace, target);
+        let found = found.filter(|w| !w.deleting).ok_or_else(|| {
+            Fault::NotFound(format!("{} in namespace {namespace}", target.short()))
+        })?;
+        return Ok((found.scale.clone(), Some(found)));
+    }
+    let api = world.kinds.api(&world.clients.read, namespace, target).await?;
+    Ok((scale::read(&api, &target.name).await?, None))
+}
+
+/// The metrics of an object that the engine's reactive floor reads, in its order.
+pub(crate) fn reactive_metrics(object: &PredictiveAutoscaler) -> impl Iterator<Item = &Metric> {
+    object.spec.metrics.iter().filter(|m| m.role != Role::Forecast)
+}
+
+/// The metric whose series is the demand that is forecast.
+pub(crate) fn demand_metric(object: &PredictiveAutoscaler) -> Option<&Metric> {
+    object.spec.metrics.iter().find(|m| m.role != Role::React)
+}
+
+fn selector_text(selector: Option<&LabelSelector>) -> String {
+    let Some(selector) = selector else { return String::new() };
+    let labels = selector.match_labels.iter().flatten();
+    let mut all: Vec<String> = labels.map(|(k, v)| format!("{k}={v}")).collect();
+    for demand in selector.match_expressions.iter().flatten() {
+        let values = demand.values.clone().unwrap_or_default().join(",");
+        let key = &demand.key;
+        all.push(match demand.operator {
+            LabelOperator::In => format!("{key} in ({values})"),
+            LabelOperator::NotIn => format!("{key} notin ({values})"),
+            LabelOperator::Exists => key.clone(),
+            LabelOperator::DoesNotExist => format!("!{key}"),
+        });
+    }
+    all.join(",")
+}
+
+fn failed(why: impl ToString) -> MetricRead {
+    MetricRead {
+        reading: Reading::Failed,
+        at: None,
+        trouble: Some(why.to_string()),
+    }
+}
+
+/// What Prometheus says now: one value with its own time; an empty answer is no zero unless the
+/// user says so.
+pub(crate) async fn prometheus_now(
+    server: Option<&Prometheus>,
+    metric: &PrometheusMetric,
+    now: Timestamp,
+    stale_after: Span,
+) -> Result<(f64, Timestamp), String> {
+    let server = server.ok_or("the controller was started without --prometheus-url")?;
+    match server.at(&metric.query, now, stale_after).await {
+        Ok(at) => match at.value.filter(|v| v.is_finite() && *v >= 0.0) {
+            Some(value) => Ok((value, at.measured_at)),
+            None => Err("its value is no finite number of 0 or more".to_owned()),
+        },
+        Err(PrometheusError::Empty { .. }) if metric.empty_is == EmptyIs::Zero => Ok((0.0, now)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What is needed to read the metrics of one object.
+struct Reader<'a> {
+    world: &'a World,
+    namespace: &'a str,
+    pods: &'a [PodSpec],
+    selector: &'a str,
+    now: Timestamp,
+    stale_after: Span,
+}
+
+impl Reader<'_> {
+    async fn read(&self, metric: &Metric, rule: &MetricRule, settings: &hpa::Gates) -> MetricRead {
+        match metric.kind {
+            MetricType::Resource | MetricType::ContainerResource => {
+                self.resource(rule, settings).await
+            }
+            MetricType::Pods => self.of_pods(metric).await,
+            MetricType::Object => self.object(metric).await,
+            MetricType::External => self.external(metric).await,
+            MetricType::Prometheus => self.prometheus(metric).await,
+        }
+    }
+
+    async fn resource(&self, rule: &MetricRule, gates: &hpa::Gates) -> MetricRead {
+        let usage = match self.world.usage(self.namespace).await {
+            Ok(usage) => usage,
+            Err(fault) => return failed(fault),
+        };
+        let ours: Vec<PodMetrics> = self.pods.iter().filter_map(|p| usage.get(&p.name).cloned()).collect();
+        let reading = resolve::resource_reading(rule, self.pods, &ours, gates);
+        let trouble = matches!(reading, Reading::Failed)
+            .then(|| "the metrics API knows none of the pods".to_owned());
+        MetricRead {
+            at: ours.iter().map(|m| m.at).max(),
+            reading,
+            trouble,
+        }
+    }
+
+    async fn of_pods(&self, metric: &Metric) -> MetricRead {
+        let (Some(written), Some(version)) = (&metric.pods, self.world.features().custom_metrics)
+        else {
+            return failed("the server has no custom.metrics.k8s.io");
+        };
+        let series = selector_text(written.metric.selector.as_ref());
+        let selectors = (self.selector, series.as_str());
+        let client = &self.world.clients.read;
+        let name = &written.metric.name;
+        match metrics::pods_metric(client, &version, self.namespace, name, selectors).await {
+            Err(fault) => failed(fault),
+            Ok(values) => MetricRead {
+                at: values.iter().map(|(_, s)| s.at).max(),
+                reading: resolve::pods_reading(self.pods, &values),
+                trouble: values.is_empty().then(|| "no pod has it".to_owned()),
+            },
+        }
+    }
+
+    async fn object(&self, metric: &Metric) -> MetricRead {
+        let (Some(written), Some(version)) = (&metric.object, self.world.features().custom_metrics)
+        else {
+            return failed("the server has no custom.metrics.k8s.io");
+        };
+        let client = &self.world.clients.read;
+        let object = &written.described_object;
+        let api_version = object.api_version.as_deref().unwrap_or("v1");
+        let kind = self.world.kinds.resource(client, api_version, &object.kind).await;
+        let resource = match kind {
+            Ok(kind) if kind.group.is_empty() => kind.plural,
+            Ok(kind) => format!("{}.{}", kind.plural, kind.group),
+            Err(fault) => return failed(fault),
+        };
+        let series = selector_text(written.metric.selector.as_ref());
+        let asked = (written.metric.name.as_str(), series.as_str());
+        let named = (resource.as_str(), object.name.as_str());
+        match metrics::object_metric(client, &version, self.namespace, named, asked).await {
+            Err(fault) => failed(fault),
+            Ok(value) => MetricRead {
+                reading: Reading::Total(vec![value.milli]),
+                at: value.at,
+                trouble: None,
+            },
+        }
+    }
+
+    async fn external(&self, metric: &Metric) -> MetricRead {
+        let Some(written) = &metric.external else {
+            return failed("the metric has no field `external`");
+        };
+        let series = selector_text(written.metric.selector.as_ref());
+        let client = &self.world.clients.read;
+        let name = &written.metric.name;
+        match metrics::external_metric(client, self.namespace, name, &series).await {
+            Err(fault) => failed(fault),
+            Ok(values) => MetricRead {
+                at: values.iter().filter_map(|v| v.at).min(),
+                reading: Reading::Total(values.iter().map(|v| v.milli).collect()),
+                trouble: None,
+            },
+        }
+    }
+
+    async fn prometheus(&self, metric: &Metric) -> MetricRead {
+        let Some(written) = &metric.prometheus else {
+            return failed("the metric has no field `prometheus`");
+        };
+        let server = self.world.prometheus.as_deref();
+        match prometheus_now(server, written, self.now, self.stale_after).await {
+            Err(why) => failed(why),
+            Ok((value, at)) => MetricRead {
+                reading: Reading::Total(vec![Quantity::from_f64(value, Unit::Count).milli()]),
+                at: Some(at),
+                trouble: None,
+            },
+        }
+    }
+}
+
+/// Looks at everything that one object needs.
+///
+/// # Errors
+/// [`Fault`] where the target's scale cannot be read; a metric that cannot be is told as such.
+pub(crate) async fn look(
+    world: &World,
+    object: &PredictiveAutoscaler,
+    rules: &ValidTarget,
+    now: Timestamp,
+) -> Result<Look, Fault> {
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
+    let target = target_of(object);
+    let (scale, workload) = scale_of(world, &namespace, &target).await?;
+    let mut pods: Vec<Arc<PodSeen>> = Vec::new();
+    let mut selector = hpa::Selector::Valid;
+    match Selector::parse(scale.selector.as_deref()) {
+        Ok(chosen) => {
+            let all = world.pods.select(&namespace, |p| chosen.matches(&p.labels));
+            pods.extend(all.into_iter().map(|(_, pod)| pod));
+        }
+        Err(state) => selector = state,
+    }
+    let hpas = world.hpas.select(&namespace, |h| h.target.is_same(&target));
+    let specs: Vec<PodSpec> = pods.iter().map(|p| p.spec.clone()).collect();
+    let reader = Reader {
+        world,
+        namespace: &namespace,
+        pods: &specs,
+        selector: scale.selector.as_deref().unwrap_or(""),
+        now,
+        stale_after: Span::from_seconds(i64::from(object.spec.guardrails.stale_after_seconds)),
+    };
+    let gates = hpa::Gates::default();
+    let mut read = Vec::new();
+    let mut demand = None;
+    for (metric, rule) in reactive_metrics(object).zip(rules.rules.metrics()) {
+        let one = reader.read(metric, rule, &gates).await;
+        if metric.role == Role::Both {
+            demand = total_of(&one, now);
+        }
+        read.push(one);
+    }
+    if let Some(metric) = demand_metric(object).filter(|m| m.role == Role::Forecast) {
+        let one = match metric.kind {
+            MetricType::External => reader.external(metric).await,
+            _ => reader.prometheus(metric).await,
+        };
+        demand = total_of(&one, now);
+    }
+    Ok(Look {
+        scale,
+        workload,
+        selector,
+        pods,
+        hpa: hpas.into_iter().next(),
+        metrics: read,
+        demand,
+    })
+}
+
+/// The sum of a metric's series with its time; `None` where it was not read.
+fn total_of(read: &MetricRead, now: Timestamp) -> Option<(f64, Timestamp)> {
+    let Reading::Total(series) = &read.reading else { return None };
+    let milli: i64 = series.iter().fold(0, |sum, one| sum.saturating_add(*one));
+    let value = Quantity::from_milli(milli, Unit::Count).value();
+    Some((value, read.at.unwrap_or(now)))
+}
+
+impl Look {
+    /// Pods that serve.
+    pub(crate) fn ready(&self) -> u32 {
+        let ready = self.pods.iter().filter(|p| p.is_ready()).count();
+        u32::try_from(ready).unwrap_or(u32::MAX)
+    }
+
+    /// Pods for which the scheduler finds no place, and why the first has none.
+    pub(crate) fn unschedulable(&self) -> (usize, Option<String>) {
+        let all: Vec<_> = self.pods.iter().filter_map(|p| p.unschedulable.as_ref()).collect();
+        (all.len(), all.first().map(|w| (*w).clone()))
+    }
+
+    /// The target as the engine is told it.
+    pub(crate) fn state(&self, target: TargetId, scaled_to_zero: bool) -> TargetState {
+        let count = |n: i32| Replicas::saturating(i64::from(n));
+        let incumbent = self.hpa.as_ref().and_then(|(_, h)| h.wanted);
+        let rollout = self.workload.as_ref().is_some_and(|w| w.rollout);
+        TargetState {
+            target,
+            current: Setting::replicas(count(self.scale.asked)),
+            status_replicas: count(self.scale.existing),
+            ready: Replicas::new(self.ready()),
+            pods: self.pods.iter().map(|p| p.state).collect(),
+            readings: self.metrics.iter().map(|m| m.reading.clone()).collect(),
+            read_at: self.totals_read_at(),
+            selector: self.selector,
+            scaled_to_zero,
+            rollout,
+            incumbent: incumbent.map(count),
+            ..TargetState::default()
+        }
+    }
+
+    /// The oldest time of those metrics that carry one time for all.
+    fn totals_read_at(&self) -> Option<Timestamp> {
+        let totals = self.metrics.iter().filter(|m| matches!(m.reading, Reading::Total(_)));
+        totals.filter_map(|m| m.at).min()
+    }
+
+    /// `true` where a metric was not read, or is too old.
+    pub(crate) fn has_invalid_metric(&self, now: Timestamp, stale_after: Span) -> bool {
+        let old = |at: Option<Timestamp>| at.is_none_or(|at| now - at > stale_after);
+        let invalid = |m: &MetricRead| matches!(m.reading, Reading::Failed) || old(m.at);
+        self.scale.asked > 0 && self.metrics.iter().any(invalid)
+    }
+}

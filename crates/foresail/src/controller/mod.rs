@@ -1,0 +1,28 @@
+//! The controller: watches, passes on time, one write client, a lease, a store.
+//!
+//! One process leads; the others watch and wait. Every pass of an object is made by one task at a
+//! time, at most eight of all objects at once, and ends within ten seconds. Whatever fails becomes a
+//! condition; nothing stops the loop.
+
+mod act;
+mod condition_set;
+mod demand;
+mod fits;
+mod floors;
+mod health;
+mod http;
+mod look;
+pub mod meters;
+mod options;
+mod pass;
+mod pilot;
+mod rivals;
+mod run;
+mod shared;
+mod status;
+mod tell;
+mod world;
+
+pub use options::Options;
+pub use run::run;
+pub(crate) use shared::Shared;

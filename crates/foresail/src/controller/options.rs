@@ -1,0 +1,38 @@
+//! What a controller is told when it is started.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use foresail_adapters::kubernetes::client::Place;
+use foresail_adapters::kubernetes::lease::Timing;
+use foresail_adapters::prometheus::Access;
+use foresail_core::spec::Mode;
+
+/// What a controller is told when it is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which cluster.
+    pub place: Place,
+    /// Namespaces whose objects are served; empty = all.
+    pub namespaces: Vec<String>,
+    /// The namespace of the lease; the context's, or the pod's, where absent.
+    pub own_namespace: Option<String>,
+    /// The lease's name.
+    pub lease: String,
+    /// This process among the candidates.
+    pub identity: String,
+    /// Times of the lease.
+    pub timing: Timing,
+    /// The folder of the store.
+    pub store: PathBuf,
+    /// Prometheus, where there is one.
+    pub prometheus: Option<Access>,
+    /// The most that any object may do.
+    pub max_mode: Mode,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// Where probes are served.
+    pub probes: Option<SocketAddr>,
+    /// Passes at once.
+    pub workers: usize,
+}

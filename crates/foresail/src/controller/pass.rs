@@ -1,0 +1,533 @@
+//! One pass of one object: look, feed, decide, admit, act, settle, tell.
+
+use std::sync::Arc;
+
+use foresail_adapters::kubernetes::crd::ActuationType;
+use foresail_adapters::kubernetes::fault::Fault;
+use foresail_adapters::kubernetes::scale::{self, ScaleSeen};
+use foresail_adapters::store::IntentState;
+use foresail_core::act::Outcome;
+use foresail_core::admit::Decision;
+use foresail_core::combine::gate::{self, GateScene};
+use foresail_core::engine::{Engine, Input, Tick};
+use foresail_core::explain::Explanation;
+use foresail_core::hpa::status::Write;
+use foresail_core::observe::{Health, Samples};
+use foresail_core::propose::plan::{Setting, TargetId};
+use foresail_core::propose::{Absence, Basis};
+use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::Replicas;
+use foresail_core::spec::Mode;
+
+use super::Shared;
+use super::act::{self, Order, Written};
+use super::demand::{self, History, Past};
+use super::health::{API_SILENT_MAX, Facts, Freeze};
+use super::look::{self, Look};
+use super::pilot::{Advised, Pilot, Unresolved, mode_of, uid_of};
+use super::rivals::{Claim, claim};
+use super::tell::Story;
+
+/// How old a decision may be when it is written.
+/// Source: specs/reliability.md 1.4.
+const DECISION_LIFE: Span = Span::from_seconds(15);
+
+/// While a write without an answer may still take effect, nothing else is written.
+const UNRESOLVED_LIFE: Span = Span::from_seconds(60);
+
+/// How long most of the last step may wait for a place before nothing more is added.
+/// Source: specs/reliability.md F40.
+const PENDING_MAX: Span = Span::from_seconds(300);
+
+/// Runs a pass; whatever goes wrong becomes a condition.
+pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
+    let now = shared.clock.wall();
+    pilot.identity.epoch = epoch;
+    let Some(object) = shared.world.autoscalers.get(&pilot.key.0, &pilot.key.1) else { return };
+    if uid_of(&object) != pilot.identity.uid {
+        *pilot = Pilot::new(pilot.key.clone(), Arc::clone(&object), now);
+        pilot.identity.epoch = epoch;
+    }
+    let uid = pilot.identity.uid.clone();
+    if pilot.take(object, shared.options.max_mode, || shared.stored(&uid)) && pilot.unresolved.is_none() {
+        pilot.unresolved = shared.open_intents(&uid).pop().map(Unresolved::from);
+    }
+    let mut story = Story::new(now);
+    if pilot.engine.is_some() && mode_of(&pilot.object, shared.options.max_mode) != Mode::Off {
+        // A number that somebody changed meanwhile is looked at once more within the pass.
+        for _ in 0..2 {
+            story = decide(shared, pilot, now).await;
+            if !story.again {
+                break;
+            }
+        }
+    }
+    super::tell::tell(shared, pilot, story).await;
+}
+
+async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Story {
+    let mut story = Story::new(now);
+    let Some(engine) = &pilot.engine else { return story };
+    let rules = engine.spec().targets()[0].clone();
+    let look = match look::look(&shared.world, &pilot.object, &rules, now).await {
+        Ok(look) => look,
+        Err(fault) => {
+            unreadable(pilot, &mut story, fault);
+            return story;
+        }
+    };
+    notice_target(pilot, &look);
+    if pilot.engine.is_none() {
+        // Another target under the old name: the next pass begins with a fresh engine.
+        story.again = false;
+        return story;
+    }
+    resolve(shared, pilot, &look.scale).await;
+    story.claim = claim(&shared.world, &pilot.object, &look);
+    let acting = mode_of(&pilot.object, shared.options.max_mode) == Mode::Auto;
+    let ours = story.claim == Claim::Ours(ActuationType::Scale);
+    story.foreign = pilot.foreign.look(look.scale.asked, acting && ours, now);
+    notice_pending(pilot, &look, now);
+    take_demand(shared, pilot, &look, now).await;
+    take_fits(pilot, shared);
+    let health = health(shared, pilot, &look, &story.claim, now);
+    let tick = feed(shared, pilot, &look, &rules.id, health, now);
+    story.health = health;
+    let Some(tick) = tick else { return story };
+    judge_forecast(pilot, &tick, now);
+    begin_fits(shared, pilot, &tick);
+    let Some(engine) = &pilot.engine else { return story };
+    let decision = shared.admit(engine, &tick);
+    let mut told = Explanation::new(&tick, 0, engine.spec(), &pilot.identity, Some(&decision));
+    let (outcome, write) = act(shared, pilot, &look, &decision, &mut story, told.as_ref()).await;
+    if let Some(told) = &mut told {
+        told.outcome = outcome;
+    }
+    let executed = match outcome {
+        Some(Outcome::Applied) => vec![(rules.id.clone(), decision.setting.clone())],
+        _ => Vec::new(),
+    };
+    if let Some(outcome) = outcome {
+        shared.input(pilot, Input::Settled { seq: tick.seq, outcome, executed });
+    }
+    if let Some(target) = tick.targets.first() {
+        let taken = pilot.hpa_status.take(&rules.rules, target, write);
+        story.hpa_failed = taken.failed;
+    }
+    story.tick = Some(tick);
+    story.look = Some(look);
+    story.told = told;
+    story
+}
+
+fn unreadable(pilot: &mut Pilot, story: &mut Story, fault: Fault) {
+    pilot.hpa_status.scale_unreadable();
+    story.fault = Some(fault);
+}
+
+/// Another object under the old name begins anew (F39).
+fn notice_target(pilot: &mut Pilot, look: &Look) {
+    let uid = Some(look.scale.uid.clone());
+    if pilot.target_uid.is_some() && pilot.target_uid != uid {
+        pilot.forget_target();
+    }
+    pilot.target_uid = uid;
+}
+
+/// Finds out what became of a write without an answer.
+async fn resolve(shared: &Shared, pilot: &mut Pilot, seen: &ScaleSeen) {
+    let Some(open) = pilot.unresolved.clone() else { return };
+    let target = look::target_of(&pilot.object);
+    let fresh = match shared.world.kinds.api(&shared.world.clients.read, &pilot.key.0, &target).await {
+        Ok(api) => scale::read(&api, &target.name).await.unwrap_or_else(|_| seen.clone()),
+        Err(_) => seen.clone(),
+    };
+    let moved = fresh.version != open.version;
+    let late = shared.clock.wall() - open.at > UNRESOLVED_LIFE;
+    let (outcome, state) = match (moved, fresh.asked == open.to) {
+        (true, true) => (Outcome::Applied, IntentState::Applied),
+        (true, false) => (Outcome::Stale, IntentState::Superseded),
+        (false, _) if late => (Outcome::Failed, IntentState::NotApplied),
+        (false, _) => return,
+    };
+    pilot.unresolved = None;
+    let uid = pilot.identity.uid.clone();
+    act::settle(shared, &uid, &open.id, state).await;
+    let mut executed = Vec::new();
+    if outcome == Outcome::Applied {
+        pilot.foreign.wrote(open.to);
+        pilot.wrote_at = Some(open.at);
+        if let Some(target) = pilot.engine.as_ref().and_then(|e| e.spec().targets().first()) {
+            let setting = Setting::replicas(Replicas::saturating(i64::from(open.to)));
+            executed.push((target.id.clone(), setting));
+        }
+    }
+    shared.input(pilot, Input::Settled { seq: open.seq, outcome, executed });
+    tracing::info!(object = %pilot.name(), decision_id = open.id, ?outcome, "a write without an answer is known");
+}
+
+/// No further up while most of the last step has no place.
+fn notice_pending(pilot: &mut Pilot, look: &Look, now: Timestamp) {
+    let (waiting, _) = look.unschedulable();
+    let most = waiting > 0 && 2 * waiting > pilot.last_step.max(1) as usize;
+    pilot.pending_since = match (most, pilot.pending_since) {
+        (false, _) => None,
+        (true, since) => since.or(Some(now)),
+    };
+    let long = pilot.pending_since.is_some_and(|since| now - since > PENDING_MAX);
+    let asked = u32::try_from(look.scale.asked).unwrap_or(0);
+    pilot.ceiling = long.then_some(pilot.ceiling.unwrap_or(asked).max(1));
+}
+
+/// New points of demand; the past where it has not been asked for.
+async fn take_demand(shared: &Arc<Shared>, pilot: &mut Pilot, look: &Look, now: Timestamp) {
+    let Some(target) = pilot.engine.as_ref().map(|e| e.spec().targets()[0].id.clone()) else { return };
+    let query = demand::query_of(&pilot.object).map(str::to_owned);
+    let (Some(server), Some(query)) = (&shared.world.prometheus, query) else {
+        let points = pilot.demand.minute_of(look.demand, now);
+        feed_minutes(shared, pilot, &target, &points, now);
+        return;
+    };
+    if let History::Fetching(receiver) = &mut pilot.demand.history {
+        match receiver.try_recv() {
+            Ok(past) => take_past(shared, pilot, &target, past, now),
+            Err(tokio::sync::oneshot::error::TryRecvError::Empty) => return,
+            Err(_) => pilot.demand.history = History::Known,
+        }
+    }
+    if matches!(pilot.demand.history, History::Unasked) {
+        begin_history(shared, pilot, std::sync::Arc::clone(server), query, now);
+        return;
+    }
+    let points = pilot.demand.minutes(server, &query, now).await;
+    feed_minutes(shared, pilot, &target, &points, now);
+}
+
+fn begin_history(
+    shared: &Arc<Shared>,
+    pilot: &mut Pilot,
+    server: Arc<foresail_adapters::prometheus::Prometheus>,
+    query: String,
+    now: Timestamp,
+) {
+    let Some(engine) = &pilot.engine else { return };
+    let remembered = engine.target_history(0).is_some_and(|h| {
+        h.points(foresail_core::observe::Metric::Demand).len() > 60
+    });
+    if remembered {
+        // The store had it: only what is missing since is asked for.
+        let last = engine.target_history(0).and_then(|h| {
+            h.points(foresail_core::observe::Metric::Demand).back().map(|p| p.at)
+        });
+        pilot.demand.known_until = last;
+        pilot.demand.history = History::Known;
+        return;
+    }
+    let spec = engine.spec().written().clone();
+    let span = Span::from_seconds(i64::from(pilot.object.spec.forecast.history_seconds));
+    let (send, receive) = tokio::sync::oneshot::channel();
+    pilot.demand.history = History::Fetching(receive);
+    let (shared, name) = (Arc::clone(shared), pilot.name());
+    tokio::spawn(async move {
+        let Ok(_turn) = shared.slow_work.acquire().await else { return };
+        match demand::fetch(server, query, spec, span, now).await {
+            // The object may be gone by now; nobody waits then.
+            Ok(past) => drop(send.send(past)),
+            Err(why) => tracing::warn!(object = name, why, "the past of the demand is not known"),
+        }
+    });
+}
+
+fn take_past(shared: &Shared, pilot: &mut Pilot, target: &TargetId, past: Past, now: Timestamp) {
+    pilot.demand.history = History::Known;
+    pilot.demand.known_until = past.minutes.last().map(|(at, _)| *at);
+    tracing::info!(object = %pilot.name(), minutes = past.minutes.len(), "the past of the demand is known");
+    feed_minutes(shared, pilot, target, &past.minutes, now);
+    if let (Some(engine), Some(taught)) = (&mut pilot.engine, past.taught) {
+        let mut snapshot = engine.snapshot();
+        snapshot.proposers = taught.proposers;
+        snapshot.fallbacks = taught.fallbacks;
+        if let Err(error) = engine.restore(snapshot) {
+            tracing::warn!(object = %pilot.name(), %error, "forecasters begin without the past");
+        }
+        // What was learnt outside the record of inputs is kept as a whole.
+        pilot.inputs = u32::MAX;
+    }
+}
+
+fn feed_minutes(
+    shared: &Shared,
+    pilot: &mut Pilot,
+    target: &TargetId,
+    points: &[(Timestamp, f64)],
+    now: Timestamp,
+) {
+    if points.is_empty() {
+        return;
+    }
+    let samples = Samples {
+        at: now,
+        health: Health::default(),
+        leading: true,
+        targets: Vec::new(),
+        values: demand::samples(target, points),
+    };
+    shared.input(pilot, Input::Samples(samples));
+}
+
+fn health(
+    shared: &Shared,
+    pilot: &mut Pilot,
+    look: &Look,
+    claim: &Claim,
+    now: Timestamp,
+) -> Health {
+    let silent = shared.world.silent_for();
+    let limit = std::time::Duration::from_nanos(API_SILENT_MAX.nanos().unsigned_abs());
+    // A quiet watch is ended by the server after a minute: silence alone is no outage before that.
+    let away = shared.api_trouble() && silent.is_none_or(|s| s > limit);
+    let freeze = if away {
+        Some(Freeze::ApiAway)
+    } else if shared.jumped(now) {
+        Some(Freeze::ClockJump)
+    } else if pilot.foreign.holds(now) || matches!(claim, Claim::Rival(_)) {
+        Some(Freeze::Rival)
+    } else {
+        None
+    };
+    if freeze == Some(Freeze::ClockJump) {
+        pilot.ladder.hold_until(now + Span::from_seconds(300));
+    }
+    let stale_after = i64::from(pilot.object.spec.guardrails.stale_after_seconds);
+    let facts = Facts {
+        invalid: look.has_invalid_metric(now, Span::from_seconds(stale_after)),
+        store_down: !shared.store_usable(),
+        freeze,
+    };
+    pilot.ladder.look(&facts, now)
+}
+
+fn feed(
+    shared: &Shared,
+    pilot: &mut Pilot,
+    look: &Look,
+    target: &TargetId,
+    health: Health,
+    now: Timestamp,
+) -> Option<Tick> {
+    let to_zero = pilot.hpa_status.holds("ScaledToZero") || pilot.telling.was_scaled_to_zero();
+    let mut state = look.state(target.clone(), to_zero);
+    state.taken_over_at = Some(pilot.since);
+    let samples = Samples {
+        at: now,
+        health,
+        leading: true,
+        targets: vec![state],
+        values: Vec::new(),
+    };
+    shared.input(pilot, Input::Samples(samples));
+    shared.record(pilot, &Input::Tick { now });
+    pilot.engine.as_mut()?.feed(Input::Tick { now })
+}
+
+/// Whether the forecast was good, by the engine's own gate as if nothing else held it.
+fn judge_forecast(pilot: &mut Pilot, tick: &Tick, now: Timestamp) {
+    let Some(engine) = &pilot.engine else { return };
+    let spec = engine.spec().written();
+    let scene = GateScene {
+        spec: &spec.combine.gate,
+        interval: spec.interval,
+        startup: Span::ZERO,
+        slo_broken: false,
+        health: Health::Predict,
+        now,
+    };
+    let mut good = None;
+    for judged in &tick.judged {
+        match &judged.proposal.basis {
+            Basis::Forecast(_) => {
+                let passed = gate::judge(&judged.proposal, &scene).is_none();
+                good = Some(good.unwrap_or(true) && passed);
+            }
+            Basis::Absent(Absence::Failed) => {
+                pilot.ladder.distrust(now);
+                return;
+            }
+            _ => {}
+        }
+    }
+    pilot.ladder.judge(good, now);
+}
+
+/// Models that are ready.
+fn take_fits(pilot: &mut Pilot, shared: &Shared) {
+    for bytes in pilot.telling.fits.ready() {
+        let Some(engine) = &mut pilot.engine else { return };
+        let artifact = engine.store(bytes);
+        shared.input(pilot, Input::Installed { artifact });
+    }
+}
+
+/// Models that are asked for are fitted beside the passes.
+fn begin_fits(shared: &Arc<Shared>, pilot: &mut Pilot, tick: &Tick) {
+    let Some(engine) = &pilot.engine else { return };
+    for request in &tick.refits {
+        let place = engine.spec().index_of(&request.target);
+        let Some(history) = place.and_then(|p| engine.target_history(p)) else { continue };
+        let points = history.points(request.metric).clone();
+        pilot.telling.fits.begin(Arc::clone(shared), request.clone(), points);
+    }
+}
+
+/// Writes what is decided, where it may be.
+async fn act(
+    shared: &Arc<Shared>,
+    pilot: &mut Pilot,
+    look: &Look,
+    decision: &Decision,
+    story: &mut Story,
+    told: Option<&Explanation>,
+) -> (Option<Outcome>, Write) {
+    let fine = (None, Write::Fine);
+    let now = story.now;
+    let (Some(told), Some(decided)) = (told, decision.setting.replicas) else { return fine };
+    let decided = decided.as_i32();
+    if !decision.changes() && !matches!(story.claim, Claim::Ours(ActuationType::HpaFloor)) {
+        return fine;
+    }
+    let allowed = match mode_of(&pilot.object, shared.options.max_mode) {
+        Mode::Auto => true,
+        Mode::Advise => {
+            pilot.advise(Advised { id: told.id.clone(), at: now, decided });
+            pilot.is_approved(decided, now)
+        }
+        Mode::Off | Mode::Shadow => false,
+    };
+    let Claim::Ours(how) = story.claim.clone() else { return fine };
+    if !allowed || story.health == Health::Frozen || pilot.unresolved.is_some() || pilot.waits(now) {
+        return fine;
+    }
+    let order = Order {
+        namespace: pilot.key.0.clone(),
+        uid: pilot.identity.uid.clone(),
+        id: told.id.clone(),
+        epoch: pilot.identity.epoch,
+        seq: decision.seq.0,
+        from: look.scale.asked,
+        to: decided,
+        expires: now + DECISION_LIFE,
+    };
+    let written = match how {
+        ActuationType::Scale => write_scale(shared, pilot, look, &order, story).await,
+        ActuationType::HpaFloor => match floor_order(look, &order) {
+            Some(order) => write_floor(shared, look, &order).await,
+            None => return fine,
+        },
+    };
+    settle(shared, pilot, &order, decision, written, story, how).await
+}
+
+/// The order for an HPA's minReplicas; `None` where it has the right one already.
+fn floor_order(look: &Look, order: &Order) -> Option<Order> {
+    let (_, hpa) = look.hpa.as_ref()?;
+    let most = hpa.spec.as_ref().map_or(i32::MAX, |s| s.max_replicas);
+    let least = act::own_min(hpa);
+    let to = order.to.clamp(least, most.max(least));
+    let from = act::present_min(hpa);
+    (to != from).then(|| Order { from, to, ..order.clone() })
+}
+
+async fn write_floor(shared: &Shared, look: &Look, order: &Order) -> Written {
+    let Some((name, hpa)) = &look.hpa else {
+        return Written::Stale("the HPA is gone".to_owned());
+    };
+    if let Err(why) = act::announce(shared, order, "").await
+        && order.to < order.from
+    {
+        return Written::Refused(format!("not written down, so nothing goes down: {why}"));
+    }
+    act::set_hpa_floor(shared, (name, hpa), order).await
+}
+
+async fn write_scale(
+    shared: &Shared,
+    pilot: &mut Pilot,
+    look: &Look,
+    order: &Order,
+    story: &mut Story,
+) -> Written {
+    let target = look::target_of(&pilot.object);
+    let api = match shared.world.kinds.api(&shared.world.clients.read, &order.namespace, &target).await {
+        Ok(api) => api,
+        Err(fault) => return Written::Refused(fault.to_string()),
+    };
+    let fresh = match scale::read(&api, &target.name).await {
+        Ok(fresh) => fresh,
+        Err(fault @ (Fault::Unknown(_) | Fault::Busy { .. })) => return Written::Dropped(fault.to_string()),
+        Err(fault) => return Written::Refused(fault.to_string()),
+    };
+    if fresh.asked != look.scale.asked || fresh.uid != look.scale.uid {
+        story.again = true;
+        return Written::Stale(format!("{} replicas are asked for by now", fresh.asked));
+    }
+    if !shared.bucket(story.now) {
+        return Written::Dropped("too many writes at once".to_owned());
+    }
+    if let Err(why) = act::announce(shared, order, &fresh.version).await
+        && order.to < order.from
+    {
+        return Written::Refused(format!("not written down, so nothing goes down: {why}"));
+    }
+    let written = act::set_scale(shared, &target, &fresh, order).await;
+    story.version = Some(fresh.version);
+    written
+}
+
+async fn settle(
+    shared: &Shared,
+    pilot: &mut Pilot,
+    order: &Order,
+    decision: &Decision,
+    written: Written,
+    story: &mut Story,
+    how: ActuationType,
+) -> (Option<Outcome>, Write) {
+    let now = story.now;
+    act::settle(shared, &order.uid, &order.id, written.intent()).await;
+    shared.meters.wrote(&pilot.key, order.from, order.to, &written);
+    story.written = Some(written.clone());
+    match written {
+        Written::Applied(_) => {
+            pilot.refused = None;
+            pilot.wrote_at = Some(now);
+            if how == ActuationType::Scale {
+                pilot.foreign.wrote(order.to);
+                pilot.last_step = u32::try_from(order.to - order.from).unwrap_or(pilot.last_step);
+            }
+            (Some(Outcome::Applied), Write::Fine)
+        }
+        Written::Stale(_) => (Some(Outcome::Stale), Write::Fine),
+        Written::Unknown(_) => {
+            pilot.unresolved = Some(Unresolved {
+                id: order.id.clone(),
+                seq: decision.seq,
+                from: order.from,
+                to: order.to,
+                version: story.version.clone().unwrap_or_default(),
+                at: now,
+            });
+            (None, Write::Failed)
+        }
+        Written::Refused(why) => {
+            pilot.refuse(why, now);
+            (Some(Outcome::Failed), Write::Failed)
+        }
+        Written::Dropped(_) | Written::NotLeading(_) => (Some(Outcome::Failed), Write::Fine),
+    }
+}
+
+/// An engine's own inputs, for those who look on.
+pub(crate) fn points_known(engine: &Engine) -> usize {
+    let history = engine.target_history(0);
+    history.map_or(0, |h| h.points(foresail_core::observe::Metric::Demand).len())
+}

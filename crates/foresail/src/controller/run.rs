@@ -1,0 +1,360 @@
+//! The loop: who is due gets a pass, eight at a time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use foresail_adapters::clock::{Clock, SystemClock};
+use foresail_adapters::kubernetes::client::Clients;
+use foresail_adapters::kubernetes::discover;
+use foresail_adapters::kubernetes::lease::{Candidate, Epoch, Name};
+use foresail_adapters::kubernetes::watch::{Change, Key};
+use foresail_adapters::prometheus::Prometheus;
+use foresail_adapters::store::{DiskFile, Limits, Store};
+use foresail_models::rng::{Seed, child_seed};
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::options::Options;
+use super::pass;
+use super::pilot::{Pilot, uid_of};
+use super::shared::Shared;
+use super::world::World;
+use super::{floors, http};
+
+/// A pass that takes longer is given up.
+/// Source: specs/reliability.md 1.5.
+const PASS_MAX: Duration = Duration::from_secs(10);
+
+/// How often housekeeping is done: notices of the store, floors that nobody holds any more.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// How long passes under way are waited for at the end.
+const LAST_PASSES: Duration = Duration::from_secs(3);
+
+/// Runs the controller until `stop`.
+///
+/// # Errors
+/// Where there is no cluster, an address cannot be taken, or the store is another's.
+pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    let clients = Clients::new(&options.place).await?;
+    let features = discover::features(&clients.read)
+        .await
+        .context("the API server does not answer")?;
+    anyhow::ensure!(
+        features.our_kind,
+        "the server does not know PredictiveAutoscaler; install it: foresail manifests --crd | kubectl apply --server-side -f -"
+    );
+    tracing::info!(kubernetes = features.version, resize = features.resize, "connected");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let prometheus = options.prometheus.clone().map(Prometheus::new).transpose()?;
+    let name = Name {
+        namespace: options.own_namespace.clone().unwrap_or_else(|| clients.namespace.clone()),
+        lease: options.lease.clone(),
+        identity: options.identity.clone(),
+    };
+    let seed = child_seed(Seed(0), &options.identity).0;
+    let (candidate, leadership) = Candidate::new(
+        clients.write.clone(),
+        &name,
+        options.timing,
+        Arc::clone(&clock),
+        (Epoch(0), seed),
+    )?;
+    let store = open_store(&options, &clock)?;
+    let world = World::new(clients, features, prometheus, &options.namespaces);
+    let shared = Arc::new(Shared::new(world, options, clock, leadership, store));
+    let (ended, ends) = watch::channel(false);
+    let ending = |mut ends: watch::Receiver<bool>| async move {
+        // The sender is dropped only at the end.
+        let _ = ends.wait_for(|e| *e).await;
+    };
+    let mut side = JoinSet::new();
+    let router = http::metrics(Arc::clone(&shared));
+    if let Some(address) = shared.options.metrics {
+        side.spawn(http::serve(address, router, ending(ends.clone())).await?);
+    }
+    if let Some(address) = shared.options.probes {
+        side.spawn(http::serve(address, http::probes(&shared), ending(ends.clone())).await?);
+    }
+    let (released, release) = watch::channel(false);
+    let lease = tokio::spawn(candidate.run(ending(release)));
+    let (changes, changed) = mpsc::channel(1024);
+    let mut watches = JoinSet::new();
+    shared.world.watch(&shared.options.namespaces, &mut watches, &changes);
+    drop(changes);
+    Loop::new(Arc::clone(&shared)).run(changed, stop).await;
+    // The order matters: no pass writes any more, then the lease is given back.
+    released.send_replace(true);
+    let _ = tokio::time::timeout(Duration::from_secs(1), lease).await;
+    ended.send_replace(true);
+    watches.shutdown().await;
+    shared.close();
+    side.shutdown().await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn open_store(options: &Options, clock: &Arc<dyn Clock>) -> Result<Store> {
+    let folder = &options.store;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder of the store, {}", folder.display()))?;
+    let file = DiskFile::new(folder.join("foresail.redb"));
+    let (store, opened) = Store::open(file, Limits::default(), Arc::clone(clock))?;
+    tracing::info!(?opened, "store");
+    Ok(store)
+}
+
+/// A pass that ended: the pilot comes back, unless it broke down.
+type Ended = (Key, Option<Box<Pilot>>);
+
+/// Passes by their time.
+struct Loop {
+    shared: Arc<Shared>,
+    /// Who waits for a pass; `None` while one is under way.
+    pilots: BTreeMap<Key, Option<Box<Pilot>>>,
+    /// When who is due, with the number of the order: only the newest counts.
+    due: BinaryHeap<Reverse<(Duration, u64, Key)>>,
+    orders: BTreeMap<Key, u64>,
+    next_order: u64,
+    running: JoinSet<Ended>,
+    /// The epoch under which the pilots were built.
+    epoch: Option<u64>,
+    /// Objects that are to be looked at again once their pass ends.
+    again: std::collections::BTreeSet<Key>,
+}
+
+/// A share between 0 and 1 that is an object's own.
+fn share_of(text: &str) -> f64 {
+    let hash = foresail_core::engine::Hash::of(text.as_bytes());
+    let digits = u32::from_str_radix(&hash.as_str()[..8], 16).unwrap_or(0);
+    f64::from(digits) / f64::from(u32::MAX)
+}
+
+impl Loop {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            pilots: BTreeMap::new(),
+            due: BinaryHeap::new(),
+            orders: BTreeMap::new(),
+            next_order: 0,
+            running: JoinSet::new(),
+            epoch: None,
+            again: std::collections::BTreeSet::new(),
+        }
+    }
+
+    fn order(&mut self, key: &Key, at: Duration) {
+        self.next_order += 1;
+        self.orders.insert(key.clone(), self.next_order);
+        self.due.push(Reverse((at, self.next_order, key.clone())));
+    }
+
+    async fn run(
+        mut self,
+        mut changed: mpsc::Receiver<Change>,
+        stop: impl Future<Output = ()> + Send,
+    ) {
+        let mut stop = std::pin::pin!(stop);
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        let mut leadership = self.shared.leadership.clone();
+        loop {
+            self.follow_leadership();
+            self.start_due();
+            let wait = self.until_next();
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(ended) = self.running.join_next(), if !self.running.is_empty() => self.end(ended),
+                change = changed.recv() => match change {
+                    Some(change) => self.take(change),
+                    None => break,
+                },
+                () = leadership.changed() => {}
+                _ = housekeeping.tick() => self.keep_house(),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Whoever begins to lead begins with fresh pilots; whoever ends to lead drops them.
+    fn follow_leadership(&mut self) {
+        let epoch = self.shared.epoch().filter(|_| self.shared.world.is_synced());
+        if epoch == self.epoch {
+            return;
+        }
+        self.epoch = epoch;
+        self.pilots.clear();
+        self.due.clear();
+        self.orders.clear();
+        if let Some(epoch) = epoch {
+            tracing::info!(epoch, identity = self.shared.options.identity, "leads");
+            for key in self.shared.world.autoscalers.keys() {
+                self.meet(&key);
+            }
+        }
+    }
+
+    /// An object that was not seen before gets its first pass at a time of its own.
+    fn meet(&mut self, key: &Key) {
+        let Some(object) = self.shared.world.autoscalers.get(&key.0, &key.1) else { return };
+        let now = self.shared.clock.mono();
+        let pilot = Pilot::new(key.clone(), object, self.shared.clock.wall());
+        let crowd = self.shared.world.autoscalers.count() > 50;
+        let offset = if crowd { share_of(&pilot.identity.uid) } else { 0.0 };
+        let first = pilot.period().seconds() * offset;
+        self.pilots.insert(key.clone(), Some(Box::new(pilot)));
+        self.order(key, now + Duration::from_secs_f64(first));
+    }
+
+    fn take(&mut self, change: Change) {
+        if self.epoch.is_none() {
+            return;
+        }
+        match change {
+            Change::Applied(key) => self.applied(&key),
+            Change::Deleted(key) => {
+                if let Some(Some(pilot)) = self.pilots.remove(&key) {
+                    self.shared.meters.forget(&key);
+                    floors::give_back(&self.shared, &pilot);
+                }
+                self.orders.remove(&key);
+            }
+        }
+    }
+
+    /// Only another generation or approval is looked at before its time: a status is our own.
+    fn applied(&mut self, key: &Key) {
+        let Some(object) = self.shared.world.autoscalers.get(&key.0, &key.1) else { return };
+        match self.pilots.get(key) {
+            None => self.meet(key),
+            Some(None) => {
+                self.again.insert(key.clone());
+            }
+            Some(Some(pilot)) => {
+                let other = pilot.object.metadata.generation != object.metadata.generation
+                    || pilot.object.metadata.annotations != object.metadata.annotations
+                    || pilot.identity.uid != uid_of(&object);
+                if other {
+                    self.order(key, self.shared.clock.mono());
+                }
+            }
+        }
+    }
+
+    fn start_due(&mut self) {
+        let Some(epoch) = self.epoch else { return };
+        let now = self.shared.clock.mono();
+        while self.running.len() < self.shared.options.workers {
+            let Some(Reverse((at, ..))) = self.due.peek() else { return };
+            if *at > now {
+                return;
+            }
+            let Some(Reverse((at, order, key))) = self.due.pop() else { return };
+            if self.orders.get(&key) != Some(&order) {
+                continue;
+            }
+            let Some(pilot) = self.pilots.get_mut(&key).and_then(Option::take) else { continue };
+            self.shared.meters.began(now.saturating_sub(at));
+            let next = at.max(now.saturating_sub(Duration::from_secs(1)));
+            self.spawn(pilot, epoch);
+            self.plan(&key, next);
+        }
+    }
+
+    /// The pass after the one that begins now.
+    fn plan(&mut self, key: &Key, from: Duration) {
+        let object = self.shared.world.autoscalers.get(&key.0, &key.1);
+        let period = object.map_or(15, |o| o.spec.sync_period_seconds.clamp(1, 300));
+        let order = self.next_order.to_string();
+        let jitter = 0.9 + 0.2 * share_of(&format!("{}/{}/{order}", key.0, key.1));
+        self.order(key, from + Duration::from_secs_f64(f64::from(period) * jitter));
+    }
+
+    fn spawn(&mut self, mut pilot: Box<Pilot>, epoch: u64) {
+        let shared = Arc::clone(&self.shared);
+        self.running.spawn(async move {
+            let key = pilot.key.clone();
+            let began = shared.clock.mono();
+            let one = AssertUnwindSafe(tokio::time::timeout(
+                PASS_MAX,
+                pass::run(&shared, &mut pilot, epoch),
+            ));
+            let ended = one.catch_unwind().await;
+            shared.meters.took(shared.clock.mono().saturating_sub(began));
+            match ended {
+                Ok(Ok(())) => (key, Some(pilot)),
+                Ok(Err(_)) => {
+                    tracing::warn!(object = %pilot.name(), "a pass took too long and was given up");
+                    (key, Some(pilot))
+                }
+                Err(_) => {
+                    tracing::error!(object = %pilot.name(), "a pass broke down; the object begins anew");
+                    (key, None)
+                }
+            }
+        });
+    }
+
+    fn end(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        self.shared.passed(self.pilots.len());
+        let Ok((key, pilot)) = ended else { return };
+        let again = self.again.remove(&key);
+        let Some(slot) = self.pilots.get_mut(&key) else {
+            // It was deleted while its pass was under way.
+            if let Some(pilot) = pilot {
+                self.shared.meters.forget(&key);
+                floors::give_back(&self.shared, &pilot);
+            }
+            return;
+        };
+        match pilot {
+            Some(pilot) => *slot = Some(pilot),
+            None => {
+                self.pilots.remove(&key);
+                self.meet(&key);
+            }
+        }
+        if again {
+            self.applied(&key);
+        }
+    }
+
+    fn until_next(&self) -> Duration {
+        let now = self.shared.clock.mono();
+        let full = self.running.len() >= self.shared.options.workers;
+        let next = self.due.peek().filter(|_| !full && self.epoch.is_some());
+        let wait = next.map(|Reverse((at, ..))| at.saturating_sub(now));
+        wait.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(1))
+    }
+
+    fn keep_house(&self) {
+        self.shared.store_notices();
+        if self.epoch.is_some() {
+            floors::sweep(&self.shared);
+        }
+    }
+
+    /// Lets passes under way end, and keeps what each pilot knows.
+    async fn finish(mut self) {
+        let last = async {
+            while let Some(ended) = self.running.join_next().await {
+                self.end(ended);
+            }
+        };
+        let _ = tokio::time::timeout(LAST_PASSES, last).await;
+        self.running.abort_all();
+        for pilot in self.pilots.values_mut().flatten() {
+            let mut batch = foresail_adapters::store::Batch::new();
+            pilot.inputs = u32::MAX;
+            self.shared.keep(pilot, &mut batch);
+            self.shared.post(&batch);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What all passes share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use foresail_adapters::clock::{Clock, JumpWatch};
+use foresail_adapters::kubernetes::event::Events;
+use foresail_adapters::kubernetes::lease::Leadership;
+use foresail_adapters::store::{Batch, Store};
+use foresail_core::admit::{Admission, Budgets, Decision, admit_one};
+use foresail_core::engine::{Engine, Input, Snapshot, Tick};
+use foresail_core::quantity::time::{Span, Timestamp};
+use tokio::sync::Semaphore;
+
+use super::meters::Meters;
+use super::options::Options;
+use super::pilot::Pilot;
+use super::world::World;
+
+/// A jump of the time of day beyond this is one.
+/// Source: specs/reliability.md 1.2.
+const JUMP_MAX: Span = Span::from_seconds(30);
+
+/// How long a jump freezes: one pass.
+const JUMP_FREEZES: Duration = Duration::from_secs(15);
+
+/// Writes a second, and how many at once.
+/// Source: specs/reliability.md 1.1 S10b.
+const WRITES: (f64, f64) = (10.0, 20.0);
+
+/// Passes between two snapshots; between them inputs are kept.
+const PASSES_PER_SNAPSHOT: u32 = 20;
+
+/// Without any pass for so long the process is not alive.
+/// Source: specs/reliability.md 1.5.
+const SILENT_MAX: Duration = Duration::from_secs(120);
+
+/// Slow work at once: fits, and the past of a demand.
+const SLOW_MAX: usize = 2;
+
+/// A bucket of writes.
+#[derive(Debug)]
+struct Bucket {
+    left: f64,
+    at: Duration,
+}
+
+/// Everything that passes share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) world: World,
+    pub(crate) options: Options,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) leadership: Leadership,
+    pub(crate) meters: Meters,
+    pub(crate) events: tokio::sync::Mutex<Events>,
+    pub(crate) slow_work: Semaphore,
+    store: Store,
+    admission: Mutex<Admission>,
+    bucket: Mutex<Bucket>,
+    jumps: Mutex<(JumpWatch, Duration)>,
+    /// The last write of a status did not get through.
+    api_trouble: Mutex<bool>,
+    passed_at: Mutex<Duration>,
+    objects: Mutex<usize>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(
+        world: World,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        leadership: Leadership,
+        store: Store,
+    ) -> Self {
+        let now = clock.mono();
+        Self {
+            world,
+            events: tokio::sync::Mutex::new(Events::new(&options.identity)),
+            options,
+            clock,
+            leadership,
+            meters: Meters::new(),
+            slow_work: Semaphore::new(SLOW_MAX),
+            store,
+            admission: Mutex::new(Admission::new(Budgets::of_fleet())),
+            bucket: Mutex::new(Bucket { left: WRITES.1, at: now }),
+            jumps: Mutex::new((JumpWatch::default(), Duration::ZERO)),
+            api_trouble: Mutex::new(false),
+            passed_at: Mutex::new(now),
+            objects: Mutex::new(0),
+        }
+    }
+
+    /// The arbiter's word on a tick.
+    pub(crate) fn admit(&self, engine: &Engine, tick: &Tick) -> Decision {
+        let mut decisions = admit_one(&mut *lock(&self.admission), engine, tick);
+        // An engine of the controller has one target, and there is a decision for each.
+        decisions.swap_remove(0)
+    }
+
+    /// Takes a write out of the bucket; `false` where there is none left.
+    pub(crate) fn bucket(&self, _now: Timestamp) -> bool {
+        let now = self.clock.mono();
+        let mut bucket = lock(&self.bucket);
+        let passed = now.saturating_sub(bucket.at).as_secs_f64();
+        let filled = bucket.left + passed * WRITES.0;
+        bucket.left = foresail_core::quantity::units::smaller(filled, WRITES.1);
+        bucket.at = now;
+        let there = bucket.left >= 1.0;
+        if there {
+            bucket.left -= 1.0;
+        }
+        there
+    }
+
+    /// `true` for one pass after the time of day jumped.
+    pub(crate) fn jumped(&self, _now: Timestamp) -> bool {
+        let mut jumps = lock(&self.jumps);
+        let jump = jumps.0.look(&*self.clock);
+        let mono = self.clock.mono();
+        if jump > JUMP_MAX || jump < Span::ZERO - JUMP_MAX {
+            tracing::warn!(jump = %jump, "the time of day jumped");
+            jumps.1 = mono + JUMP_FREEZES;
+        }
+        mono < jumps.1
+    }
+
+    /// The server answered a write, or did not.
+    pub(crate) fn heard(&self, answered: bool) {
+        *lock(&self.api_trouble) = !answered;
+    }
+
+    /// `true` while the server does not answer writes.
+    pub(crate) fn api_trouble(&self) -> bool {
+        *lock(&self.api_trouble)
+    }
+
+    /// `true` while decisions can be kept.
+    pub(crate) fn store_usable(&self) -> bool {
+        self.store.usable()
+    }
+
+    /// What is stored of an object: a snapshot, and what was fed since.
+    pub(crate) fn stored(&self, uid: &str) -> Option<(Snapshot, Vec<Input>)> {
+        let flight = self.store.flight(uid).ok()?;
+        let snapshot = serde_json::from_slice(&flight.snapshot?).ok()?;
+        let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).ok();
+        let inputs: Option<Vec<Input>> = flight.inputs.iter().map(read).collect();
+        Some((snapshot, inputs.unwrap_or_default()))
+    }
+
+    /// Intents of an object that were open when a process ended.
+    pub(crate) fn open_intents(&self, uid: &str) -> Vec<foresail_adapters::store::Intent> {
+        let all = self.store.intents(uid).unwrap_or_default();
+        all.into_iter().filter(|i| i.state.is_open()).collect()
+    }
+
+    /// Writes a batch, and waits until it is on disk.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<(), String> {
+        let receipt = self.store.post(&batch);
+        let waited = tokio::task::spawn_blocking(move || receipt.wait()).await;
+        waited.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+    }
+
+    /// Hands a batch over; whether it reaches the disk only [`Shared::store_usable`] tells.
+    pub(crate) fn post(&self, batch: &Batch) {
+        if !batch.is_empty() {
+            drop(self.store.post(batch));
+        }
+    }
+
+    /// Records an input that is about to be fed by other hands.
+    pub(crate) fn record(&self, pilot: &mut Pilot, input: &Input) {
+        if let Ok(bytes) = serde_json::to_vec(input) {
+            pilot.unsaved.push(bytes);
+        }
+    }
+
+    /// Records and feeds an input that yields no tick.
+    pub(crate) fn input(&self, pilot: &mut Pilot, input: Input) {
+        self.record(pilot, &input);
+        pilot.feed(input);
+    }
+
+    /// Keeps what a restart needs: inputs, and every now and then a snapshot in their place.
+    pub(crate) fn keep(&self, pilot: &mut Pilot, batch: &mut Batch) {
+        let Some(engine) = &pilot.engine else { return };
+        pilot.inputs = pilot.inputs.saturating_add(1);
+        if pilot.inputs >= PASSES_PER_SNAPSHOT {
+            if let Ok(bytes) = serde_json::to_vec(&engine.snapshot()) {
+                batch.snapshot(&pilot.identity.uid, &bytes);
+                pilot.inputs = 0;
+            }
+            pilot.unsaved.clear();
+        }
+        for bytes in pilot.unsaved.drain(..) {
+            batch.input(&pilot.identity.uid, &bytes);
+        }
+    }
+
+    /// A pass ended.
+    pub(crate) fn passed(&self, objects: usize) {
+        *lock(&self.passed_at) = self.clock.mono();
+        *lock(&self.objects) = objects;
+    }
+
+    /// `true` while passes end, or there is nothing to do.
+    pub(crate) fn is_alive(&self) -> bool {
+        let idle = *lock(&self.objects) == 0 || self.epoch().is_none();
+        let since = self.clock.mono().saturating_sub(*lock(&self.passed_at));
+        idle || since < SILENT_MAX
+    }
+
+    /// The epoch under which this process leads.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        self.leadership.leads(self.clock.mono()).map(|e| e.0)
+    }
+
+    /// Brings the process's own metrics up to date.
+    pub(crate) fn show_process(&self) {
+        let objects = self.world.autoscalers.count();
+        self.meters.process(objects, self.epoch().is_some(), self.store_usable());
+        for (what, _, silent, _) in self.world.watches() {
+            self.meters.watch(what, silent);
+        }
+    }
+
+    /// Shows a pilot to those who look on.
+    pub(crate) fn publish(&self, _pilot: &Pilot) {}
+
+    /// Ends the store.
+    pub(crate) fn close(&self) {
+        if let Err(error) = self.store.clone().close() {
+            tracing::warn!(%error, "the store did not close well");
+        }
+    }
+
+    /// What became of the store since this was asked last.
+    pub(crate) fn store_notices(&self) {
+        for notice in self.store.notices() {
+            tracing::warn!(?notice, "store");
+        }
+    }
+
+    /// An object is gone for good.
+    pub(crate) fn forget(&self, uid: &str) {
+        let mut batch = Batch::new();
+        batch.forget(uid);
+        self.post(&batch);
+    }
+}

@@ -1,0 +1,246 @@
+//! What a pass leaves behind: status, events, log line, meters, store.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
+use foresail_adapters::kubernetes::crd::status::PredictiveAutoscalerStatus;
+use foresail_adapters::kubernetes::event::{self, Note};
+use foresail_adapters::kubernetes::fault::{Fault, call};
+use foresail_adapters::kubernetes::scale::FIELD_MANAGER;
+use foresail_adapters::store::Batch;
+use foresail_core::engine::Tick;
+use foresail_core::explain::Explanation;
+use foresail_core::observe::Health;
+use foresail_core::quantity::time::{Span, Timestamp};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+
+use super::Shared;
+use super::act::Written;
+use super::fits::Fits;
+use super::look::Look;
+use super::pilot::Pilot;
+use super::rivals::Claim;
+use super::status;
+
+/// Without a change that matters, the status is written at most so often.
+/// Source: specs/product_interface.md C.3.
+const STATUS_EVERY: Span = Span::from_seconds(30);
+
+/// A wish that is not carried out is told as an event at most so often.
+const WOULD_EVERY: Span = Span::from_seconds(3600);
+
+/// The most decisions that are kept for the live page.
+const RECENT_MAX: usize = 240;
+
+/// What one pass came to.
+#[derive(Debug)]
+pub(crate) struct Story {
+    pub(crate) now: Timestamp,
+    pub(crate) health: Health,
+    pub(crate) claim: Claim,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) look: Option<Look>,
+    pub(crate) tick: Option<Tick>,
+    pub(crate) told: Option<Explanation>,
+    pub(crate) written: Option<Written>,
+    /// The version of the scale that a write named.
+    pub(crate) version: Option<String>,
+    /// Somebody else changed the number since the last pass.
+    pub(crate) foreign: bool,
+    pub(crate) hpa_failed: bool,
+    /// The pass has to be made once more.
+    pub(crate) again: bool,
+}
+
+impl Story {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            health: Health::Guarded,
+            claim: Claim::Ours(foresail_adapters::kubernetes::crd::ActuationType::Scale),
+            fault: None,
+            look: None,
+            tick: None,
+            told: None,
+            written: None,
+            version: None,
+            foreign: false,
+            hpa_failed: false,
+            again: false,
+        }
+    }
+}
+
+/// What was told of an object so far.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    /// The status as it was last written; what a restart finds is the beginning.
+    pub(crate) status: PredictiveAutoscalerStatus,
+    written_at: Option<Timestamp>,
+    would_at: Option<Timestamp>,
+    /// The last explanations, oldest first.
+    pub(crate) recent: VecDeque<Arc<Explanation>>,
+    pub(crate) fits: Fits,
+    /// What the score came to, where it was judged.
+    pub(crate) shadow: Option<foresail_adapters::kubernetes::crd::status::ShadowStatus>,
+}
+
+impl Telling {
+    pub(crate) fn new(object: &PredictiveAutoscaler) -> Self {
+        let status = object.status.clone().unwrap_or_default();
+        Self {
+            shadow: status.shadow.clone(),
+            status,
+            written_at: None,
+            would_at: None,
+            recent: VecDeque::new(),
+            fits: Fits::default(),
+        }
+    }
+
+    /// `true` where the status says that we went to zero.
+    pub(crate) fn was_scaled_to_zero(&self) -> bool {
+        let mut all = self.status.conditions.iter();
+        all.any(|c| c.type_ == "ScaledToZero" && c.status == "True")
+    }
+}
+
+/// Tells what a pass came to, to everybody.
+pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: Story) {
+    shared.meters.passed(pilot, &story);
+    log(pilot, &story);
+    for note in status::notes(pilot, &story) {
+        post(shared, pilot, &note, story.now).await;
+    }
+    if let Some(note) = would_scale(pilot, &story) {
+        post(shared, pilot, &note, story.now).await;
+    }
+    let next = status::of(shared, pilot, &story);
+    if is_due(&pilot.telling, &next, story.now) {
+        write_status(shared, pilot, next, story.now).await;
+    }
+    store(shared, pilot, &story);
+    if let Some(told) = story.told {
+        pilot.telling.recent.push_back(Arc::new(told));
+        while pilot.telling.recent.len() > RECENT_MAX {
+            pilot.telling.recent.pop_front();
+        }
+    }
+    shared.publish(pilot);
+}
+
+fn log(pilot: &Pilot, story: &Story) {
+    let object = pilot.name();
+    let Some(told) = &story.told else {
+        if let Some(fault) = &story.fault {
+            tracing::debug!(object, why = %fault, "the target cannot be read");
+        }
+        return;
+    };
+    match &story.written {
+        Some(Written::Applied(_)) => tracing::info!(object, decision_id = told.id, "{told}"),
+        Some(other) => tracing::warn!(object, decision_id = told.id, ?other, "not written"),
+        None => tracing::debug!(object, decision_id = told.id, "{told}"),
+    }
+}
+
+/// A wish that is only told: in Shadow at most once an hour, in Advise each new one.
+fn would_scale(pilot: &mut Pilot, story: &Story) -> Option<Note> {
+    use foresail_core::spec::Mode;
+    let told = story.told.as_ref()?;
+    if told.decided == told.current || story.written.is_some() {
+        return None;
+    }
+    let (reason, every) = match told.mode {
+        Mode::Shadow => ("WouldScale", WOULD_EVERY),
+        Mode::Advise => ("Recommended", Span::from_seconds(300)),
+        Mode::Off | Mode::Auto => return None,
+    };
+    let lately = pilot.telling.would_at.is_some_and(|at| story.now - at < every);
+    if lately {
+        return None;
+    }
+    pilot.telling.would_at = Some(story.now);
+    Some(Note {
+        warning: false,
+        reason: reason.to_owned(),
+        text: format!("{told} [{}]", told.id),
+        action: "Decide",
+    })
+}
+
+fn reference(pilot: &Pilot) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("autoscaling.foresail.dev/v1alpha1".to_owned()),
+        kind: Some("PredictiveAutoscaler".to_owned()),
+        namespace: Some(pilot.key.0.clone()),
+        name: Some(pilot.key.1.clone()),
+        uid: Some(pilot.identity.uid.clone()),
+        ..ObjectReference::default()
+    }
+}
+
+async fn post(shared: &Shared, pilot: &mut Pilot, note: &Note, now: Timestamp) {
+    let sending = {
+        let mut events = shared.events.lock().await;
+        events.prepare(&reference(pilot), note, now)
+    };
+    if let Err(fault) = event::send(&shared.world.clients.write, &pilot.key.0, sending).await {
+        tracing::debug!(object = %pilot.name(), why = %fault, "an event is lost");
+    }
+}
+
+/// `true` where what changed matters, or enough time went by since the last write.
+fn is_due(telling: &Telling, next: &PredictiveAutoscalerStatus, now: Timestamp) -> bool {
+    let Some(written_at) = telling.written_at else { return true };
+    if status::matters(&telling.status, next) {
+        return true;
+    }
+    now - written_at >= STATUS_EVERY && telling.status != *next
+}
+
+async fn write_status(
+    shared: &Shared,
+    pilot: &mut Pilot,
+    next: PredictiveAutoscalerStatus,
+    now: Timestamp,
+) {
+    let api: Api<PredictiveAutoscaler> =
+        Api::namespaced(shared.world.clients.write.clone(), &pilot.key.0);
+    let patch = Patch::Apply(serde_json::json!({
+        "apiVersion": "autoscaling.foresail.dev/v1alpha1",
+        "kind": "PredictiveAutoscaler",
+        "metadata": { "name": pilot.key.1, "uid": pilot.identity.uid },
+        "status": next,
+    }));
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    shared.meters.status_write();
+    match call(api.patch_status(&pilot.key.1, &parameters, &patch)).await {
+        Ok(_) => {
+            pilot.telling.status = next;
+            pilot.telling.written_at = Some(now);
+            shared.heard(true);
+        }
+        Err(fault) => {
+            shared.heard(!fault.is_away());
+            tracing::debug!(object = %pilot.name(), why = %fault, "the status is not written");
+        }
+    }
+}
+
+/// Keeps the decision where it changes something, and the row that the score is judged by.
+fn store(shared: &Shared, pilot: &mut Pilot, story: &Story) {
+    let mut batch = Batch::new();
+    let uid = &pilot.identity.uid;
+    if let Some(told) = &story.told
+        && (told.decided != told.current || story.written.is_some())
+        && let Ok(bytes) = serde_json::to_vec(told)
+    {
+        batch.decision(uid, story.now, &bytes);
+    }
+    shared.keep(pilot, &mut batch);
+    shared.post(&batch);
+}

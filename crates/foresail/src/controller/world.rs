@@ -1,0 +1,188 @@
+//! What the watches and the metrics APIs show, as the passes read it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use foresail_adapters::kubernetes::client::Clients;
+use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
+use foresail_adapters::kubernetes::discover::Features;
+use foresail_adapters::kubernetes::fault::Fault;
+use foresail_adapters::kubernetes::metrics;
+use foresail_adapters::kubernetes::pods::PodSeen;
+use foresail_adapters::kubernetes::rival::HpaSeen;
+use foresail_adapters::kubernetes::scale::{Kinds, Target};
+use foresail_adapters::kubernetes::watch::{self, Change, Watched};
+use foresail_adapters::kubernetes::workload::WorkloadSeen;
+use foresail_adapters::prometheus::Prometheus;
+use foresail_core::hpa::resolve::PodMetrics;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client, Resource};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+
+/// How long what a namespace's pods use is good for several objects' passes.
+const USAGE_FRESH: Duration = Duration::from_secs(3);
+
+/// What pods of a namespace use, by pod, or why it is not known.
+type Usage = Result<Arc<BTreeMap<String, PodMetrics>>, Arc<Fault>>;
+
+/// Usage of one namespace with the time at which it was read.
+type UsageSlot = Arc<Mutex<Option<(Instant, Usage)>>>;
+
+/// Everything that passes read.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) clients: Clients,
+    pub(crate) autoscalers: Arc<Watched<PredictiveAutoscaler>>,
+    pub(crate) pods: Arc<Watched<PodSeen>>,
+    pub(crate) deployments: Arc<Watched<WorkloadSeen>>,
+    pub(crate) stateful_sets: Arc<Watched<WorkloadSeen>>,
+    pub(crate) replica_sets: Arc<Watched<WorkloadSeen>>,
+    pub(crate) hpas: Arc<Watched<HpaSeen>>,
+    pub(crate) kinds: Kinds,
+    pub(crate) features: RwLock<Features>,
+    pub(crate) prometheus: Option<Arc<Prometheus>>,
+    usage: Mutex<BTreeMap<String, UsageSlot>>,
+}
+
+impl World {
+    /// A world of which nothing is known yet, within some namespaces or all.
+    pub(crate) fn new(
+        clients: Clients,
+        features: Features,
+        prometheus: Option<Prometheus>,
+        namespaces: &[String],
+    ) -> Self {
+        let scopes = namespaces.len().max(1);
+        Self {
+            clients,
+            autoscalers: Arc::new(Watched::new("predictiveautoscalers", scopes)),
+            pods: Arc::new(Watched::new("pods", scopes)),
+            deployments: Arc::new(Watched::new("deployments", scopes)),
+            stateful_sets: Arc::new(Watched::new("statefulsets", scopes)),
+            replica_sets: Arc::new(Watched::new("replicasets", scopes)),
+            hpas: Arc::new(Watched::new("horizontalpodautoscalers", scopes)),
+            kinds: Kinds::default(),
+            features: RwLock::new(features),
+            prometheus: prometheus.map(Arc::new),
+            usage: Mutex::default(),
+        }
+    }
+
+    /// Begins every watch, each in a task of its own.
+    pub(crate) fn watch(
+        &self,
+        namespaces: &[String],
+        tasks: &mut JoinSet<()>,
+        changes: &mpsc::Sender<Change>,
+    ) {
+        let scopes: Vec<Option<&str>> = match namespaces {
+            [] => vec![None],
+            some => some.iter().map(|n| Some(n.as_str())).collect(),
+        };
+        let client = &self.clients.watch;
+        for scope in scopes {
+            let told = Some(changes.clone());
+            begin(tasks, client, scope, &self.autoscalers, Clone::clone, told);
+            begin(tasks, client, scope, &self.pods, |p: &Pod| p.into(), None);
+            begin(tasks, client, scope, &self.deployments, |d: &Deployment| d.into(), None);
+            begin(tasks, client, scope, &self.stateful_sets, |s: &StatefulSet| s.into(), None);
+            begin(tasks, client, scope, &self.replica_sets, |r: &ReplicaSet| r.into(), None);
+            let hpa = |h: &HorizontalPodAutoscaler| h.into();
+            begin(tasks, client, scope, &self.hpas, hpa, None);
+        }
+    }
+
+    /// Every watch with what it is of: whether it was whole once, its silence, its trouble.
+    pub(crate) fn watches(&self) -> [(&'static str, bool, Option<Duration>, Option<String>); 6] {
+        fn of<T>(w: &Watched<T>) -> (&'static str, bool, Option<Duration>, Option<String>) {
+            (w.what, w.is_synced(), w.silent_for(), w.trouble())
+        }
+        [
+            of(&self.autoscalers),
+            of(&self.pods),
+            of(&self.deployments),
+            of(&self.stateful_sets),
+            of(&self.replica_sets),
+            of(&self.hpas),
+        ]
+    }
+
+    /// `true` once objects, pods and rivals were seen whole.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.watches().iter().all(|(_, synced, ..)| *synced)
+    }
+
+    /// The shortest silence of all watches: the server lives as long as one of them hears it.
+    pub(crate) fn silent_for(&self) -> Option<Duration> {
+        self.watches().iter().filter_map(|(_, _, s, _)| *s).min()
+    }
+
+    /// A watched target; `None` for kinds that are not watched, or where it is not there.
+    pub(crate) fn workload(&self, namespace: &str, target: &Target) -> Option<Arc<WorkloadSeen>> {
+        self.watched_kind(target)?.get(namespace, &target.name)
+    }
+
+    /// The watch of a target's kind, where it has one.
+    pub(crate) fn watched_kind(&self, target: &Target) -> Option<&Watched<WorkloadSeen>> {
+        match (target.group(), target.kind.as_str()) {
+            ("apps", "Deployment") => Some(&self.deployments),
+            ("apps", "StatefulSet") => Some(&self.stateful_sets),
+            ("apps", "ReplicaSet") => Some(&self.replica_sets),
+            _ => None,
+        }
+    }
+
+    /// What pods of a namespace use; read at most once in a while for all passes.
+    pub(crate) async fn usage(&self, namespace: &str) -> Usage {
+        let slot = {
+            let mut slots = self.usage.lock().await;
+            Arc::clone(slots.entry(namespace.to_owned()).or_default())
+        };
+        let mut slot = slot.lock().await;
+        if let Some((at, usage)) = slot.as_ref()
+            && at.elapsed() < USAGE_FRESH
+        {
+            return usage.clone();
+        }
+        let read = metrics::resource_metrics(&self.clients.read, namespace).await;
+        let by_pod = |all: Vec<PodMetrics>| all.into_iter().map(|m| (m.pod.clone(), m)).collect();
+        let usage = read.map(|all| Arc::new(by_pod(all))).map_err(Arc::new);
+        *slot = Some((Instant::now(), usage.clone()));
+        usage
+    }
+
+    /// What the server can do.
+    pub(crate) fn features(&self) -> Features {
+        let guard = self.features.read();
+        guard.unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+fn begin<K, T>(
+    tasks: &mut JoinSet<()>,
+    client: &Client,
+    scope: Option<&str>,
+    watched: &Arc<Watched<T>>,
+    prune: impl Fn(&K) -> T + Send + Sync + 'static,
+    told: Option<mpsc::Sender<Change>>,
+) where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + serde::de::DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
+    K::DynamicType: Default + Eq + std::hash::Hash + Clone,
+    T: Send + Sync + 'static,
+{
+    let api: Api<K> = match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let scope = scope.map(str::to_owned);
+    tasks.spawn(watch::run(api, scope, Arc::clone(watched), prune, told));
+}
