@@ -14,6 +14,7 @@ use foresail_core::spec::Mode;
 
 use crate::controller::{self, Options};
 use crate::exit::Code;
+use crate::interrupt;
 
 /// Long-running processes
 #[derive(Args, Debug)]
@@ -46,6 +47,15 @@ enum MaxMode {
     Advise,
     /// Every mode
     Auto,
+}
+
+/// Who may see the live pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WebAuth {
+    /// Whoever reaches them: loopback only
+    None,
+    /// Whoever has a token of the cluster that may get PredictiveAutoscalers
+    Tokenreview,
 }
 
 #[derive(Args, Debug)]
@@ -104,6 +114,15 @@ struct ControllerArgs {
     /// Serve /livez and /readyz here
     #[arg(long, value_name = "ADDRESS")]
     probe_bind: Option<SocketAddr>,
+    /// Serve the live pages here; beyond loopback --web-auth tokenreview is needed
+    #[arg(long, value_name = "ADDRESS")]
+    web_bind: Option<SocketAddr>,
+    /// Who may see the live pages
+    #[arg(long, value_enum, default_value = "none")]
+    web_auth: WebAuth,
+    /// A name by which the live pages may be asked for; may be given several times
+    #[arg(long, value_name = "NAME")]
+    web_host: Vec<String>,
     /// Passes at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
@@ -162,6 +181,13 @@ impl ControllerArgs {
             },
             metrics: self.metrics_bind,
             probes: self.probe_bind,
+            web: self.web_bind.map(|address| crate::serve::Options {
+                bind: address.ip(),
+                port: address.port(),
+                hosts: self.web_host.clone(),
+                ..crate::serve::Options::default()
+            }),
+            web_reviews_tokens: self.web_auth == WebAuth::Tokenreview,
             workers: usize::from(self.workers),
         })
     }
@@ -195,17 +221,12 @@ pub fn run(args: &RunArgs) -> Result<Code> {
         .build()
         .context("no runtime")?;
     runtime.block_on(async {
+        // The first signal ends it in order, a second one at once.
+        interrupt::catch();
         let stop = async {
-            let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-            let interrupt = tokio::signal::ctrl_c();
-            match terminate {
-                Ok(mut terminate) => {
-                    tokio::select! {
-                        _ = terminate.recv() => {}
-                        _ = interrupt => {}
-                    }
-                }
-                Err(_) => drop(interrupt.await),
+            let mut look = tokio::time::interval(Duration::from_millis(50));
+            while !interrupt::asked() {
+                look.tick().await;
             }
         };
         controller::run(options, stop).await

@@ -11,6 +11,7 @@ mod fits;
 mod floors;
 mod health;
 mod http;
+mod live;
 mod look;
 pub mod meters;
 mod options;

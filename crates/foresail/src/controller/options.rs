@@ -33,6 +33,10 @@ pub struct Options {
     pub metrics: Option<SocketAddr>,
     /// Where probes are served.
     pub probes: Option<SocketAddr>,
+    /// Where the live pages are served.
+    pub web: Option<crate::serve::Options>,
+    /// `true`: whoever asks for them is checked by the API server.
+    pub web_reviews_tokens: bool,
     /// Passes at once.
     pub workers: usize,
 }

@@ -25,6 +25,7 @@ use super::pilot::{Pilot, uid_of};
 use super::shared::Shared;
 use super::world::World;
 use super::{floors, http};
+use crate::serve::{self, token_review::TokenReviewer};
 
 /// A pass that takes longer is given up.
 /// Source: specs/reliability.md 1.5.
@@ -80,6 +81,17 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
     }
     if let Some(address) = shared.options.probes {
         side.spawn(http::serve(address, http::probes(&shared), ending(ends.clone())).await?);
+    }
+    if let Some(web) = &shared.options.web {
+        let mut options = web.clone();
+        if shared.options.web_reviews_tokens {
+            let reviewer = TokenReviewer::new(shared.world.clients.read.clone());
+            options.authorizer = Some(Arc::new(reviewer));
+        }
+        let bound = serve::bind(options).await?;
+        tracing::info!(address = %bound.address, "live pages");
+        let source = Arc::clone(&shared.live);
+        side.spawn(bound.serve(source, ending(ends.clone())));
     }
     let (released, release) = watch::channel(false);
     let lease = tokio::spawn(candidate.run(ending(release)));
@@ -221,7 +233,7 @@ impl Loop {
             Change::Applied(key) => self.applied(&key),
             Change::Deleted(key) => {
                 if let Some(Some(pilot)) = self.pilots.remove(&key) {
-                    self.shared.meters.forget(&key);
+                    self.shared.forget(&pilot);
                     floors::give_back(&self.shared, &pilot);
                 }
                 self.orders.remove(&key);
@@ -309,7 +321,7 @@ impl Loop {
         let Some(slot) = self.pilots.get_mut(&key) else {
             // It was deleted while its pass was under way.
             if let Some(pilot) = pilot {
-                self.shared.meters.forget(&key);
+                self.shared.forget(&pilot);
                 floors::give_back(&self.shared, &pilot);
             }
             return;

@@ -10,6 +10,7 @@ use foresail_adapters::store::{Batch, Store};
 use foresail_core::admit::{Admission, Budgets, Decision, admit_one};
 use foresail_core::engine::{Engine, Input, Snapshot, Tick};
 use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_web::live::LiveStore;
 use tokio::sync::Semaphore;
 
 use super::meters::Meters;
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) meters: Meters,
     pub(crate) events: tokio::sync::Mutex<Events>,
     pub(crate) slow_work: Semaphore,
+    /// What the live pages show.
+    pub(crate) live: Arc<LiveStore>,
     store: Store,
     admission: Mutex<Admission>,
     bucket: Mutex<Bucket>,
@@ -86,6 +89,7 @@ impl Shared {
             leadership,
             meters: Meters::new(),
             slow_work: Semaphore::new(SLOW_MAX),
+            live: Arc::new(LiveStore::new("Foresail")),
             store,
             admission: Mutex::new(Admission::new(Budgets::of_fleet())),
             bucket: Mutex::new(Bucket { left: WRITES.1, at: now }),
@@ -233,9 +237,6 @@ impl Shared {
         }
     }
 
-    /// Shows a pilot to those who look on.
-    pub(crate) fn publish(&self, _pilot: &Pilot) {}
-
     /// Ends the store.
     pub(crate) fn close(&self) {
         if let Err(error) = self.store.clone().close() {
@@ -250,10 +251,12 @@ impl Shared {
         }
     }
 
-    /// An object is gone for good.
-    pub(crate) fn forget(&self, uid: &str) {
+    /// An object is gone: nothing of it is shown or kept any more.
+    pub(crate) fn forget(&self, pilot: &Pilot) {
+        self.meters.forget(&pilot.key);
+        self.live.forget(&pilot.key.0, &pilot.key.1);
         let mut batch = Batch::new();
-        batch.forget(uid);
+        batch.forget(&pilot.identity.uid);
         self.post(&batch);
     }
 }

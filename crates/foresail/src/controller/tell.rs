@@ -20,6 +20,7 @@ use kube::api::{Patch, PatchParams};
 use super::Shared;
 use super::act::Written;
 use super::fits::Fits;
+use super::live;
 use super::look::Look;
 use super::pilot::Pilot;
 use super::rivals::Claim;
@@ -84,6 +85,8 @@ pub(crate) struct Telling {
     /// The last explanations, oldest first.
     pub(crate) recent: VecDeque<Arc<Explanation>>,
     pub(crate) fits: Fits,
+    /// The score as the live pages show it.
+    pub(crate) score: Option<foresail_web::live::model::Score>,
     /// What the score came to, where it was judged.
     pub(crate) shadow: Option<foresail_adapters::kubernetes::crd::status::ShadowStatus>,
 }
@@ -98,6 +101,7 @@ impl Telling {
             would_at: None,
             recent: VecDeque::new(),
             fits: Fits::default(),
+            score: None,
         }
     }
 
@@ -123,13 +127,13 @@ pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: Story) 
         write_status(shared, pilot, next, story.now).await;
     }
     store(shared, pilot, &story);
+    live::publish(shared, pilot, &story, story.told.as_ref());
     if let Some(told) = story.told {
         pilot.telling.recent.push_back(Arc::new(told));
         while pilot.telling.recent.len() > RECENT_MAX {
             pilot.telling.recent.pop_front();
         }
     }
-    shared.publish(pilot);
 }
 
 fn log(pilot: &Pilot, story: &Story) {
@@ -188,6 +192,7 @@ async fn post(shared: &Shared, pilot: &mut Pilot, note: &Note, now: Timestamp) {
         let mut events = shared.events.lock().await;
         events.prepare(&reference(pilot), note, now)
     };
+    shared.meters.told_event();
     if let Err(fault) = event::send(&shared.world.clients.write, &pilot.key.0, sending).await {
         tracing::debug!(object = %pilot.name(), why = %fault, "an event is lost");
     }
