@@ -73,6 +73,9 @@ const PERIOD: Span = Span::from_seconds(60);
 pub struct Admission {
     budgets: Budgets,
     removals: VecDeque<(Timestamp, u32)>,
+    /// Replicas of the whole fleet, where its ticks come one by one.
+    #[serde(default)]
+    fleet: u64,
 }
 
 impl Admission {
@@ -82,7 +85,14 @@ impl Admission {
         Self {
             budgets,
             removals: VecDeque::new(),
+            fleet: 0,
         }
+    }
+
+    /// Tells how many replicas the fleet has, for a driver whose ticks come one by one: the share
+    /// that may be removed is one of all of them.
+    pub fn fleet_has(&mut self, replicas: u64) {
+        self.fleet = replicas;
     }
 
     /// Replicas that may still be removed at `now`; `None` without a limit.
@@ -192,6 +202,7 @@ impl Arbiter for Admission {
         let mut decisions: Vec<Decision> = ticks.iter().flat_map(of_targets).collect();
         let replicas = |d: &Decision| d.current.replicas.map_or(0, |r| u64::from(r.get()));
         let all: u64 = decisions.iter().map(replicas).sum();
+        let all = all.max(self.fleet);
         let mut place = 0;
         for (_, tick) in ticks {
             // Moves to a bound that the user changed are the user's command: no budget holds them.

@@ -97,7 +97,7 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
     judge_forecast(pilot, &tick, now);
     begin_fits(shared, pilot, &tick);
     let Some(engine) = &pilot.engine else { return story };
-    let decision = shared.admit(engine, &tick);
+    let decision = shared.admit(&pilot.key, engine, &tick);
     let mut told = Explanation::new(&tick, 0, engine.spec(), &pilot.identity, Some(&decision));
     let (outcome, write) = act(shared, pilot, &look, &decision, &mut story, told.as_ref()).await;
     if let Some(told) = &mut told {

@@ -1,15 +1,19 @@
 //! What all passes share.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foresail_adapters::clock::{Clock, JumpWatch};
 use foresail_adapters::kubernetes::event::Events;
 use foresail_adapters::kubernetes::lease::Leadership;
+use foresail_adapters::kubernetes::watch::Key;
 use foresail_adapters::store::{Batch, Store};
 use foresail_core::admit::{Admission, Budgets, Decision, admit_one};
 use foresail_core::engine::{Engine, Input, Snapshot, Tick};
 use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::units::Replicas;
+use foresail_core::spec::Mode;
 use foresail_web::live::LiveStore;
 use tokio::sync::Semaphore;
 
@@ -39,6 +43,26 @@ const SILENT_MAX: Duration = Duration::from_secs(120);
 /// Slow work at once: fits, and the past of a demand.
 const SLOW_MAX: usize = 2;
 
+/// Replicas of every object.
+#[derive(Debug, Default)]
+struct Fleet {
+    of: BTreeMap<Key, u32>,
+    all: u64,
+}
+
+impl Fleet {
+    /// Takes in an object's replicas; the answer is the sum over all.
+    fn set(&mut self, key: &Key, replicas: u32) -> u64 {
+        let before = self.of.insert(key.clone(), replicas).unwrap_or(0);
+        self.all = self.all + u64::from(replicas) - u64::from(before);
+        self.all
+    }
+
+    fn forget(&mut self, key: &Key) {
+        self.all -= u64::from(self.of.remove(key).unwrap_or(0));
+    }
+}
+
 /// A bucket of writes.
 #[derive(Debug)]
 struct Bucket {
@@ -60,6 +84,7 @@ pub(crate) struct Shared {
     pub(crate) live: Arc<LiveStore>,
     store: Store,
     admission: Mutex<Admission>,
+    fleet: Mutex<Fleet>,
     bucket: Mutex<Bucket>,
     jumps: Mutex<(JumpWatch, Duration)>,
     /// The last write of a status did not get through.
@@ -92,6 +117,7 @@ impl Shared {
             live: Arc::new(LiveStore::new("Foresail")),
             store,
             admission: Mutex::new(Admission::new(Budgets::of_fleet())),
+            fleet: Mutex::default(),
             bucket: Mutex::new(Bucket { left: WRITES.1, at: now }),
             jumps: Mutex::new((JumpWatch::default(), Duration::ZERO)),
             api_trouble: Mutex::new(false),
@@ -100,9 +126,19 @@ impl Shared {
         }
     }
 
-    /// The arbiter's word on a tick.
-    pub(crate) fn admit(&self, engine: &Engine, tick: &Tick) -> Decision {
-        let mut decisions = admit_one(&mut *lock(&self.admission), engine, tick);
+    /// The arbiter's word on a tick. What is only told takes nothing out of the fleet's budget.
+    pub(crate) fn admit(&self, key: &Key, engine: &Engine, tick: &Tick) -> Decision {
+        let current = tick.targets.first().and_then(|t| t.current.replicas);
+        let fleet = lock(&self.fleet).set(key, current.map_or(0, Replicas::get));
+        let mut decisions = if tick.mode == Mode::Auto {
+            let mut admission = lock(&self.admission);
+            admission.fleet_has(fleet);
+            admit_one(&mut *admission, engine, tick)
+        } else {
+            let mut admission = Admission::new(Budgets::of_fleet());
+            admission.fleet_has(fleet);
+            admit_one(&mut admission, engine, tick)
+        };
         // An engine of the controller has one target, and there is a decision for each.
         decisions.swap_remove(0)
     }
@@ -254,6 +290,7 @@ impl Shared {
     /// An object is gone: nothing of it is shown or kept any more.
     pub(crate) fn forget(&self, pilot: &Pilot) {
         self.meters.forget(&pilot.key);
+        lock(&self.fleet).forget(&pilot.key);
         self.live.forget(&pilot.key.0, &pilot.key.1);
         let mut batch = Batch::new();
         batch.forget(&pilot.identity.uid);

@@ -285,6 +285,9 @@ fn write_note(written: &Written, told: &Explanation) -> Option<Note> {
         action: "Scale",
     };
     match written {
+        Written::Applied(_) if told.decided == told.current => {
+            Some(note(false, "FloorMoved", format!("{told} [{}]", told.id)))
+        }
         Written::Applied(_) => Some(note(false, "Scaled", format!("{told} [{}]", told.id))),
         Written::Refused(why) => Some(note(true, "FailedRescale", format!("{told}: {why}"))),
         Written::Unknown(why) => Some(note(true, "WriteUnknown", format!("{told}: {why}"))),
