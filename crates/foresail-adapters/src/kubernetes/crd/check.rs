@@ -22,8 +22,8 @@ const SPEC_BYTES_MAX: usize = 16 * 1024;
 
 /// Reads an object as JSON or YAML gave it.
 ///
-/// Fields that are `null` are absent, as an API server takes them. A status that cannot be read is
-/// absent: it is the controller's own, and an older one must not stop a newer one.
+/// Fields that are `null` are absent, as an API server has them in a new object. A status that cannot
+/// be read is absent: it is the controller's own, and an older one must not stop a newer one.
 ///
 /// # Errors
 /// Every problem found, each with its path and the mend.
@@ -96,7 +96,7 @@ fn form_problems(spec: &Value) -> Vec<SpecProblem> {
     walk.problems
 }
 
-/// The same without fields that are `null`, to the depth that a schema can look at.
+/// The same without fields that are `null`.
 fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -354,3 +354,18 @@ fn find<'a>(schema: &'a mut Value, at: &str) -> Option<&'a mut Value> {
     }
     Some(place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_the_rule_on_proposers_name_the_same_ones() {
+        let named = |rule: &&Rule| rule.message.starts_with("a proposer that forecasts");
+        let cel = RULES.iter().find(named).unwrap().cel;
+        let list = cel.rsplit_once("p.name in [").unwrap().1;
+        let list = list.split_once(']').unwrap().0;
+        let names: Vec<&str> = list.split(", ").map(|n| n.trim_matches('\'')).collect();
+        assert_eq!(names, ON_DEMAND);
+    }
+}
