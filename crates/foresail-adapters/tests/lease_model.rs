@@ -5,6 +5,12 @@
 //! chosen freely, so that any of them may be paused at any place; requests may be lost, or come late
 //! or after they were given up; somebody else may write or delete the lease. The clocks run at other
 //! rates and began at other times, and the times of day are wrong or stand still.
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test stops where it fails, and tells what was tried and found"
+)]
 
 use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
@@ -392,16 +398,16 @@ fn walk(rules: &Rules, seed: u64) -> Found {
     let mut paused = vec![0_u64; rules.rates.len()];
     while world.ticks < rules.horizon {
         world.go(rules, Move::Tick);
-        for i in 0..paused.len() {
+        for (i, paused) in paused.iter_mut().enumerate() {
             let leads = world.processes[i]
                 .state
                 .term(world.now(rules, i).mono)
                 .is_some();
             if dice.below(if leads { 60 } else { 1000 }) == 0 {
-                paused[i] = world.ticks + dice.below(150);
+                *paused = world.ticks + dice.below(150);
             }
             // A process that is awake does what it can, as far as answers come within the tick.
-            while paused[i] <= world.ticks {
+            while *paused <= world.ticks {
                 let own = world.own_move(rules, i);
                 let sent = matches!(world.processes[i].net, Some((_, _, Net::Sent(_))));
                 let chosen = match (own, dice.below(20)) {
