@@ -1,5 +1,10 @@
 //! The candidate against an API server that is played: versions, conflicts, outages, and what stands
 //! in the lease.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops where it fails"
+)]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};

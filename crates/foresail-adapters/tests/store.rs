@@ -1,4 +1,9 @@
 //! What the store keeps, refuses, and says.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops where it fails"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

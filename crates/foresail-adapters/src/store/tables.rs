@@ -1,8 +1,8 @@
 //! The tables, and what one change does to them.
 
 use redb::{
-    AccessGuard, Database, Durability, ReadTransaction, ReadableTable, Table, TableDefinition,
-    TableError, TableHandle, WriteTransaction,
+    AccessGuard, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableTable, Table,
+    TableDefinition, TableError, TableHandle, WriteTransaction,
 };
 
 use super::blob::{self, BlobError, Packed};
@@ -10,6 +10,12 @@ use super::keys;
 
 /// Keys and values of every table are bare bytes.
 pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// A table that is read.
+pub(super) type Readable = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// A key and the record that lies there.
+pub(super) type Found = (Vec<u8>, Vec<u8>);
 
 /// What form the file has.
 pub(super) const META: Definition = TableDefinition::new("meta");
@@ -110,7 +116,7 @@ impl<'t> Open<'t> {
     }
 
     /// All records whose keys begin with `prefix`.
-    pub(super) fn all(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Failed> {
+    pub(super) fn all(&self, prefix: &[u8]) -> Result<Vec<Found>, Failed> {
         all(self.definition, &self.table, prefix)
     }
 
@@ -136,7 +142,7 @@ pub(super) fn all(
     definition: Definition,
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     prefix: &[u8],
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Failed> {
+) -> Result<Vec<Found>, Failed> {
     let (first, last) = keys::span(prefix);
     between(definition, table, &first, &last)
 }
@@ -147,7 +153,7 @@ pub(super) fn between(
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     first: &[u8],
     last: &[u8],
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Failed> {
+) -> Result<Vec<Found>, Failed> {
     let mut found = Vec::new();
     for entry in table.range(first..=last)? {
         let (key, blob) = entry?;
@@ -161,7 +167,7 @@ pub(super) fn between(
 pub(super) fn readable(
     read: &ReadTransaction,
     definition: Definition,
-) -> Result<Option<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, Failed> {
+) -> Result<Option<Readable>, Failed> {
     match read.open_table(definition) {
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),

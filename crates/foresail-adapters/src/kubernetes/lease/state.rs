@@ -331,9 +331,9 @@ impl LeaseState {
                 self.judge(&seen, now, actions);
             }
             (Question::Put { base, .. }, Answer::Seen(seen)) if seen.version != *base => {
-                self.granted(asked, seen, now, actions);
+                self.granted(asked, &seen, now, actions);
             }
-            (Question::Create(_), Answer::Seen(seen)) => self.granted(asked, seen, now, actions),
+            (Question::Create(_), Answer::Seen(seen)) => self.granted(asked, &seen, now, actions),
             (_, Answer::Missing) => {
                 self.observe(None, now.mono);
                 self.doubt = true;
@@ -438,7 +438,7 @@ impl LeaseState {
     }
 
     /// A write was stored: the lease is ours from when it was asked for.
-    fn granted(&mut self, asked: &Asked, seen: Seen, now: Moment, actions: &mut Vec<Action>) {
+    fn granted(&mut self, asked: &Asked, seen: &Seen, now: Moment, actions: &mut Vec<Action>) {
         self.observe(Some(seen.clone()), now.mono);
         self.stored = Some(seen.record.clone());
         self.doubt = false;
