@@ -46,7 +46,7 @@ func down(arguments []string) error {
 		// Its children die with it.
 		return r.Supervisor.kill()
 	}
-	return waitFor(20*time.Second, "the end of the rig", func() error {
+	return waitFor(context.Background(), 20*time.Second, "the end of the rig", func() error {
 		if r.Supervisor.alive() {
 			return errors.New("it still runs")
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -141,17 +142,28 @@ func setting(name, otherwise string) string {
 	return otherwise
 }
 
-// waitFor asks until there is no error; the last error is told when the time is over.
-func waitFor(limit time.Duration, what string, ask func() error) error {
+// lasting is an error that no waiting mends.
+type lasting struct{ error }
+
+// waitFor asks until there is no error; the last error is told when the time is over, when nobody
+// waits any more, or when it is a lasting one.
+func waitFor(ctx context.Context, limit time.Duration, what string, ask func() error) error {
 	deadline := time.Now().Add(limit)
 	for {
 		err := ask()
 		if err == nil {
 			return nil
 		}
+		if ended := (lasting{}); errors.As(err, &ended) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s: not within %s: %w", what, limit, err)
 		}
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: given up: %w", what, err)
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 }

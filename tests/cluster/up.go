@@ -198,12 +198,9 @@ func (s *supervisor) bringUp(ctx context.Context, waitUsage bool) error {
 		fmt.Fprintf(os.Stderr, "rig: %5.1f s  %s\n", time.Since(began).Seconds(), what)
 	}
 	alive := func(name string, ask func() error) error {
-		return waitFor(time.Minute, name, func() error {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
+		return waitFor(ctx, 2*time.Minute, name, func() error {
 			if _, err := s.child(name); err != nil {
-				return fmt.Errorf("%w; the end of its log:\n%s", err, r.logTail(name))
+				return lasting{fmt.Errorf("%w; the end of its log:\n%s", err, r.logTail(name))}
 			}
 			return ask()
 		})
@@ -234,7 +231,14 @@ func (s *supervisor) bringUp(ctx context.Context, waitUsage bool) error {
 			return err
 		}
 	}
-	if err := waitFor(time.Minute, "the cluster", func() error { return r.complete(ctx, waitUsage) }); err != nil {
+	if err := waitFor(ctx, 2*time.Minute, "the cluster", func() error {
+		for _, name := range components() {
+			if _, err := s.child(name); err != nil {
+				return lasting{err}
+			}
+		}
+		return r.complete(ctx, waitUsage)
+	}); err != nil {
 		text, _ := s.status()
 		return fmt.Errorf("%w\n%s", err, text)
 	}
