@@ -283,7 +283,7 @@ pub struct Settings {
 }
 
 /// Variables that mean something else than a setting.
-const OTHER_VARIABLES: [&str; 8] = [
+const OTHER_VARIABLES: [&str; 9] = [
     "FORESAIL_CONFIG",
     "FORESAIL_DATA_DIR",
     "FORESAIL_BLESS",
