@@ -331,7 +331,7 @@ fn a_revision_grows_with_every_change_and_the_fleet_is_made_anew() {
 fn an_object_keeps_no_more_than_it_is_told_to() {
     let keeping = Keeping::CONTROLLER;
     let mut object = LiveObject::new("a", "b", keeping);
-    for number in 0..30_000 {
+    for number in 0..12_000 {
         let told = explanation("x", number);
         let demand = vec![(told.at, 1.0)];
         object.push(

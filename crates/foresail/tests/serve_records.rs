@@ -175,7 +175,6 @@ fn load(browser: &Path, profile: &Path, url: &str) -> (String, String) {
             "--disable-background-networking",
             "--disable-dev-shm-usage",
             "--enable-logging=stderr",
-            "--virtual-time-budget=2000",
             "--dump-dom",
         ])
         .arg(format!("--user-data-dir={}", profile.display()))

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use foresail_adapters::kubernetes::client::Place;
 use foresail_adapters::kubernetes::lease::Timing;
 use foresail_adapters::prometheus::{Access, Token};
+use foresail_core::hpa::ControllerSettings;
 use foresail_core::quantity::time::Span;
 use foresail_core::spec::Mode;
 
@@ -58,6 +59,36 @@ enum WebAuth {
     Tokenreview,
 }
 
+/// The settings of the cluster's own HPA controller: the reactive floor is what it would ask for, so
+/// they must be those that it was started with.
+#[derive(Args, Debug)]
+struct HpaArgs {
+    /// Its --horizontal-pod-autoscaler-downscale-stabilization
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    hpa_downscale_stabilization: Span,
+    /// Its --horizontal-pod-autoscaler-cpu-initialization-period
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    hpa_cpu_initialization_period: Span,
+    /// Its --horizontal-pod-autoscaler-initial-readiness-delay
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    hpa_initial_readiness_delay: Span,
+    /// Its --horizontal-pod-autoscaler-tolerance
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    hpa_tolerance: f64,
+}
+
+impl HpaArgs {
+    fn settings(&self) -> ControllerSettings {
+        ControllerSettings {
+            downscale_stabilization: self.hpa_downscale_stabilization,
+            cpu_initialization_period: self.hpa_cpu_initialization_period,
+            initial_readiness_delay: self.hpa_initial_readiness_delay,
+            tolerance: self.hpa_tolerance,
+            ..ControllerSettings::default()
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 struct ControllerArgs {
     /// The kubeconfig; the user's, or the pod's own account where absent
@@ -105,6 +136,8 @@ struct ControllerArgs {
     /// The longest that a query may take
     #[arg(long, value_name = "TIME", default_value = "3s")]
     query_timeout: Span,
+    #[command(flatten)]
+    hpa: HpaArgs,
     /// The most that any object may do, whatever its mode says
     #[arg(long, value_enum, default_value = "auto")]
     max_mode: MaxMode,
@@ -174,6 +207,7 @@ impl ControllerArgs {
             timing,
             store: self.store.clone(),
             prometheus,
+            hpa: self.hpa.settings(),
             max_mode: match self.max_mode {
                 MaxMode::Shadow => Mode::Shadow,
                 MaxMode::Advise => Mode::Advise,

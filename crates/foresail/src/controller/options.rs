@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use foresail_adapters::kubernetes::client::Place;
 use foresail_adapters::kubernetes::lease::Timing;
 use foresail_adapters::prometheus::Access;
+use foresail_core::hpa::ControllerSettings;
 use foresail_core::spec::Mode;
 
 /// What a controller is told when it is started.
@@ -27,6 +28,8 @@ pub struct Options {
     pub store: PathBuf,
     /// Prometheus, where there is one.
     pub prometheus: Option<Access>,
+    /// The settings of the cluster's own HPA controller, which the reactive floor follows.
+    pub hpa: ControllerSettings,
     /// The most that any object may do.
     pub max_mode: Mode,
     /// Where metrics are served.

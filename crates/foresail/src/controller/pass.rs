@@ -49,7 +49,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
         pilot.identity.epoch = epoch;
     }
     let uid = pilot.identity.uid.clone();
-    if pilot.take(object, shared.options.max_mode, || shared.stored(&uid)) && pilot.unresolved.is_none() {
+    if pilot.take(object, &shared.options, || shared.stored(&uid)) && pilot.unresolved.is_none() {
         pilot.unresolved = shared.open_intents(&uid).pop().map(Unresolved::from);
     }
     let mut story = Story::new(now);

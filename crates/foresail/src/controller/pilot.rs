@@ -16,6 +16,7 @@ use foresail_models::rng::Seed;
 
 use super::demand::DemandFeed;
 use super::health::Ladder;
+use super::options::Options;
 use super::tell::Telling;
 
 /// Writes of others within this time count together.
@@ -201,9 +202,10 @@ impl Pilot {
     }
 
     /// The spec that the engine shall have now.
-    fn spec(&self, most: Mode) -> Result<Spec, Vec<SpecProblem>> {
+    fn spec(&self, options: &Options) -> Result<Spec, Vec<SpecProblem>> {
         let mut spec = convert::engine_spec(&self.object)?;
-        spec.mode = mode_of(&self.object, most);
+        spec.mode = mode_of(&self.object, options.max_mode);
+        spec.controller = options.hpa.clone();
         if let (Some(ceiling), Some(target)) = (self.ceiling, spec.targets.first_mut()) {
             let ceiling = i32::try_from(ceiling).unwrap_or(i32::MAX);
             let least = target.hpa.min_replicas.unwrap_or(1).max(1);
@@ -217,7 +219,7 @@ impl Pilot {
     pub(crate) fn take(
         &mut self,
         object: Arc<PredictiveAutoscaler>,
-        most: Mode,
+        options: &Options,
         stored: impl FnOnce() -> Option<(Snapshot, Vec<Input>)>,
     ) -> bool {
         let of = (object.metadata.generation, self.ceiling);
@@ -228,7 +230,7 @@ impl Pilot {
         let first = self.built_of.is_none();
         self.built_of = Some(of);
         self.identity.generation = of.0.and_then(|g| u64::try_from(g).ok()).unwrap_or(0);
-        let built = self.spec(most).and_then(|spec| engine_of(spec, Seed(0)));
+        let built = self.spec(options).and_then(|spec| engine_of(spec, Seed(0)));
         match built {
             Err(problems) => {
                 self.problems = problems;
