@@ -11,6 +11,7 @@ pub mod forecast;
 pub mod interrupt;
 pub mod optimize;
 pub mod record;
+pub mod shadow_score;
 pub mod study;
 pub mod sweep;
 pub mod watch;

@@ -19,6 +19,7 @@ pub mod progress;
 pub mod reading;
 pub mod replay;
 pub mod report;
+pub mod score;
 pub mod simulate;
 pub mod study;
 pub mod trace;
@@ -140,6 +141,8 @@ pub enum Command {
     Simulate(Box<simulate::SimulateArgs>),
     /// Watch what an engine would do beside the autoscaler that is in charge; writes nothing
     Watch(Box<watch::WatchArgs>),
+    /// Score what an engine would have done against what the autoscaler in charge did
+    Score(score::ScoreArgs),
     /// Feed inputs to an engine and print what it decides
     Decide(decide::DecideArgs),
     /// Say why a number is what it is, and what a changed setting would have given
@@ -206,6 +209,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Decide(args) => decide::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Watch(args) => watch::run(&args, out),
+        Command::Score(args) => score::run(&args, out),
         Command::Replay(args) => replay::run(&args, out),
         Command::Conformance(args) => conformance::run(&args, out),
         Command::Forecast(args) => forecast::run(&args, out),
