@@ -13,6 +13,7 @@ pub mod interrupt;
 pub mod optimize;
 pub mod record;
 pub mod serve;
+pub mod shadow_score;
 pub mod study;
 pub mod sweep;
 pub mod watch;

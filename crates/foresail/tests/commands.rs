@@ -778,6 +778,7 @@ fn help_of_every_command_is_pinned() {
         "compare",
         "simulate",
         "watch",
+        "score",
         "decide",
         "explain",
         "replay",

@@ -49,15 +49,29 @@ impl Reads {
     }
 }
 
-/// What the metrics of a spec's one target read, in their order; those that fluid mode has no
-/// reading for are `None`.
-fn reads(metrics: &[MetricSpec]) -> Vec<Option<Reads>> {
+/// Where one metric of a target's HPA comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// From the pods.
+    Pods(Reads),
+    /// From outside the cluster: what the pilot was told last.
+    Outside,
+    /// Fluid mode has no reading for it.
+    Nowhere,
+}
+
+/// What the metrics of a spec's one target read, in their order.
+fn reads(metrics: &[MetricSpec]) -> Vec<Source> {
     if metrics.is_empty() {
-        return vec![Some(Reads::Cpu)];
+        return vec![Source::Pods(Reads::Cpu)];
     }
     let of = |metric: &MetricSpec| {
-        let name = metric.resource_name()?;
-        Reads::ALL.into_iter().find(|r| r.name() == name)
+        if metric.external.is_some() {
+            return Source::Outside;
+        }
+        let known = |r: &Reads| metric.resource_name() == Some(r.name());
+        let found = Reads::ALL.into_iter().find(known);
+        found.map_or(Source::Nowhere, Source::Pods)
     };
     metrics.iter().map(of).collect()
 }
@@ -67,7 +81,9 @@ fn reads(metrics: &[MetricSpec]) -> Vec<Option<Reads>> {
 pub struct GroupPilot<'a, L> {
     pilot: EnginePilot<L>,
     adviser: Option<Adviser<'a>>,
-    reads: Vec<Option<Reads>>,
+    reads: Vec<Source>,
+    /// What metrics from outside read, in thousandths; `None` = they cannot be read.
+    outside: Option<i64>,
     /// Resources that may be changed and that no metric reads.
     unread: Vec<Reads>,
     sizes: bool,
@@ -84,10 +100,11 @@ impl<'a, L: Listener> GroupPilot<'a, L> {
         let target = &engine.spec().written().targets[0];
         let reads = reads(&target.hpa.metrics);
         let unread =
-            |r: &Reads| target.resources.contains_key(r.name()) && !reads.contains(&Some(*r));
+            |r: &Reads| target.resources.contains_key(r.name()) && !reads.contains(&Source::Pods(*r));
         Self {
             unread: Reads::ALL.into_iter().filter(unread).collect(),
             reads: if looks { reads } else { Vec::new() },
+            outside: None,
             sizes: !target.resources.is_empty(),
             adviser,
             pilot: EnginePilot::new(engine, looks, listener),
@@ -103,6 +120,11 @@ impl<'a, L: Listener> GroupPilot<'a, L> {
     /// Takes in advice, as it came from outside.
     pub fn advise(&mut self, advice: Advice) {
         self.pilot.advise(advice);
+    }
+
+    /// What metrics from outside the cluster read from now on; `None` = they cannot be read.
+    pub fn outside(&mut self, value: Option<f64>) {
+        self.outside = value.map(|v| Quantity::from_f64(v, Unit::Count).milli());
     }
 
     /// The engine that flies.
@@ -135,9 +157,12 @@ impl<'a, L: Listener> GroupPilot<'a, L> {
         state.kills = seen.kills.iter().flat_map(kills).collect();
         if !self.reads.is_empty() {
             state.pods.extend(seen.pods.iter().map(pod));
-            let read = self.reads.iter().map(|r| match r {
-                Some(reads) => Reading::Pods(readings(*reads, seen)),
-                None => Reading::Failed,
+            let read = self.reads.iter().map(|source| match source {
+                Source::Pods(reads) => Reading::Pods(readings(*reads, seen)),
+                Source::Outside => self
+                    .outside
+                    .map_or(Reading::Failed, |value| Reading::Total(vec![value])),
+                Source::Nowhere => Reading::Failed,
             });
             state.readings = read.collect();
             state.usage = self.unread.iter().map(|r| usage(*r, seen)).collect();

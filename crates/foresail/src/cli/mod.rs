@@ -20,6 +20,7 @@ pub mod reading;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod score;
 pub mod serve;
 pub mod simulate;
 pub mod study;
@@ -144,6 +145,8 @@ pub enum Command {
     Watch(Box<watch::WatchArgs>),
     /// Run the controller
     Run(run::RunArgs),
+    /// Score what an engine would have done against what the autoscaler in charge did
+    Score(score::ScoreArgs),
     /// Feed inputs to an engine and print what it decides
     Decide(decide::DecideArgs),
     /// Say why a number is what it is, and what a changed setting would have given
@@ -213,6 +216,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Decide(args) => decide::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Watch(args) => watch::run(&args, out),
+        Command::Score(args) => score::run(&args, out),
         Command::Replay(args) => replay::run(&args, out),
         Command::Conformance(args) => conformance::run(&args, out),
         Command::Forecast(args) => forecast::run(&args, out),

@@ -12,6 +12,7 @@ use foresail_adapters::prometheus::{Access, Token};
 use foresail_core::hpa::ControllerSettings;
 use foresail_core::quantity::time::Span;
 use foresail_core::spec::Mode;
+use foresail_core::value::slo::Slo;
 
 use crate::controller::{self, Options};
 use crate::exit::Code;
@@ -138,6 +139,9 @@ struct ControllerArgs {
     query_timeout: Span,
     #[command(flatten)]
     hpa: HpaArgs,
+    /// The promise that the score against the incumbent is judged by
+    #[arg(long, value_name = "PROMISE", default_value = "wait<200ms:99%")]
+    slo: Slo,
     /// The most that any object may do, whatever its mode says
     #[arg(long, value_enum, default_value = "auto")]
     max_mode: MaxMode,
@@ -163,7 +167,12 @@ struct ControllerArgs {
     #[arg(long, value_enum, default_value = "json")]
     log_format: LogFormat,
     /// Which log lines, such as `info` or `foresail=debug`
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "FORESAIL_LOG")]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "info",
+        env = "FORESAIL_LOG"
+    )]
     log_level: String,
 }
 
@@ -175,14 +184,21 @@ fn duration(span: Span) -> Duration {
 fn identity() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "foresail".to_owned());
     let boot = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-    format!("{host}_{}_{:x}", std::process::id(), boot.tv_nsec ^ (boot.tv_sec << 20))
+    format!(
+        "{host}_{}_{:x}",
+        std::process::id(),
+        boot.tv_nsec ^ (boot.tv_sec << 20)
+    )
 }
 
 impl ControllerArgs {
     fn options(&self) -> Result<Options> {
         let prometheus = self.prometheus_url.as_ref().map(|url| {
             let mut access = Access::new(url);
-            access.token = self.bearer_token_file.clone().map_or(Token::None, Token::File);
+            access.token = self
+                .bearer_token_file
+                .clone()
+                .map_or(Token::None, Token::File);
             access.ca_file.clone_from(&self.ca_file);
             access.plain_http = self.plain_http;
             access.timeout = duration(self.query_timeout);
@@ -208,6 +224,7 @@ impl ControllerArgs {
             store: self.store.clone(),
             prometheus,
             hpa: self.hpa.settings(),
+            slo: self.slo,
             max_mode: match self.max_mode {
                 MaxMode::Shadow => Mode::Shadow,
                 MaxMode::Advise => Mode::Advise,

@@ -100,9 +100,11 @@ pub(crate) async fn announce(shared: &Shared, order: &Order, version: &str) -> R
 async fn fence(shared: &Shared, epoch: u64) -> Result<Duration, String> {
     let held = match shared.leadership.fence(shared.clock.mono()) {
         Ok(held) => held,
-        Err(NotLeading::Unconfirmed { .. }) => {
-            shared.leadership.confirm().await.map_err(|e| e.to_string())?
-        }
+        Err(NotLeading::Unconfirmed { .. }) => shared
+            .leadership
+            .confirm()
+            .await
+            .map_err(|e| e.to_string())?,
         Err(why) => return Err(why.to_string()),
     };
     if held.0 != epoch {
@@ -121,7 +123,12 @@ pub(crate) async fn set_scale(
     order: &Order,
 ) -> Written {
     let client = &shared.world.clients.write;
-    let api = match shared.world.kinds.api(client, &order.namespace, target).await {
+    let api = match shared
+        .world
+        .kinds
+        .api(client, &order.namespace, target)
+        .await
+    {
         Ok(api) => api,
         Err(fault) => return Written::of(&fault),
     };

@@ -43,7 +43,11 @@ pub(crate) fn of(
     story: &Story,
     before: &[Condition],
 ) -> Vec<Condition> {
-    let mut drafts = vec![ready(pilot, story), conflicted(pilot, story), suspended(pilot)];
+    let mut drafts = vec![
+        ready(pilot, story),
+        conflicted(pilot, story),
+        suspended(pilot),
+    ];
     drafts.extend(hpa_conditions(pilot, story));
     if let Some(told) = &story.told {
         drafts.push(held(story, told));
@@ -68,7 +72,9 @@ fn finished(
     now: Timestamp,
 ) -> Condition {
     let status = if draft.status { "True" } else { "False" };
-    let old = before.iter().find(|c| c.type_ == draft.kind && c.status == status);
+    let old = before
+        .iter()
+        .find(|c| c.type_ == draft.kind && c.status == status);
     let nanos = i128::from(now.seconds_floor()) * 1_000_000_000;
     let time = Time(jiff::Timestamp::from_nanosecond(nanos).unwrap_or_default());
     Condition {
@@ -83,24 +89,43 @@ fn finished(
 
 fn ready(pilot: &Pilot, story: &Story) -> Draft {
     if !pilot.problems.is_empty() {
-        return draft("Ready", false, "ConfigInvalid", SpecProblem::joined(&pilot.problems));
+        return draft(
+            "Ready",
+            false,
+            "ConfigInvalid",
+            SpecProblem::joined(&pilot.problems),
+        );
     }
     match &story.fault {
-        Some(fault @ Fault::NotFound(_)) => draft("Ready", false, "TargetNotFound", fault.to_string()),
+        Some(fault @ Fault::NotFound(_)) => {
+            draft("Ready", false, "TargetNotFound", fault.to_string())
+        }
         Some(fault @ Fault::Forbidden(_)) => draft("Ready", false, "Forbidden", fault.to_string()),
         Some(fault) => draft("Ready", false, "ApiUnavailable", fault.to_string()),
-        None if matches!(story.claim, Claim::Rival(_)) => {
-            draft("Ready", false, "Conflicted", "another autoscaler scales the target")
-        }
+        None if matches!(story.claim, Claim::Rival(_)) => draft(
+            "Ready",
+            false,
+            "Conflicted",
+            "another autoscaler scales the target",
+        ),
         None => draft("Ready", true, "Reconciled", "the object is being served"),
     }
 }
 
 /// The HPA's own conditions in Kubernetes' own words.
 fn hpa_conditions(pilot: &Pilot, story: &Story) -> Vec<Draft> {
-    let kinds = ["AbleToScale", "ScalingActive", "ScalingLimited", "ScaledToZero"];
+    let kinds = [
+        "AbleToScale",
+        "ScalingActive",
+        "ScalingLimited",
+        "ScaledToZero",
+    ];
     let all = kinds.iter().filter_map(|kind| {
-        let found = pilot.hpa_status.conditions.iter().find(|c| c.kind == *kind)?;
+        let found = pilot
+            .hpa_status
+            .conditions
+            .iter()
+            .find(|c| c.kind == *kind)?;
         let message = match (*kind, &story.written, &story.fault) {
             ("AbleToScale", Some(Written::Refused(why) | Written::Unknown(why)), _) => why.clone(),
             ("AbleToScale", _, Some(fault)) => fault.to_string(),
@@ -110,7 +135,11 @@ fn hpa_conditions(pilot: &Pilot, story: &Story) -> Vec<Draft> {
         Some(draft(kind, found.status == "True", &found.reason, message))
     });
     let mut drafts: Vec<Draft> = all.collect();
-    if let Some((until, _, why)) = pilot.refused.as_ref().filter(|(until, ..)| story.now < *until) {
+    if let Some((until, _, why)) = pilot
+        .refused
+        .as_ref()
+        .filter(|(until, ..)| story.now < *until)
+    {
         drafts.retain(|d| d.kind != "AbleToScale");
         let message = format!("{why}; tried again at {until}");
         drafts.push(draft("AbleToScale", false, "FailedUpdateScale", message));
@@ -119,8 +148,14 @@ fn hpa_conditions(pilot: &Pilot, story: &Story) -> Vec<Draft> {
 }
 
 fn troubles(story: &Story) -> String {
-    let Some(look) = &story.look else { return String::new() };
-    let all: Vec<_> = look.metrics.iter().filter_map(|m| m.trouble.clone()).collect();
+    let Some(look) = &story.look else {
+        return String::new();
+    };
+    let all: Vec<_> = look
+        .metrics
+        .iter()
+        .filter_map(|m| m.trouble.clone())
+        .collect();
     all.join("; ")
 }
 
@@ -128,15 +163,29 @@ fn held(story: &Story, told: &Explanation) -> Draft {
     let ours = |name: &GuardName| {
         matches!(
             name,
-            GuardName::Freshness | GuardName::Veto | GuardName::Budget | GuardName::Admission | GuardName::Paused
+            GuardName::Freshness
+                | GuardName::Veto
+                | GuardName::Budget
+                | GuardName::Admission
+                | GuardName::Paused
         )
     };
     let limit = told.limits.iter().rev().find(|l| ours(&l.by));
     let Some(limit) = limit else {
         if story.health == Health::HoldDown {
-            return draft("Held", true, "HoldDown", "nothing goes down while a metric or the store is missing");
+            return draft(
+                "Held",
+                true,
+                "HoldDown",
+                "nothing goes down while a metric or the store is missing",
+            );
         }
-        return draft("Held", false, "NotBinding", "no guard of Foresail's own is binding");
+        return draft(
+            "Held",
+            false,
+            "NotBinding",
+            "no guard of Foresail's own is binding",
+        );
     };
     let reason = match limit.by {
         GuardName::Freshness => "StaleMetric",
@@ -145,19 +194,39 @@ fn held(story: &Story, told: &Explanation) -> Draft {
         GuardName::Admission => "FleetBudget",
         _ => "Frozen",
     };
-    draft("Held", true, reason, format!("{}: {}→{}, {}", limit.by, limit.from, limit.to, limit.why))
+    draft(
+        "Held",
+        true,
+        reason,
+        format!("{}: {}→{}, {}", limit.by, limit.from, limit.to, limit.why),
+    )
 }
 
 fn forecast_ready(pilot: &Pilot, told: &Explanation) -> Draft {
     let kind = "ForecastReady";
     if pilot.demand.is_fetching() {
-        return draft(kind, false, "FetchingHistory", "the past of the demand is being fetched");
+        return draft(
+            kind,
+            false,
+            "FetchingHistory",
+            "the past of the demand is being fetched",
+        );
     }
     let of_forecast = |b: &BasisTold| matches!(b, BasisTold::Forecast { .. });
     if let Some(proposal) = told.proposals.iter().find(|p| of_forecast(&p.basis)) {
         return match proposal.gate {
-            None => draft(kind, true, "Calibrated", format!("{} is trusted", proposal.by)),
-            Some(gate) => draft(kind, false, "GateFailed", format!("{} is dropped: {gate:?}", proposal.by)),
+            None => draft(
+                kind,
+                true,
+                "Calibrated",
+                format!("{} is trusted", proposal.by),
+            ),
+            Some(gate) => draft(
+                kind,
+                false,
+                "GateFailed",
+                format!("{} is dropped: {gate:?}", proposal.by),
+            ),
         };
     }
     if let Some(trouble) = &pilot.demand.trouble {
@@ -166,7 +235,10 @@ fn forecast_ready(pilot: &Pilot, told: &Explanation) -> Draft {
     for proposal in &told.proposals {
         if let BasisTold::Absent { absent } = &proposal.basis {
             let known = pilot.engine.as_ref().map_or(0, super::pass::points_known);
-            let message = format!("{}: {absent:?}; {known} minutes of demand are known", proposal.by);
+            let message = format!(
+                "{}: {absent:?}; {known} minutes of demand are known",
+                proposal.by
+            );
             return draft(kind, false, "NoForecast", message);
         }
     }
@@ -180,27 +252,72 @@ fn conflicted(pilot: &Pilot, story: &Story) -> Draft {
         let names: Vec<String> = writers.map_or_else(Vec::new, |w| {
             w.writers.iter().map(|w| w.manager.clone()).collect()
         });
-        let message = format!("others set the replicas again and again ({}); left alone for 15 min", names.join(", "));
+        let message = format!(
+            "others set the replicas again and again ({}); left alone for 15 min",
+            names.join(", ")
+        );
         return draft(kind, true, "ReplicasReverted", message);
     }
     match &story.claim {
         Claim::Ours(_) => draft(kind, false, "NoRival", "nobody else scales the target"),
-        Claim::Rival(Rival::Hpa(name)) => draft(kind, true, "HPAFound", format!(
-            "the HorizontalPodAutoscaler {name} scales the target; `foresail migrate hpa {name} --cutover` takes over, actuation HPAFloor works beside it"
-        )),
-        Claim::Rival(Rival::ScaledObject(owner)) => draft(kind, true, "ScaledObjectFound", format!("{owner} scales the target; pause or delete it")),
-        Claim::Rival(Rival::Older(name)) => draft(kind, true, "AutoscalerFound", format!("the older PredictiveAutoscaler {name} has the same target; delete one")),
-        Claim::Rival(Rival::HpaMissing(name)) => draft(kind, true, "HPAMissing", format!("actuation HPAFloor needs the HorizontalPodAutoscaler {name}, which is not there or moves nothing")),
+        Claim::Rival(Rival::Hpa(name)) => draft(
+            kind,
+            true,
+            "HPAFound",
+            format!(
+                "the HorizontalPodAutoscaler {name} scales the target; `foresail migrate hpa {name} --cutover` takes over, actuation HPAFloor works beside it"
+            ),
+        ),
+        Claim::Rival(Rival::ScaledObject(owner)) => draft(
+            kind,
+            true,
+            "ScaledObjectFound",
+            format!("{owner} scales the target; pause or delete it"),
+        ),
+        Claim::Rival(Rival::Older(name)) => draft(
+            kind,
+            true,
+            "AutoscalerFound",
+            format!("the older PredictiveAutoscaler {name} has the same target; delete one"),
+        ),
+        Claim::Rival(Rival::HpaMissing(name)) => draft(
+            kind,
+            true,
+            "HPAMissing",
+            format!(
+                "actuation HPAFloor needs the HorizontalPodAutoscaler {name}, which is not there or moves nothing"
+            ),
+        ),
     }
 }
 
 fn suspended(pilot: &Pilot) -> Draft {
     let suspend = &pilot.object.spec.suspend;
     match (suspend.hold_at, suspend.scale_up, suspend.scale_down) {
-        (Some(at), ..) => draft("Suspended", true, "HoldAt", format!("held at {at} by spec.suspend.holdAt")),
-        (None, true, true) => draft("Suspended", true, "Both", "spec.suspend holds both directions"),
-        (None, true, false) => draft("Suspended", true, "ScaleUp", "spec.suspend holds the way up"),
-        (None, false, true) => draft("Suspended", true, "ScaleDown", "spec.suspend holds the way down"),
+        (Some(at), ..) => draft(
+            "Suspended",
+            true,
+            "HoldAt",
+            format!("held at {at} by spec.suspend.holdAt"),
+        ),
+        (None, true, true) => draft(
+            "Suspended",
+            true,
+            "Both",
+            "spec.suspend holds both directions",
+        ),
+        (None, true, false) => draft(
+            "Suspended",
+            true,
+            "ScaleUp",
+            "spec.suspend holds the way up",
+        ),
+        (None, false, true) => draft(
+            "Suspended",
+            true,
+            "ScaleDown",
+            "spec.suspend holds the way down",
+        ),
         (None, false, false) => draft("Suspended", false, "NotSuspended", ""),
     }
 }
@@ -208,7 +325,10 @@ fn suspended(pilot: &Pilot) -> Draft {
 fn constrained(pilot: &Pilot, story: &Story) -> Option<Draft> {
     let look = story.look.as_ref()?;
     let kind = "CapacityConstrained";
-    let failure = look.workload.as_ref().and_then(|w| w.replica_failure.clone());
+    let failure = look
+        .workload
+        .as_ref()
+        .and_then(|w| w.replica_failure.clone());
     if let Some(failure) = failure {
         return Some(draft(kind, true, "QuotaExceeded", failure));
     }
@@ -218,7 +338,10 @@ fn constrained(pilot: &Pilot, story: &Story) -> Option<Draft> {
             Some(ceiling) => format!("; nothing is added above {ceiling} until they run"),
             None => String::new(),
         };
-        let message = format!("{waiting} pods find no place{held}: {}", why.unwrap_or_default());
+        let message = format!(
+            "{waiting} pods find no place{held}: {}",
+            why.unwrap_or_default()
+        );
         return Some(draft(kind, true, "PodsPending", message));
     }
     Some(draft(kind, false, "Recovered", "every pod has a place"))
@@ -233,15 +356,23 @@ fn features(shared: &Shared, pilot: &Pilot) -> Draft {
     }
     let behavior = pilot.object.spec.behavior.as_ref();
     let tolerant = behavior.is_some_and(|b| {
-        let has = |r: &Option<foresail_adapters::kubernetes::crd::ScalingRules>| r.as_ref().is_some_and(|r| r.tolerance.is_some());
+        let has = |r: &Option<foresail_adapters::kubernetes::crd::ScalingRules>| {
+            r.as_ref().is_some_and(|r| r.tolerance.is_some())
+        };
         has(&b.scale_up) || has(&b.scale_down)
     });
     if tolerant && !features.has_tolerance() {
-        let message = format!("behavior.*.tolerance counts here, but for no HPA of {}", features.version);
+        let message = format!(
+            "behavior.*.tolerance counts here, but for no HPA of {}",
+            features.version
+        );
         return draft(kind, false, "ToleranceUnknownToHPA", message);
     }
     if pilot.object.spec.min_replicas == 0 && !features.scales_to_zero() {
-        let message = format!("scaling to zero counts here, but for no HPA of {}", features.version);
+        let message = format!(
+            "scaling to zero counts here, but for no HPA of {}",
+            features.version
+        );
         return draft(kind, false, "ScaleToZeroUnknownToHPA", message);
     }
     draft(kind, true, "AllPresent", features.version)
@@ -251,6 +382,11 @@ fn stored(shared: &Shared) -> Draft {
     if shared.store_usable() {
         draft("Stored", true, "Usable", "decisions are kept")
     } else {
-        draft("Stored", false, "StoreUnusable", "nothing can be kept: nothing goes down until it can")
+        draft(
+            "Stored",
+            false,
+            "StoreUnusable",
+            "nothing can be kept: nothing goes down until it can",
+        )
     }
 }

@@ -63,7 +63,10 @@ pub(crate) fn samples(target: &TargetId, points: &[(Timestamp, f64)]) -> Vec<Sam
 /// The query of an object's demand, where Prometheus answers it.
 pub(crate) fn query_of(object: &PredictiveAutoscaler) -> Option<&str> {
     let metric = demand_metric(object)?;
-    let written = metric.prometheus.as_ref().filter(|_| metric.kind == MetricType::Prometheus)?;
+    let written = metric
+        .prometheus
+        .as_ref()
+        .filter(|_| metric.kind == MetricType::Prometheus)?;
     Some(&written.query)
 }
 
@@ -78,9 +81,14 @@ pub(crate) async fn fetch(
 ) -> Result<Past, String> {
     let end = floor(now, MINUTE);
     let begin = end - history;
-    let minutes = minutes(&server, &query, begin, end).await.map_err(|e| e.to_string())?;
+    let minutes = minutes(&server, &query, begin, end)
+        .await
+        .map_err(|e| e.to_string())?;
     if minutes.is_empty() {
-        return Ok(Past { minutes, taught: None });
+        return Ok(Past {
+            minutes,
+            taught: None,
+        });
     }
     let teach = move || {
         let taught = engine_of(spec, Seed(0)).ok().map(|mut engine| {
@@ -89,12 +97,16 @@ pub(crate) async fn fetch(
         });
         Past { minutes, taught }
     };
-    tokio::task::spawn_blocking(teach).await.map_err(|e| e.to_string())
+    tokio::task::spawn_blocking(teach)
+        .await
+        .map_err(|e| e.to_string())
 }
 
 /// Lets an engine's forecasters live through past minutes.
 fn live_through(engine: &mut Engine, minutes: &[(Timestamp, f64)]) {
-    let Some(target) = engine.spec().targets().first().map(|t| t.id.clone()) else { return };
+    let Some(target) = engine.spec().targets().first().map(|t| t.id.clone()) else {
+        return;
+    };
     for point in minutes {
         let values = samples(&target, std::slice::from_ref(point));
         engine.feed(Input::Samples(Samples {

@@ -46,7 +46,9 @@ impl Fits {
         self.asked.push(request.clone());
         let send = self.send.clone();
         tokio::spawn(async move {
-            let Ok(turn) = shared.slow_work.acquire().await else { return };
+            let Ok(turn) = shared.slow_work.acquire().await else {
+                return;
+            };
             let asked = request.clone();
             let work = move || {
                 refit::run(&asked, points.iter())

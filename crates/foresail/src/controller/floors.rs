@@ -27,7 +27,9 @@ pub(crate) fn give_back(shared: &Arc<Shared>, pilot: &Pilot) {
 /// Looks for floors that no object in mode Auto holds any more, as after a start.
 pub(crate) fn sweep(shared: &Arc<Shared>) {
     for (namespace, name) in shared.world.hpas.keys() {
-        let Some(hpa) = shared.world.hpas.get(&namespace, &name) else { continue };
+        let Some(hpa) = shared.world.hpas.get(&namespace, &name) else {
+            continue;
+        };
         if !hpa.annotations.contains_key(HPA_MIN) {
             continue;
         }
@@ -46,7 +48,9 @@ pub(crate) fn sweep(shared: &Arc<Shared>) {
 fn begin(shared: &Arc<Shared>, namespace: &str, name: String, hpa: Arc<HpaSeen>) {
     let (shared, namespace) = (Arc::clone(shared), namespace.to_owned());
     tokio::spawn(async move {
-        let Ok(_) = shared.leadership.fence(shared.clock.mono()) else { return };
+        let Ok(_) = shared.leadership.fence(shared.clock.mono()) else {
+            return;
+        };
         let api: Api<HorizontalPodAutoscaler> =
             Api::namespaced(shared.world.clients.write.clone(), &namespace);
         let patch = Patch::Merge(serde_json::json!({
@@ -59,7 +63,9 @@ fn begin(shared: &Arc<Shared>, namespace: &str, name: String, hpa: Arc<HpaSeen>)
         };
         match call(api.patch(&name, &parameters, &patch)).await {
             Ok(_) => tracing::info!(namespace, hpa = name, "its own minReplicas is back"),
-            Err(fault) => tracing::warn!(namespace, hpa = name, why = %fault, "its minReplicas is not back yet"),
+            Err(fault) => {
+                tracing::warn!(namespace, hpa = name, why = %fault, "its minReplicas is not back yet")
+            }
         }
     });
 }

@@ -25,7 +25,9 @@ pub(crate) async fn serve(
         .await
         .with_context(|| format!("cannot listen on {address}; another program may have it"))?;
     Ok(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(stop)
+            .await;
         if let Err(error) = served {
             tracing::warn!(%address, %error, "no longer served");
         }

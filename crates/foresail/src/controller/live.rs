@@ -10,7 +10,13 @@ use super::pilot::Pilot;
 use super::tell::Story;
 
 /// Conditions of which the status False says that something is wrong.
-const GOOD_WHEN_TRUE: [&str; 5] = ["Ready", "AbleToScale", "ScalingActive", "FeaturesPresent", "Stored"];
+const GOOD_WHEN_TRUE: [&str; 5] = [
+    "Ready",
+    "AbleToScale",
+    "ScalingActive",
+    "FeaturesPresent",
+    "Stored",
+];
 
 /// Conditions of which the status True does.
 const GOOD_WHEN_FALSE: [&str; 3] = ["Conflicted", "CapacityConstrained", "Held"];
@@ -34,13 +40,24 @@ pub(crate) fn publish(shared: &Shared, pilot: &Pilot, story: &Story, told: Optio
     let count = |n: i32| u32::try_from(n).unwrap_or(0);
     let spec = &pilot.object.spec;
     let standing = Standing {
-        phase: pilot.telling.status.phase.map(|p| format!("{p:?}")).unwrap_or_default(),
+        phase: pilot
+            .telling
+            .status
+            .phase
+            .map(|p| format!("{p:?}"))
+            .unwrap_or_default(),
         wrong: wrong(&pilot.telling.status.conditions),
-        score: pilot.telling.score.clone(),
+        score: pilot.scoring.shown.clone(),
         frontier: Vec::new(),
     };
     let seen = Seen {
-        demand: story.look.as_ref().and_then(|l| l.demand).map(|(v, at)| (at, v)).into_iter().collect(),
+        demand: story
+            .look
+            .as_ref()
+            .and_then(|l| l.demand)
+            .map(|(v, at)| (at, v))
+            .into_iter()
+            .collect(),
         forecast: None,
         bounds: Some((count(spec.min_replicas), count(spec.max_replicas))),
     };

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use foresail_adapters::kubernetes::crd::metric::{EmptyIs, LabelOperator, LabelSelector, Metric, MetricType, PrometheusMetric};
+use foresail_adapters::kubernetes::crd::metric::{
+    EmptyIs, LabelOperator, LabelSelector, Metric, MetricType, PrometheusMetric,
+};
 use foresail_adapters::kubernetes::crd::{PredictiveAutoscaler, Role};
 use foresail_adapters::kubernetes::fault::Fault;
 use foresail_adapters::kubernetes::metrics;
@@ -69,13 +71,20 @@ pub(crate) async fn scale_of(
         })?;
         return Ok((found.scale.clone(), Some(found)));
     }
-    let api = world.kinds.api(&world.clients.read, namespace, target).await?;
+    let api = world
+        .kinds
+        .api(&world.clients.read, namespace, target)
+        .await?;
     Ok((scale::read(&api, &target.name).await?, None))
 }
 
 /// The metrics of an object that the engine's reactive floor reads, in its order.
 pub(crate) fn reactive_metrics(object: &PredictiveAutoscaler) -> impl Iterator<Item = &Metric> {
-    object.spec.metrics.iter().filter(|m| m.role != Role::Forecast)
+    object
+        .spec
+        .metrics
+        .iter()
+        .filter(|m| m.role != Role::Forecast)
 }
 
 /// The metric whose series is the demand that is forecast.
@@ -84,7 +93,9 @@ pub(crate) fn demand_metric(object: &PredictiveAutoscaler) -> Option<&Metric> {
 }
 
 fn selector_text(selector: Option<&LabelSelector>) -> String {
-    let Some(selector) = selector else { return String::new() };
+    let Some(selector) = selector else {
+        return String::new();
+    };
     let labels = selector.match_labels.iter().flatten();
     let mut all: Vec<String> = labels.map(|(k, v)| format!("{k}={v}")).collect();
     for demand in selector.match_expressions.iter().flatten() {
@@ -155,7 +166,11 @@ impl Reader<'_> {
             Ok(usage) => usage,
             Err(fault) => return failed(fault),
         };
-        let ours: Vec<PodMetrics> = self.pods.iter().filter_map(|p| usage.get(&p.name).cloned()).collect();
+        let ours: Vec<PodMetrics> = self
+            .pods
+            .iter()
+            .filter_map(|p| usage.get(&p.name).cloned())
+            .collect();
         let reading = resolve::resource_reading(rule, self.pods, &ours, gates);
         let trouble = matches!(reading, Reading::Failed)
             .then(|| "the metrics API knows none of the pods".to_owned());
@@ -193,7 +208,11 @@ impl Reader<'_> {
         let client = &self.world.clients.read;
         let object = &written.described_object;
         let api_version = object.api_version.as_deref().unwrap_or("v1");
-        let kind = self.world.kinds.resource(client, api_version, &object.kind).await;
+        let kind = self
+            .world
+            .kinds
+            .resource(client, api_version, &object.kind)
+            .await;
         let resource = match kind {
             Ok(kind) if kind.group.is_empty() => kind.plural,
             Ok(kind) => format!("{}.{}", kind.plural, kind.group),
@@ -245,7 +264,7 @@ impl Reader<'_> {
     }
 }
 
-/// Looks at everything that one object needs.
+/// Looks at everything that one object needs; `fresh` is a scale that is newer than the watch's.
 ///
 /// # Errors
 /// [`Fault`] where the target's scale cannot be read; a metric that cannot be is told as such.
@@ -253,11 +272,16 @@ pub(crate) async fn look(
     world: &World,
     object: &PredictiveAutoscaler,
     rules: &ValidTarget,
+    fresh: Option<ScaleSeen>,
     now: Timestamp,
 ) -> Result<Look, Fault> {
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let target = target_of(object);
-    let (scale, workload) = scale_of(world, &namespace, &target).await?;
+    let (mut scale, workload) = scale_of(world, &namespace, &target).await?;
+    if let Some(fresh) = fresh {
+        let selector = scale.selector.take();
+        scale = ScaleSeen { selector, ..fresh };
+    }
     let mut pods: Vec<Arc<PodSeen>> = Vec::new();
     let mut selector = hpa::Selector::Valid;
     match Selector::parse(scale.selector.as_deref()) {
@@ -307,13 +331,23 @@ pub(crate) async fn look(
 
 /// The sum of a metric's series with its time; `None` where it was not read.
 fn total_of(read: &MetricRead, now: Timestamp) -> Option<(f64, Timestamp)> {
-    let Reading::Total(series) = &read.reading else { return None };
+    let Reading::Total(series) = &read.reading else {
+        return None;
+    };
     let milli: i64 = series.iter().fold(0, |sum, one| sum.saturating_add(*one));
     let value = Quantity::from_milli(milli, Unit::Count).value();
     Some((value, read.at.unwrap_or(now)))
 }
 
 impl Look {
+    /// CPU request of the first pod that has one, in thousandths of a core.
+    pub(crate) fn cpu_request(&self) -> Option<u32> {
+        let gates = hpa::Gates::default();
+        let request = |p: &Arc<PodSeen>| resolve::request(&p.spec, "cpu", None, &gates);
+        let found = self.pods.iter().find_map(request)?;
+        u32::try_from(found).ok().filter(|m| *m > 0)
+    }
+
     /// Pods that serve.
     pub(crate) fn ready(&self) -> u32 {
         let ready = self.pods.iter().filter(|p| p.is_ready()).count();
@@ -322,7 +356,11 @@ impl Look {
 
     /// Pods for which the scheduler finds no place, and why the first has none.
     pub(crate) fn unschedulable(&self) -> (usize, Option<String>) {
-        let all: Vec<_> = self.pods.iter().filter_map(|p| p.unschedulable.as_ref()).collect();
+        let all: Vec<_> = self
+            .pods
+            .iter()
+            .filter_map(|p| p.unschedulable.as_ref())
+            .collect();
         (all.len(), all.first().map(|w| (*w).clone()))
     }
 
@@ -349,7 +387,10 @@ impl Look {
 
     /// The oldest time of those metrics that carry one time for all.
     fn totals_read_at(&self) -> Option<Timestamp> {
-        let totals = self.metrics.iter().filter(|m| matches!(m.reading, Reading::Total(_)));
+        let totals = self
+            .metrics
+            .iter()
+            .filter(|m| matches!(m.reading, Reading::Total(_)));
         totals.filter_map(|m| m.at).min()
     }
 

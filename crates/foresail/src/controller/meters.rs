@@ -163,43 +163,113 @@ impl Meters {
             scaled: Family::default(),
             silent: Family::default(),
         };
-        *meters.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = meters.register();
+        *meters
+            .registry
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = meters.register();
         meters
     }
 
     fn register(&self) -> Registry {
         let mut all = Registry::with_prefix("foresail");
         let build: Family<Build, Gauge> = Family::default();
-        build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
+        build
+            .get_or_create(&Build {
+                version: env!("CARGO_PKG_VERSION"),
+            })
+            .set(1);
         all.register("build_info", "the version that runs", build);
-        all.register("reconciliations", "passes by what they did and how they failed", self.passes.clone());
-        all.register("reconciliation_duration_seconds", "time of a pass", self.duration.clone());
-        all.register("reconcile_lag_seconds", "how late a pass began", self.lag.clone());
-        all.register("objects", "objects under the controller", self.objects.clone());
-        all.register("leader", "1 while this process may write", self.leader.clone());
-        all.register("store_usable", "1 while decisions can be kept", self.store_usable.clone());
-        all.register("status_writes", "statuses written", self.status_writes.clone());
+        all.register(
+            "reconciliations",
+            "passes by what they did and how they failed",
+            self.passes.clone(),
+        );
+        all.register(
+            "reconciliation_duration_seconds",
+            "time of a pass",
+            self.duration.clone(),
+        );
+        all.register(
+            "reconcile_lag_seconds",
+            "how late a pass began",
+            self.lag.clone(),
+        );
+        all.register(
+            "objects",
+            "objects under the controller",
+            self.objects.clone(),
+        );
+        all.register(
+            "leader",
+            "1 while this process may write",
+            self.leader.clone(),
+        );
+        all.register(
+            "store_usable",
+            "1 while decisions can be kept",
+            self.store_usable.clone(),
+        );
+        all.register(
+            "status_writes",
+            "statuses written",
+            self.status_writes.clone(),
+        );
         all.register("events", "events told", self.events.clone());
-        all.register("current_replicas", "replicas asked for at present", self.current.clone());
+        all.register(
+            "current_replicas",
+            "replicas asked for at present",
+            self.current.clone(),
+        );
         all.register("ready_replicas", "replicas that serve", self.ready.clone());
         all.register("desired_replicas", "replicas decided", self.desired.clone());
-        all.register("reactive_replicas", "what the HPA would ask for", self.reactive.clone());
+        all.register(
+            "reactive_replicas",
+            "what the HPA would ask for",
+            self.reactive.clone(),
+        );
         all.register("min_replicas", "the fewest allowed", self.least.clone());
         all.register("max_replicas", "the most allowed", self.most.clone());
-        all.register("health", "0 Predict, 1 Guarded, 2 HoldDown, 3 Frozen", self.health.clone());
-        all.register("conflict", "1 while another autoscaler owns the target", self.conflict.clone());
-        all.register("metric_age_seconds", "age of a metric's newest sample", self.age.clone());
+        all.register(
+            "health",
+            "0 Predict, 1 Guarded, 2 HoldDown, 3 Frozen",
+            self.health.clone(),
+        );
+        all.register(
+            "conflict",
+            "1 while another autoscaler owns the target",
+            self.conflict.clone(),
+        );
+        all.register(
+            "metric_age_seconds",
+            "age of a metric's newest sample",
+            self.age.clone(),
+        );
         all.register("limit_active", "1 while a guard binds", self.limit.clone());
-        all.register("shadow_verdict", "1 for the verdict against the incumbent", self.verdict.clone());
-        all.register("scale_events", "writes by direction and outcome", self.scaled.clone());
-        all.register("watch_silent_seconds", "time since a watch heard the server", self.silent.clone());
+        all.register(
+            "shadow_verdict",
+            "1 for the verdict against the incumbent",
+            self.verdict.clone(),
+        );
+        all.register(
+            "scale_events",
+            "writes by direction and outcome",
+            self.scaled.clone(),
+        );
+        all.register(
+            "watch_silent_seconds",
+            "time since a watch heard the server",
+            self.silent.clone(),
+        );
         all
     }
 
     /// What a scraper reads.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let registry = self
+            .registry
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if encode(&mut text, &registry).is_err() {
             // Writing to a text cannot fail; a scraper sees that something is wrong all the same.
             let _ = writeln!(text, "# the metrics cannot be written");
@@ -273,8 +343,12 @@ impl Meters {
         let rival = matches!(story.claim, super::rivals::Claim::Rival(_));
         self.conflict.get_or_create(&object).set(i64::from(rival));
         let spec = &pilot.object.spec;
-        self.least.get_or_create(&object).set(i64::from(spec.min_replicas));
-        self.most.get_or_create(&object).set(i64::from(spec.max_replicas));
+        self.least
+            .get_or_create(&object)
+            .set(i64::from(spec.min_replicas));
+        self.most
+            .get_or_create(&object)
+            .set(i64::from(spec.max_replicas));
         let set = |family: &Family<Object, Gauge>, value: Option<i32>| match value {
             Some(value) => drop(family.get_or_create(&object).set(i64::from(value))),
             // What is not known is not shown at all, never as zero.
@@ -282,7 +356,10 @@ impl Meters {
         };
         set(&self.current, told.and_then(status::current));
         set(&self.desired, told.and_then(status::decided));
-        set(&self.reactive, told.and_then(|t| t.reactive).map(|r| r.as_i32()));
+        set(
+            &self.reactive,
+            told.and_then(|t| t.reactive).map(|r| r.as_i32()),
+        );
         set(&self.ready, told.map(|t| t.ready.as_i32()));
         self.ages(pilot, story);
         self.limits(pilot, story);
@@ -290,12 +367,23 @@ impl Meters {
 
     fn ages(&self, pilot: &Pilot, story: &Story) {
         let Some(look) = &story.look else { return };
-        let names = pilot.engine.as_ref().map(|e| e.spec().targets()[0].metric_names.clone());
+        let names = pilot
+            .engine
+            .as_ref()
+            .map(|e| e.spec().targets()[0].metric_names.clone());
         for (metric, read) in names.unwrap_or_default().into_iter().zip(&look.metrics) {
             let (namespace, name) = pilot.key.clone();
-            let labels = ObjectMetric { namespace, name, metric };
+            let labels = ObjectMetric {
+                namespace,
+                name,
+                metric,
+            };
             match read.at {
-                Some(at) => drop(self.age.get_or_create(&labels).set((story.now - at).seconds())),
+                Some(at) => drop(
+                    self.age
+                        .get_or_create(&labels)
+                        .set((story.now - at).seconds()),
+                ),
                 None => drop(self.age.remove(&labels)),
             }
         }
@@ -316,7 +404,11 @@ impl Meters {
         ] {
             let (namespace, name) = pilot.key.clone();
             let active = told.limits.iter().any(|l| l.by == guard);
-            let labels = ObjectGuard { namespace, name, guard: guard.to_string() };
+            let labels = ObjectGuard {
+                namespace,
+                name,
+                guard: guard.to_string(),
+            };
             self.limit.get_or_create(&labels).set(i64::from(active));
         }
     }
@@ -329,7 +421,9 @@ impl Meters {
                 name: key.1.clone(),
                 verdict: word.to_owned(),
             };
-            self.verdict.get_or_create(&labels).set(i64::from(word == verdict));
+            self.verdict
+                .get_or_create(&labels)
+                .set(i64::from(word == verdict));
         }
     }
 

@@ -19,6 +19,7 @@ mod pass;
 mod pilot;
 mod rivals;
 mod run;
+mod score;
 mod shared;
 mod status;
 mod tell;

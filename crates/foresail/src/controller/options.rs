@@ -8,6 +8,7 @@ use foresail_adapters::kubernetes::lease::Timing;
 use foresail_adapters::prometheus::Access;
 use foresail_core::hpa::ControllerSettings;
 use foresail_core::spec::Mode;
+use foresail_core::value::slo::Slo;
 
 /// What a controller is told when it is started.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Options {
     pub prometheus: Option<Access>,
     /// The settings of the cluster's own HPA controller, which the reactive floor follows.
     pub hpa: ControllerSettings,
+    /// The promise that scores are judged by.
+    pub slo: Slo,
     /// The most that any object may do.
     pub max_mode: Mode,
     /// Where metrics are served.

@@ -43,33 +43,47 @@ const PENDING_MAX: Span = Span::from_seconds(300);
 pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
     let now = shared.clock.wall();
     pilot.identity.epoch = epoch;
-    let Some(object) = shared.world.autoscalers.get(&pilot.key.0, &pilot.key.1) else { return };
+    let Some(object) = shared.world.autoscalers.get(&pilot.key.0, &pilot.key.1) else {
+        return;
+    };
     if uid_of(&object) != pilot.identity.uid {
         *pilot = Pilot::new(pilot.key.clone(), Arc::clone(&object), now);
         pilot.identity.epoch = epoch;
     }
     let uid = pilot.identity.uid.clone();
     if pilot.take(object, &shared.options, || shared.stored(&uid)) && pilot.unresolved.is_none() {
-        pilot.unresolved = shared.open_intents(&uid).pop().map(Unresolved::from);
+        for intent in shared.open_intents(&uid) {
+            if intent.resource_version.is_empty() {
+                // It was for an HPA's floor: what that is now, the pass sees.
+                act::settle(shared, &uid, &intent.id, IntentState::Superseded).await;
+            } else {
+                pilot.unresolved = Some(Unresolved::from(intent));
+            }
+        }
     }
     let mut story = Story::new(now);
     if pilot.engine.is_some() && mode_of(&pilot.object, shared.options.max_mode) != Mode::Off {
+        story = decide(shared, pilot, None, now).await;
         // A number that somebody changed meanwhile is looked at once more within the pass.
-        for _ in 0..2 {
-            story = decide(shared, pilot, now).await;
-            if !story.again {
-                break;
-            }
+        if let Some(fresh) = story.fresh.take() {
+            story = decide(shared, pilot, Some(fresh), now).await;
         }
     }
     super::tell::tell(shared, pilot, story).await;
 }
 
-async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Story {
+async fn decide(
+    shared: &Arc<Shared>,
+    pilot: &mut Pilot,
+    fresh: Option<ScaleSeen>,
+    now: Timestamp,
+) -> Story {
     let mut story = Story::new(now);
-    let Some(engine) = &pilot.engine else { return story };
+    let Some(engine) = &pilot.engine else {
+        return story;
+    };
     let rules = engine.spec().targets()[0].clone();
-    let look = match look::look(&shared.world, &pilot.object, &rules, now).await {
+    let look = match look::look(&shared.world, &pilot.object, &rules, fresh, now).await {
         Ok(look) => look,
         Err(fault) => {
             unreadable(pilot, &mut story, fault);
@@ -77,16 +91,19 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
         }
     };
     notice_target(pilot, &look);
+    pilot.cpu_request = look.cpu_request().or(pilot.cpu_request);
     if pilot.engine.is_none() {
         // Another target under the old name: the next pass begins with a fresh engine.
-        story.again = false;
         return story;
     }
     resolve(shared, pilot, &look.scale).await;
     story.claim = claim(&shared.world, &pilot.object, &look);
     let acting = mode_of(&pilot.object, shared.options.max_mode) == Mode::Auto;
     let ours = story.claim == Claim::Ours(ActuationType::Scale);
-    story.foreign = pilot.foreign.look(look.scale.asked, acting && ours, now);
+    // A watch that lags shows the number before our own write: that is nobody else's.
+    if pilot.wrote_against.as_ref() != Some(&look.scale.version) {
+        story.foreign = pilot.foreign.look(look.scale.asked, acting && ours, now);
+    }
     notice_pending(pilot, &look, now);
     take_demand(shared, pilot, &look, now).await;
     take_fits(pilot, shared);
@@ -96,7 +113,9 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
     let Some(tick) = tick else { return story };
     judge_forecast(pilot, &tick, now);
     begin_fits(shared, pilot, &tick);
-    let Some(engine) = &pilot.engine else { return story };
+    let Some(engine) = &pilot.engine else {
+        return story;
+    };
     let decision = shared.admit(&pilot.key, engine, &tick);
     let mut told = Explanation::new(&tick, 0, engine.spec(), &pilot.identity, Some(&decision));
     let (outcome, write) = act(shared, pilot, &look, &decision, &mut story, told.as_ref()).await;
@@ -108,7 +127,14 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
         _ => Vec::new(),
     };
     if let Some(outcome) = outcome {
-        shared.input(pilot, Input::Settled { seq: tick.seq, outcome, executed });
+        shared.input(
+            pilot,
+            Input::Settled {
+                seq: tick.seq,
+                outcome,
+                executed,
+            },
+        );
     }
     if let Some(target) = tick.targets.first() {
         let taken = pilot.hpa_status.take(&rules.rules, target, write);
@@ -136,10 +162,19 @@ fn notice_target(pilot: &mut Pilot, look: &Look) {
 
 /// Finds out what became of a write without an answer.
 async fn resolve(shared: &Shared, pilot: &mut Pilot, seen: &ScaleSeen) {
-    let Some(open) = pilot.unresolved.clone() else { return };
+    let Some(open) = pilot.unresolved.clone() else {
+        return;
+    };
     let target = look::target_of(&pilot.object);
-    let fresh = match shared.world.kinds.api(&shared.world.clients.read, &pilot.key.0, &target).await {
-        Ok(api) => scale::read(&api, &target.name).await.unwrap_or_else(|_| seen.clone()),
+    let fresh = match shared
+        .world
+        .kinds
+        .api(&shared.world.clients.read, &pilot.key.0, &target)
+        .await
+    {
+        Ok(api) => scale::read(&api, &target.name)
+            .await
+            .unwrap_or_else(|_| seen.clone()),
         Err(_) => seen.clone(),
     };
     let moved = fresh.version != open.version;
@@ -157,12 +192,23 @@ async fn resolve(shared: &Shared, pilot: &mut Pilot, seen: &ScaleSeen) {
     if outcome == Outcome::Applied {
         pilot.foreign.wrote(open.to);
         pilot.wrote_at = Some(open.at);
-        if let Some(target) = pilot.engine.as_ref().and_then(|e| e.spec().targets().first()) {
+        if let Some(target) = pilot
+            .engine
+            .as_ref()
+            .and_then(|e| e.spec().targets().first())
+        {
             let setting = Setting::replicas(Replicas::saturating(i64::from(open.to)));
             executed.push((target.id.clone(), setting));
         }
     }
-    shared.input(pilot, Input::Settled { seq: open.seq, outcome, executed });
+    shared.input(
+        pilot,
+        Input::Settled {
+            seq: open.seq,
+            outcome,
+            executed,
+        },
+    );
     tracing::info!(object = %pilot.name(), decision_id = open.id, ?outcome, "a write without an answer is known");
 }
 
@@ -174,14 +220,22 @@ fn notice_pending(pilot: &mut Pilot, look: &Look, now: Timestamp) {
         (false, _) => None,
         (true, since) => since.or(Some(now)),
     };
-    let long = pilot.pending_since.is_some_and(|since| now - since > PENDING_MAX);
+    let long = pilot
+        .pending_since
+        .is_some_and(|since| now - since > PENDING_MAX);
     let asked = u32::try_from(look.scale.asked).unwrap_or(0);
     pilot.ceiling = long.then_some(pilot.ceiling.unwrap_or(asked).max(1));
 }
 
 /// New points of demand; the past where it has not been asked for.
 async fn take_demand(shared: &Arc<Shared>, pilot: &mut Pilot, look: &Look, now: Timestamp) {
-    let Some(target) = pilot.engine.as_ref().map(|e| e.spec().targets()[0].id.clone()) else { return };
+    let Some(target) = pilot
+        .engine
+        .as_ref()
+        .map(|e| e.spec().targets()[0].id.clone())
+    else {
+        return;
+    };
     let query = demand::query_of(&pilot.object).map(str::to_owned);
     let (Some(server), Some(query)) = (&shared.world.prometheus, query) else {
         let points = pilot.demand.minute_of(look.demand, now);
@@ -211,13 +265,15 @@ fn begin_history(
     now: Timestamp,
 ) {
     let Some(engine) = &pilot.engine else { return };
-    let remembered = engine.target_history(0).is_some_and(|h| {
-        h.points(foresail_core::observe::Metric::Demand).len() > 60
-    });
+    let remembered = engine
+        .target_history(0)
+        .is_some_and(|h| h.points(foresail_core::observe::Metric::Demand).len() > 60);
     if remembered {
         // The store had it: only what is missing since is asked for.
         let last = engine.target_history(0).and_then(|h| {
-            h.points(foresail_core::observe::Metric::Demand).back().map(|p| p.at)
+            h.points(foresail_core::observe::Metric::Demand)
+                .back()
+                .map(|p| p.at)
         });
         pilot.demand.known_until = last;
         pilot.demand.history = History::Known;
@@ -229,7 +285,9 @@ fn begin_history(
     pilot.demand.history = History::Fetching(receive);
     let (shared, name) = (Arc::clone(shared), pilot.name());
     tokio::spawn(async move {
-        let Ok(_turn) = shared.slow_work.acquire().await else { return };
+        let Ok(_turn) = shared.slow_work.acquire().await else {
+            return;
+        };
         match demand::fetch(server, query, spec, span, now).await {
             // The object may be gone by now; nobody waits then.
             Ok(past) => drop(send.send(past)),
@@ -362,7 +420,9 @@ fn judge_forecast(pilot: &mut Pilot, tick: &Tick, now: Timestamp) {
 /// Models that are ready.
 fn take_fits(pilot: &mut Pilot, shared: &Shared) {
     for bytes in pilot.telling.fits.ready() {
-        let Some(engine) = &mut pilot.engine else { return };
+        let Some(engine) = &mut pilot.engine else {
+            return;
+        };
         let artifact = engine.store(bytes);
         shared.input(pilot, Input::Installed { artifact });
     }
@@ -373,9 +433,14 @@ fn begin_fits(shared: &Arc<Shared>, pilot: &mut Pilot, tick: &Tick) {
     let Some(engine) = &pilot.engine else { return };
     for request in &tick.refits {
         let place = engine.spec().index_of(&request.target);
-        let Some(history) = place.and_then(|p| engine.target_history(p)) else { continue };
+        let Some(history) = place.and_then(|p| engine.target_history(p)) else {
+            continue;
+        };
         let points = history.points(request.metric).clone();
-        pilot.telling.fits.begin(Arc::clone(shared), request.clone(), points);
+        pilot
+            .telling
+            .fits
+            .begin(Arc::clone(shared), request.clone(), points);
     }
 }
 
@@ -390,7 +455,9 @@ async fn act(
 ) -> (Option<Outcome>, Write) {
     let fine = (None, Write::Fine);
     let now = story.now;
-    let (Some(told), Some(decided)) = (told, decision.setting.replicas) else { return fine };
+    let (Some(told), Some(decided)) = (told, decision.setting.replicas) else {
+        return fine;
+    };
     let decided = decided.as_i32();
     if !decision.changes() && !matches!(story.claim, Claim::Ours(ActuationType::HpaFloor)) {
         return fine;
@@ -398,13 +465,20 @@ async fn act(
     let allowed = match mode_of(&pilot.object, shared.options.max_mode) {
         Mode::Auto => true,
         Mode::Advise => {
-            pilot.advise(Advised { id: told.id.clone(), at: now, decided });
+            pilot.advise(Advised {
+                id: told.id.clone(),
+                at: now,
+                decided,
+            });
             pilot.is_approved(decided, now)
         }
         Mode::Off | Mode::Shadow => false,
     };
-    let Claim::Ours(how) = story.claim.clone() else { return fine };
-    if !allowed || story.health == Health::Frozen || pilot.unresolved.is_some() || pilot.waits(now) {
+    let Claim::Ours(how) = story.claim.clone() else {
+        return fine;
+    };
+    if !allowed || story.health == Health::Frozen || pilot.unresolved.is_some() || pilot.waits(now)
+    {
         return fine;
     }
     let order = Order {
@@ -434,7 +508,11 @@ fn floor_order(look: &Look, order: &Order) -> Option<Order> {
     let least = act::own_min(hpa);
     let to = order.to.clamp(least, most.max(least));
     let from = act::present_min(hpa);
-    (to != from).then(|| Order { from, to, ..order.clone() })
+    (to != from).then(|| Order {
+        from,
+        to,
+        ..order.clone()
+    })
 }
 
 async fn write_floor(shared: &Shared, look: &Look, order: &Order) -> Written {
@@ -457,18 +535,26 @@ async fn write_scale(
     story: &mut Story,
 ) -> Written {
     let target = look::target_of(&pilot.object);
-    let api = match shared.world.kinds.api(&shared.world.clients.read, &order.namespace, &target).await {
+    let api = match shared
+        .world
+        .kinds
+        .api(&shared.world.clients.read, &order.namespace, &target)
+        .await
+    {
         Ok(api) => api,
         Err(fault) => return Written::Refused(fault.to_string()),
     };
     let fresh = match scale::read(&api, &target.name).await {
         Ok(fresh) => fresh,
-        Err(fault @ (Fault::Unknown(_) | Fault::Busy { .. })) => return Written::Dropped(fault.to_string()),
+        Err(fault @ (Fault::Unknown(_) | Fault::Busy { .. })) => {
+            return Written::Dropped(fault.to_string());
+        }
         Err(fault) => return Written::Refused(fault.to_string()),
     };
     if fresh.asked != look.scale.asked || fresh.uid != look.scale.uid {
-        story.again = true;
-        return Written::Stale(format!("{} replicas are asked for by now", fresh.asked));
+        let told = format!("{} replicas are asked for by now", fresh.asked);
+        story.fresh = Some(fresh);
+        return Written::Stale(told);
     }
     if !shared.bucket(story.now) {
         return Written::Dropped("too many writes at once".to_owned());
@@ -494,7 +580,9 @@ async fn settle(
 ) -> (Option<Outcome>, Write) {
     let now = story.now;
     act::settle(shared, &order.uid, &order.id, written.intent()).await;
-    shared.meters.wrote(&pilot.key, order.from, order.to, &written);
+    shared
+        .meters
+        .wrote(&pilot.key, order.from, order.to, &written);
     story.written = Some(written.clone());
     match written {
         Written::Applied(_) => {
@@ -502,11 +590,16 @@ async fn settle(
             pilot.wrote_at = Some(now);
             if how == ActuationType::Scale {
                 pilot.foreign.wrote(order.to);
+                pilot.wrote_against.clone_from(&story.version);
                 pilot.last_step = u32::try_from(order.to - order.from).unwrap_or(pilot.last_step);
             }
             (Some(Outcome::Applied), Write::Fine)
         }
         Written::Stale(_) => (Some(Outcome::Stale), Write::Fine),
+        // What the HPA's floor is now, the next pass sees.
+        Written::Unknown(_) if how == ActuationType::HpaFloor => {
+            (Some(Outcome::Failed), Write::Failed)
+        }
         Written::Unknown(_) => {
             pilot.unresolved = Some(Unresolved {
                 id: order.id.clone(),
@@ -529,5 +622,7 @@ async fn settle(
 /// An engine's own inputs, for those who look on.
 pub(crate) fn points_known(engine: &Engine) -> usize {
     let history = engine.target_history(0);
-    history.map_or(0, |h| h.points(foresail_core::observe::Metric::Demand).len())
+    history.map_or(0, |h| {
+        h.points(foresail_core::observe::Metric::Demand).len()
+    })
 }

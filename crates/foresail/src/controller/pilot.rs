@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use foresail_adapters::kubernetes::crd::{Mode as CrdMode, PredictiveAutoscaler};
 use foresail_adapters::kubernetes::convert;
+use foresail_adapters::kubernetes::crd::{Mode as CrdMode, PredictiveAutoscaler};
 use foresail_adapters::kubernetes::watch::Key;
 use foresail_core::engine::{Engine, Input, Snapshot};
 use foresail_core::explain::Identity;
@@ -17,6 +17,7 @@ use foresail_models::rng::Seed;
 use super::demand::DemandFeed;
 use super::health::Ladder;
 use super::options::Options;
+use super::score::Scoring;
 use super::tell::Telling;
 
 /// Writes of others within this time count together.
@@ -122,6 +123,9 @@ pub(crate) struct Pilot {
     pub(crate) foreign: Foreign,
     pub(crate) demand: DemandFeed,
     pub(crate) telling: Telling,
+    pub(crate) scoring: Scoring,
+    /// CPU request of a pod in thousandths of a core, as last seen.
+    pub(crate) cpu_request: Option<u32>,
     pub(crate) unresolved: Option<Unresolved>,
     pub(crate) advised: VecDeque<Advised>,
     /// The unique name of the target, once it was seen.
@@ -132,6 +136,8 @@ pub(crate) struct Pilot {
     pub(crate) pending_since: Option<Timestamp>,
     /// Replicas that our last write added.
     pub(crate) last_step: u32,
+    /// The version that our last write named: a watch that still shows it is behind.
+    pub(crate) wrote_against: Option<String>,
     /// When we last wrote, as far as this process knows.
     pub(crate) wrote_at: Option<Timestamp>,
     /// Writes wait until then, after so many refusals.
@@ -174,6 +180,8 @@ impl Pilot {
             key,
             identity,
             telling: Telling::new(&object),
+            scoring: Scoring::default(),
+            cpu_request: None,
             object,
             engine: None,
             problems: Vec::new(),
@@ -187,6 +195,7 @@ impl Pilot {
             ceiling: None,
             pending_since: None,
             last_step: 0,
+            wrote_against: None,
             wrote_at: None,
             refused: None,
             inputs: 0,
@@ -198,7 +207,9 @@ impl Pilot {
 
     /// Time between two passes.
     pub(crate) fn period(&self) -> Span {
-        Span::from_seconds(i64::from(self.object.spec.sync_period_seconds.clamp(1, 300)))
+        Span::from_seconds(i64::from(
+            self.object.spec.sync_period_seconds.clamp(1, 300),
+        ))
     }
 
     /// The spec that the engine shall have now.
@@ -295,22 +306,30 @@ impl Pilot {
     /// `true` where the user approved this number not long ago, by a decision that named it.
     pub(crate) fn is_approved(&self, decided: i32, now: Timestamp) -> bool {
         let named = self.object.metadata.annotations.as_ref();
-        let Some(id) = named.and_then(|a| a.get(APPROVED)) else { return false };
-        let fits = |a: &&Advised| a.id == *id && a.decided == decided && now - a.at <= APPROVAL_LIFE;
+        let Some(id) = named.and_then(|a| a.get(APPROVED)) else {
+            return false;
+        };
+        let fits =
+            |a: &&Advised| a.id == *id && a.decided == decided && now - a.at <= APPROVAL_LIFE;
         self.advised.iter().any(|a| fits(&a))
     }
 
     /// A write was refused: the next waits longer.
     pub(crate) fn refuse(&mut self, why: String, now: Timestamp) {
-        let wait = self.refused.as_ref().map_or(REFUSED_WAIT.0, |(_, wait, _)| {
-            (*wait + *wait).min(REFUSED_WAIT.1)
-        });
+        let wait = self
+            .refused
+            .as_ref()
+            .map_or(REFUSED_WAIT.0, |(_, wait, _)| {
+                (*wait + *wait).min(REFUSED_WAIT.1)
+            });
         self.refused = Some((now + wait, wait, why));
     }
 
     /// `true` while writes wait after a refusal.
     pub(crate) fn waits(&self, now: Timestamp) -> bool {
-        self.refused.as_ref().is_some_and(|(until, ..)| now < *until)
+        self.refused
+            .as_ref()
+            .is_some_and(|(until, ..)| now < *until)
     }
 }
 

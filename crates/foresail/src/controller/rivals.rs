@@ -54,7 +54,9 @@ pub(crate) fn claim(world: &World, object: &Arc<PredictiveAutoscaler>, look: &Lo
         return Claim::Rival(Rival::Older(name));
     }
     let live = look.hpa.as_ref().filter(|(_, hpa)| !hpa.is_inert());
-    let scaled_object = live.and_then(|(_, hpa)| hpa.owner.clone()).filter(|o| o.starts_with("ScaledObject/"));
+    let scaled_object = live
+        .and_then(|(_, hpa)| hpa.owner.clone())
+        .filter(|o| o.starts_with("ScaledObject/"));
     if let Some(owner) = scaled_object {
         return Claim::Rival(Rival::ScaledObject(owner));
     }
@@ -66,7 +68,9 @@ pub(crate) fn claim(world: &World, object: &Arc<PredictiveAutoscaler>, look: &Lo
         (Some(ActuationType::HpaFloor), found) => {
             let named = asked.and_then(|a| a.hpa_name.clone());
             match (found, named) {
-                (Some((name, _)), Some(named)) if *name != named => Claim::Rival(Rival::Hpa(name.clone())),
+                (Some((name, _)), Some(named)) if *name != named => {
+                    Claim::Rival(Rival::Hpa(name.clone()))
+                }
                 (Some(_), _) => Claim::Ours(ActuationType::HpaFloor),
                 (None, named) => Claim::Rival(Rival::HpaMissing(named.unwrap_or_default())),
             }

@@ -50,11 +50,22 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         features.our_kind,
         "the server does not know PredictiveAutoscaler; install it: foresail manifests --crd | kubectl apply --server-side -f -"
     );
-    tracing::info!(kubernetes = features.version, resize = features.resize, "connected");
+    tracing::info!(
+        kubernetes = features.version,
+        resize = features.resize,
+        "connected"
+    );
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let prometheus = options.prometheus.clone().map(Prometheus::new).transpose()?;
+    let prometheus = options
+        .prometheus
+        .clone()
+        .map(Prometheus::new)
+        .transpose()?;
     let name = Name {
-        namespace: options.own_namespace.clone().unwrap_or_else(|| clients.namespace.clone()),
+        namespace: options
+            .own_namespace
+            .clone()
+            .unwrap_or_else(|| clients.namespace.clone()),
         lease: options.lease.clone(),
         identity: options.identity.clone(),
     };
@@ -97,7 +108,9 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
     let lease = tokio::spawn(candidate.run(ending(release)));
     let (changes, changed) = mpsc::channel(1024);
     let mut watches = JoinSet::new();
-    shared.world.watch(&shared.options.namespaces, &mut watches, &changes);
+    shared
+        .world
+        .watch(&shared.options.namespaces, &mut watches, &changes);
     drop(changes);
     Loop::new(Arc::clone(&shared)).run(changed, stop).await;
     // The order matters: no pass writes any more, then the lease is given back.
@@ -197,7 +210,10 @@ impl Loop {
 
     /// Whoever begins to lead begins with fresh pilots; whoever ends to lead drops them.
     fn follow_leadership(&mut self) {
-        let epoch = self.shared.epoch().filter(|_| self.shared.world.is_synced());
+        let epoch = self
+            .shared
+            .epoch()
+            .filter(|_| self.shared.world.is_synced());
         if epoch == self.epoch {
             return;
         }
@@ -215,11 +231,17 @@ impl Loop {
 
     /// An object that was not seen before gets its first pass at a time of its own.
     fn meet(&mut self, key: &Key) {
-        let Some(object) = self.shared.world.autoscalers.get(&key.0, &key.1) else { return };
+        let Some(object) = self.shared.world.autoscalers.get(&key.0, &key.1) else {
+            return;
+        };
         let now = self.shared.clock.mono();
         let pilot = Pilot::new(key.clone(), object, self.shared.clock.wall());
         let crowd = self.shared.world.autoscalers.count() > 50;
-        let offset = if crowd { share_of(&pilot.identity.uid) } else { 0.0 };
+        let offset = if crowd {
+            share_of(&pilot.identity.uid)
+        } else {
+            0.0
+        };
         let first = pilot.period().seconds() * offset;
         self.pilots.insert(key.clone(), Some(Box::new(pilot)));
         self.order(key, now + Duration::from_secs_f64(first));
@@ -243,7 +265,9 @@ impl Loop {
 
     /// Only another generation or approval is looked at before its time: a status is our own.
     fn applied(&mut self, key: &Key) {
-        let Some(object) = self.shared.world.autoscalers.get(&key.0, &key.1) else { return };
+        let Some(object) = self.shared.world.autoscalers.get(&key.0, &key.1) else {
+            return;
+        };
         match self.pilots.get(key) {
             None => self.meet(key),
             Some(None) => {
@@ -264,15 +288,21 @@ impl Loop {
         let Some(epoch) = self.epoch else { return };
         let now = self.shared.clock.mono();
         while self.running.len() < self.shared.options.workers {
-            let Some(Reverse((at, ..))) = self.due.peek() else { return };
+            let Some(Reverse((at, ..))) = self.due.peek() else {
+                return;
+            };
             if *at > now {
                 return;
             }
-            let Some(Reverse((at, order, key))) = self.due.pop() else { return };
+            let Some(Reverse((at, order, key))) = self.due.pop() else {
+                return;
+            };
             if self.orders.get(&key) != Some(&order) {
                 continue;
             }
-            let Some(pilot) = self.pilots.get_mut(&key).and_then(Option::take) else { continue };
+            let Some(pilot) = self.pilots.get_mut(&key).and_then(Option::take) else {
+                continue;
+            };
             self.shared.meters.began(now.saturating_sub(at));
             let next = at.max(now.saturating_sub(Duration::from_secs(1)));
             self.spawn(pilot, epoch);
@@ -286,7 +316,10 @@ impl Loop {
         let period = object.map_or(15, |o| o.spec.sync_period_seconds.clamp(1, 300));
         let order = self.next_order.to_string();
         let jitter = 0.9 + 0.2 * share_of(&format!("{}/{}/{order}", key.0, key.1));
-        self.order(key, from + Duration::from_secs_f64(f64::from(period) * jitter));
+        self.order(
+            key,
+            from + Duration::from_secs_f64(f64::from(period) * jitter),
+        );
     }
 
     fn spawn(&mut self, mut pilot: Box<Pilot>, epoch: u64) {
@@ -343,7 +376,8 @@ impl Loop {
         let full = self.running.len() >= self.shared.options.workers;
         let next = self.due.peek().filter(|_| !full && self.epoch.is_some());
         let wait = next.map(|Reverse((at, ..))| at.saturating_sub(now));
-        wait.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(1))
+        wait.unwrap_or(Duration::from_secs(1))
+            .min(Duration::from_secs(1))
     }
 
     fn keep_house(&self) {

@@ -8,7 +8,7 @@ use foresail_adapters::clock::{Clock, JumpWatch};
 use foresail_adapters::kubernetes::event::Events;
 use foresail_adapters::kubernetes::lease::Leadership;
 use foresail_adapters::kubernetes::watch::Key;
-use foresail_adapters::store::{Batch, Store};
+use foresail_adapters::store::{Batch, Kind, Store};
 use foresail_core::admit::{Admission, Budgets, Decision, admit_one};
 use foresail_core::engine::{Engine, Input, Snapshot, Tick};
 use foresail_core::quantity::time::{Span, Timestamp};
@@ -118,7 +118,10 @@ impl Shared {
             store,
             admission: Mutex::new(Admission::new(Budgets::of_fleet())),
             fleet: Mutex::default(),
-            bucket: Mutex::new(Bucket { left: WRITES.1, at: now }),
+            bucket: Mutex::new(Bucket {
+                left: WRITES.1,
+                at: now,
+            }),
             jumps: Mutex::new((JumpWatch::default(), Duration::ZERO)),
             api_trouble: Mutex::new(false),
             passed_at: Mutex::new(now),
@@ -194,6 +197,21 @@ impl Shared {
         Some((snapshot, inputs.unwrap_or_default()))
     }
 
+    /// Rows of the score as they were kept.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub(crate) fn score_rows(
+        &self,
+        uid: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Vec<u8>>, String> {
+        let rows = self.store.rows(uid, Kind::Score, from, to);
+        let rows = rows.map_err(|e| e.to_string())?;
+        Ok(rows.into_iter().map(|r| r.bytes).collect())
+    }
+
     /// Intents of an object that were open when a process ended.
     pub(crate) fn open_intents(&self, uid: &str) -> Vec<foresail_adapters::store::Intent> {
         let all = self.store.intents(uid).unwrap_or_default();
@@ -207,7 +225,9 @@ impl Shared {
     pub(crate) async fn commit(&self, batch: Batch) -> Result<(), String> {
         let receipt = self.store.post(&batch);
         let waited = tokio::task::spawn_blocking(move || receipt.wait()).await;
-        waited.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+        waited
+            .map_err(|e| e.to_string())?
+            .map_err(|e| e.to_string())
     }
 
     /// Hands a batch over; whether it reaches the disk only [`Shared::store_usable`] tells.
@@ -267,7 +287,8 @@ impl Shared {
     /// Brings the process's own metrics up to date.
     pub(crate) fn show_process(&self) {
         let objects = self.world.autoscalers.count();
-        self.meters.process(objects, self.epoch().is_some(), self.store_usable());
+        self.meters
+            .process(objects, self.epoch().is_some(), self.store_usable());
         for (what, _, silent, _) in self.world.watches() {
             self.meters.watch(what, silent);
         }

@@ -19,7 +19,10 @@ use super::look::{self, Look};
 use super::pilot::{Pilot, mode_of};
 use super::tell::Story;
 
-fn replicas(told: &Explanation, of: fn(&Explanation) -> &foresail_core::explain::Told) -> Option<i32> {
+fn replicas(
+    told: &Explanation,
+    of: fn(&Explanation) -> &foresail_core::explain::Told,
+) -> Option<i32> {
     of(told).get("replicas").map(|q| q.replicas().as_i32())
 }
 
@@ -76,7 +79,11 @@ pub(crate) fn of(shared: &Shared, pilot: &Pilot, story: &Story) -> PredictiveAut
         target_ref: Some(look::target_of(&pilot.object).short()),
         phase: Some(phase(pilot, story, mode)),
         last_scale_time: pilot.wrote_at.or(before.last_scale_time),
-        shadow: pilot.telling.shadow.clone(),
+        shadow: pilot
+            .scoring
+            .status
+            .clone()
+            .or_else(|| before.shadow.clone()),
         decisions: before.decisions.clone(),
         last_decision: before.last_decision.clone(),
         ..PredictiveAutoscalerStatus::default()
@@ -92,12 +99,7 @@ pub(crate) fn of(shared: &Shared, pilot: &Pilot, story: &Story) -> PredictiveAut
     next
 }
 
-fn observed(
-    next: &mut PredictiveAutoscalerStatus,
-    pilot: &Pilot,
-    look: &Look,
-    story: &Story,
-) {
+fn observed(next: &mut PredictiveAutoscalerStatus, pilot: &Pilot, look: &Look, story: &Story) {
     next.current_replicas = Some(look.scale.asked);
     next.ready_replicas = i32::try_from(look.ready()).ok();
     next.incumbent = look.hpa.as_ref().map(|(name, hpa)| Incumbent {
@@ -125,7 +127,10 @@ fn metrics(pilot: &Pilot, look: &Look, story: &Story) -> Vec<MetricStatus> {
     let stale_after = i64::from(pilot.object.spec.guardrails.stale_after_seconds);
     let target = pilot.engine.as_ref().map(|e| &e.spec().targets()[0]);
     let names = target.map(|t| t.metric_names.clone()).unwrap_or_default();
-    let proposals = story.tick.as_ref().and_then(|t| t.targets.first()?.pass.clone());
+    let proposals = story
+        .tick
+        .as_ref()
+        .and_then(|t| t.targets.first()?.pass.clone());
     let one = |(place, read): (usize, &look::MetricRead)| {
         let current = match &read.reading {
             Reading::Failed => None,
@@ -135,14 +140,22 @@ fn metrics(pilot: &Pilot, look: &Look, story: &Story) -> Vec<MetricStatus> {
                 Some(text(samples.fold(0, i64::saturating_add)))
             }
         };
-        let stale = read.at.map(|at| story.now - at > Span::from_seconds(stale_after));
+        let stale = read
+            .at
+            .map(|at| story.now - at > Span::from_seconds(stale_after));
         MetricStatus {
-            name: names.get(place).cloned().unwrap_or_else(|| format!("metric-{place}")),
+            name: names
+                .get(place)
+                .cloned()
+                .unwrap_or_else(|| format!("metric-{place}")),
             current,
             target: None,
             sample_time: read.at,
             stale,
-            proposed_replicas: proposals.as_ref().filter(|p| p.metric == Some(place)).and_then(|p| p.replicas),
+            proposed_replicas: proposals
+                .as_ref()
+                .filter(|p| p.metric == Some(place))
+                .and_then(|p| p.replicas),
             why: read.trouble.as_ref().map(|t| shortened(t, 256)),
         }
     };
@@ -195,7 +208,9 @@ fn forecast(next: &mut PredictiveAutoscalerStatus, pilot: &Pilot, told: &Explana
         };
         next.predicted_replicas = proposal.wish.get("replicas").map(|q| q.replicas().as_i32());
         next.capacity = Some(capacity.to_string());
-        let trained_at = told.fitted_ago_seconds.map(|ago| told.at - Span::from_seconds(ago));
+        let trained_at = told
+            .fitted_ago_seconds
+            .map(|ago| told.at - Span::from_seconds(ago));
         next.forecast = Some(ForecastStatus {
             model: Some(forecaster.clone()),
             made_at: Some(told.at),
@@ -228,7 +243,11 @@ fn guard(pilot: &Pilot, story: &Story) -> GuardStatus {
     GuardStatus {
         epoch: i64::try_from(pilot.identity.epoch).ok(),
         intent,
-        outcome: story.told.as_ref().and_then(|t| t.outcome).map(|o| format!("{o:?}")),
+        outcome: story
+            .told
+            .as_ref()
+            .and_then(|t| t.outcome)
+            .map(|o| format!("{o:?}")),
         raws: Vec::new(),
         health: Some(format!("{:?}", story.health)),
         hpa_min_before: kept,
@@ -236,10 +255,14 @@ fn guard(pilot: &Pilot, story: &Story) -> GuardStatus {
 }
 
 /// `true` where something changed that somebody waits for.
-pub(crate) fn matters(before: &PredictiveAutoscalerStatus, next: &PredictiveAutoscalerStatus) -> bool {
+pub(crate) fn matters(
+    before: &PredictiveAutoscalerStatus,
+    next: &PredictiveAutoscalerStatus,
+) -> bool {
     let conditions = |s: &PredictiveAutoscalerStatus| -> Vec<(String, String, String)> {
         let all = s.conditions.iter();
-        all.map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone())).collect()
+        all.map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone()))
+            .collect()
     };
     let health = |s: &PredictiveAutoscalerStatus| {
         let guard = s.guard.clone().unwrap_or_default();
@@ -294,4 +317,3 @@ fn write_note(written: &Written, told: &Explanation) -> Option<Note> {
         Written::Stale(_) | Written::Dropped(_) | Written::NotLeading(_) => None,
     }
 }
-

@@ -7,7 +7,7 @@ use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
 use foresail_adapters::kubernetes::crd::status::PredictiveAutoscalerStatus;
 use foresail_adapters::kubernetes::event::{self, Note};
 use foresail_adapters::kubernetes::fault::{Fault, call};
-use foresail_adapters::kubernetes::scale::FIELD_MANAGER;
+use foresail_adapters::kubernetes::scale::{FIELD_MANAGER, ScaleSeen};
 use foresail_adapters::store::Batch;
 use foresail_core::engine::Tick;
 use foresail_core::explain::Explanation;
@@ -24,6 +24,7 @@ use super::live;
 use super::look::Look;
 use super::pilot::Pilot;
 use super::rivals::Claim;
+use super::score;
 use super::status;
 
 /// Without a change that matters, the status is written at most so often.
@@ -52,8 +53,8 @@ pub(crate) struct Story {
     /// Somebody else changed the number since the last pass.
     pub(crate) foreign: bool,
     pub(crate) hpa_failed: bool,
-    /// The pass has to be made once more.
-    pub(crate) again: bool,
+    /// The scale as it is by now, where it is another than what was decided on.
+    pub(crate) fresh: Option<ScaleSeen>,
 }
 
 impl Story {
@@ -70,7 +71,7 @@ impl Story {
             version: None,
             foreign: false,
             hpa_failed: false,
-            again: false,
+            fresh: None,
         }
     }
 }
@@ -85,23 +86,17 @@ pub(crate) struct Telling {
     /// The last explanations, oldest first.
     pub(crate) recent: VecDeque<Arc<Explanation>>,
     pub(crate) fits: Fits,
-    /// The score as the live pages show it.
-    pub(crate) score: Option<foresail_web::live::model::Score>,
-    /// What the score came to, where it was judged.
-    pub(crate) shadow: Option<foresail_adapters::kubernetes::crd::status::ShadowStatus>,
 }
 
 impl Telling {
     pub(crate) fn new(object: &PredictiveAutoscaler) -> Self {
         let status = object.status.clone().unwrap_or_default();
         Self {
-            shadow: status.shadow.clone(),
             status,
             written_at: None,
             would_at: None,
             recent: VecDeque::new(),
             fits: Fits::default(),
-            score: None,
         }
     }
 
@@ -115,6 +110,7 @@ impl Telling {
 /// Tells what a pass came to, to everybody.
 pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: Story) {
     shared.meters.passed(pilot, &story);
+    score::follow(shared, pilot, story.now);
     log(pilot, &story);
     for note in status::notes(pilot, &story) {
         post(shared, pilot, &note, story.now).await;
@@ -163,7 +159,10 @@ fn would_scale(pilot: &mut Pilot, story: &Story) -> Option<Note> {
         Mode::Advise => ("Recommended", Span::from_seconds(300)),
         Mode::Off | Mode::Auto => return None,
     };
-    let lately = pilot.telling.would_at.is_some_and(|at| story.now - at < every);
+    let lately = pilot
+        .telling
+        .would_at
+        .is_some_and(|at| story.now - at < every);
     if lately {
         return None;
     }
@@ -200,7 +199,9 @@ async fn post(shared: &Shared, pilot: &mut Pilot, note: &Note, now: Timestamp) {
 
 /// `true` where what changed matters, or enough time went by since the last write.
 fn is_due(telling: &Telling, next: &PredictiveAutoscalerStatus, now: Timestamp) -> bool {
-    let Some(written_at) = telling.written_at else { return true };
+    let Some(written_at) = telling.written_at else {
+        return true;
+    };
     if status::matters(&telling.status, next) {
         return true;
     }
@@ -246,6 +247,7 @@ fn store(shared: &Shared, pilot: &mut Pilot, story: &Story) {
     {
         batch.decision(uid, story.now, &bytes);
     }
+    score::keep(shared, pilot, story, &mut batch);
     shared.keep(pilot, &mut batch);
     shared.post(&batch);
 }

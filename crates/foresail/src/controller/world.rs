@@ -88,9 +88,30 @@ impl World {
             let told = Some(changes.clone());
             begin(tasks, client, scope, &self.autoscalers, Clone::clone, told);
             begin(tasks, client, scope, &self.pods, |p: &Pod| p.into(), None);
-            begin(tasks, client, scope, &self.deployments, |d: &Deployment| d.into(), None);
-            begin(tasks, client, scope, &self.stateful_sets, |s: &StatefulSet| s.into(), None);
-            begin(tasks, client, scope, &self.replica_sets, |r: &ReplicaSet| r.into(), None);
+            begin(
+                tasks,
+                client,
+                scope,
+                &self.deployments,
+                |d: &Deployment| d.into(),
+                None,
+            );
+            begin(
+                tasks,
+                client,
+                scope,
+                &self.stateful_sets,
+                |s: &StatefulSet| s.into(),
+                None,
+            );
+            begin(
+                tasks,
+                client,
+                scope,
+                &self.replica_sets,
+                |r: &ReplicaSet| r.into(),
+                None,
+            );
             let hpa = |h: &HorizontalPodAutoscaler| h.into();
             begin(tasks, client, scope, &self.hpas, hpa, None);
         }
@@ -158,7 +179,9 @@ impl World {
     /// What the server can do.
     pub(crate) fn features(&self) -> Features {
         let guard = self.features.read();
-        guard.unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        guard
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 }
 

@@ -9,7 +9,7 @@ pub mod aquatope_workflows;
 pub mod aware;
 pub mod prophet_lstm;
 pub(crate) mod report;
-mod stats;
+pub(crate) mod stats;
 mod verdict;
 
 use std::io::Write;
