@@ -202,3 +202,44 @@ fn hindrance(medium: &dyn Medium, error: DatabaseError) -> Hindered {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::medium::DiskFile;
+    use super::*;
+
+    /// A file whose form is sealed as `form`, closed well.
+    fn file_of(form: u16, path: &std::path::Path) {
+        let database = Database::create(path).unwrap();
+        let blob = blob::seal_as(form, META.name(), META_KEY, &Packed::plain(b"foresail"));
+        let begin = |tx: &redb::WriteTransaction| {
+            tx.open_table(META)?.insert(META_KEY, blob.as_slice())?;
+            Ok(())
+        };
+        commit(&database, begin).unwrap();
+        database.close().unwrap();
+    }
+
+    #[test]
+    fn a_file_of_a_newer_version_is_refused_and_not_a_byte_of_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        file_of(FORM + 1, &path);
+        let before = std::fs::read(&path).unwrap();
+        for _ in 0..2 {
+            let error = open(&DiskFile::new(&path), Timestamp::EPOCH).err().unwrap();
+            assert!(matches!(error, StoreError::Newer { found, .. } if found == FORM + 1));
+            assert_eq!(std::fs::read(&path).unwrap(), before);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_of_this_version_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        file_of(FORM, &path);
+        let (_, opened) = open(&DiskFile::new(&path), Timestamp::EPOCH).unwrap();
+        assert_eq!(opened, Opened::Kept);
+    }
+}
