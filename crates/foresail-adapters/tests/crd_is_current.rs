@@ -1,4 +1,10 @@
 //! `deploy/crd.yaml` is what the types say, and an API server can take it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may fail loudly"
+)]
 
 use std::path::Path;
 

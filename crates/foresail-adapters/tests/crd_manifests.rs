@@ -1,6 +1,12 @@
 //! Manifests that an API server takes and refuses (`tests/golden/crd`), read without one.
 //!
 //! The same files go to a real API server in the tests of crate `foresail` on a control plane.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may fail loudly"
+)]
 
 use std::fs;
 use std::path::Path;

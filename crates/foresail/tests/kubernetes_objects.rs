@@ -1,5 +1,11 @@
 //! What an object of the cluster may name is what the registry has, and every such object builds an
 //! engine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may fail loudly"
+)]
 
 use foresail_adapters::kubernetes::convert::{WITH_FORECASTER, engine_spec};
 use foresail_adapters::kubernetes::crd::{FORECASTERS, PROPOSERS, read};

@@ -28,6 +28,49 @@ pub(super) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// A DNS subdomain, as the names of most objects are.
 pub(super) const NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
+/// Columns of `kubectl get`: name, type, path and whether only `-o wide` shows it.
+const COLUMNS: [(&str, &str, &str, bool); 16] = [
+    ("Target", "string", ".status.targetRef", false),
+    ("Mode", "string", ".spec.mode", false),
+    ("Archetype", "string", ".status.archetype", false),
+    ("Replicas", "integer", ".status.currentReplicas", false),
+    ("Desired", "integer", ".status.desiredReplicas", false),
+    ("Reactive", "integer", ".status.reactiveReplicas", false),
+    (
+        "Forecast",
+        "string",
+        ".status.conditions[?(@.type=='ForecastReady')].status",
+        false,
+    ),
+    ("By", "string", ".status.lastDecision.chosenBy", false),
+    (
+        "Limited",
+        "string",
+        ".status.conditions[?(@.type=='ScalingLimited')].reason",
+        false,
+    ),
+    ("Age", "date", ".metadata.creationTimestamp", false),
+    ("Min", "integer", ".spec.minReplicas", true),
+    ("Max", "integer", ".spec.maxReplicas", true),
+    ("Model", "string", ".status.forecast.model", true),
+    (
+        "Coverage",
+        "integer",
+        ".status.forecast.coveragePercent",
+        true,
+    ),
+    ("Lead", "integer", ".status.forecast.leadTimeSeconds", true),
+    ("LastScale", "date", ".status.lastScaleTime", true),
+];
+
+fn column((name, kind, path, wide): (&str, &str, &str, bool)) -> Value {
+    let mut column = json!({"name": name, "type": kind, "jsonPath": path});
+    if wide && let Some(fields) = column.as_object_mut() {
+        fields.insert("priority".to_owned(), json!(1));
+    }
+    column
+}
+
 /// Characters of a list or text whose length the types leave open.
 const LENGTH_MAX: u64 = 1024;
 
@@ -105,6 +148,14 @@ pub(super) fn definition() -> Result<Value, String> {
     use kube::CustomResourceExt;
     let mut definition = serde_json::to_value(PredictiveAutoscaler::crd())
         .map_err(|e| format!("the definition: {e}"))?;
+    let version = definition
+        .pointer_mut("/spec/versions/0")
+        .and_then(Value::as_object_mut)
+        .ok_or("the definition has no version")?;
+    version.insert(
+        "additionalPrinterColumns".to_owned(),
+        COLUMNS.map(column).into_iter().collect(),
+    );
     let schema = definition
         .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
         .ok_or("the definition has no schema")?;
