@@ -9,13 +9,17 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use foresail_adapters::clock::{Clock, SystemClock};
 use foresail_adapters::kubernetes::client::Clients;
+use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
 use foresail_adapters::kubernetes::discover;
+use foresail_adapters::kubernetes::fault::call;
 use foresail_adapters::kubernetes::lease::{Candidate, Epoch, Name};
 use foresail_adapters::kubernetes::watch::{Change, Key};
 use foresail_adapters::prometheus::Prometheus;
 use foresail_adapters::store::{DiskFile, Limits, Store};
 use foresail_models::rng::{Seed, child_seed};
 use futures_util::FutureExt;
+use kube::Api;
+use kube::api::ListParams;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -69,13 +73,14 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         lease: options.lease.clone(),
         identity: options.identity.clone(),
     };
+    let epoch = epoch_told(&clients, &options).await;
     let seed = child_seed(Seed(0), &options.identity).0;
     let (candidate, leadership) = Candidate::new(
         clients.write.clone(),
         &name,
         options.timing,
         Arc::clone(&clock),
-        (Epoch(0), seed),
+        (epoch, seed),
     )?;
     let store = open_store(&options, &clock)?;
     let world = World::new(clients, features, prometheus, &options.namespaces);
@@ -122,6 +127,25 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
     side.shutdown().await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// The highest epoch that any object's status tells: a lease that somebody deleted begins above it.
+async fn epoch_told(clients: &Clients, options: &Options) -> Epoch {
+    let mut highest = 0;
+    let scopes: Vec<Option<&String>> = match options.namespaces.as_slice() {
+        [] => vec![None],
+        some => some.iter().map(Some).collect(),
+    };
+    for scope in scopes {
+        let api: Api<PredictiveAutoscaler> = match scope {
+            Some(namespace) => Api::namespaced(clients.read.clone(), namespace),
+            None => Api::all(clients.read.clone()),
+        };
+        let Ok(list) = call(api.list(&ListParams::default())).await else { continue };
+        let told = list.items.iter().filter_map(|o| o.status.as_ref()?.guard.as_ref()?.epoch);
+        highest = told.fold(highest, i64::max);
+    }
+    Epoch(u64::try_from(highest).unwrap_or(0))
 }
 
 fn open_store(options: &Options, clock: &Arc<dyn Clock>) -> Result<Store> {
@@ -382,6 +406,7 @@ impl Loop {
 
     fn keep_house(&self) {
         self.shared.store_notices();
+        self.shared.compact();
         if self.epoch.is_some() {
             floors::sweep(&self.shared);
         }

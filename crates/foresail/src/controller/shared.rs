@@ -40,6 +40,9 @@ const PASSES_PER_SNAPSHOT: u32 = 20;
 /// Source: specs/reliability.md 1.5.
 const SILENT_MAX: Duration = Duration::from_secs(120);
 
+/// Time between two cuts of the store.
+const COMPACT_EVERY: Duration = Duration::from_secs(3600);
+
 /// Slow work at once: fits, and the past of a demand.
 const SLOW_MAX: usize = 2;
 
@@ -91,6 +94,7 @@ pub(crate) struct Shared {
     api_trouble: Mutex<bool>,
     passed_at: Mutex<Duration>,
     objects: Mutex<usize>,
+    compacted_at: Mutex<Duration>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -126,6 +130,7 @@ impl Shared {
             api_trouble: Mutex::new(false),
             passed_at: Mutex::new(now),
             objects: Mutex::new(0),
+            compacted_at: Mutex::new(now),
         }
     }
 
@@ -299,6 +304,21 @@ impl Shared {
         if let Err(error) = self.store.clone().close() {
             tracing::warn!(%error, "the store did not close well");
         }
+    }
+
+    /// Cuts what is too old, where an hour has passed since the last time.
+    pub(crate) fn compact(self: &Arc<Self>) {
+        let now = self.clock.mono();
+        let mut at = lock(&self.compacted_at);
+        if now.saturating_sub(*at) < COMPACT_EVERY {
+            return;
+        }
+        *at = now;
+        let shared = Arc::clone(self);
+        tokio::task::spawn_blocking(move || match shared.store.compact(shared.clock.wall()) {
+            Ok(done) => tracing::debug!(?done, "store cut"),
+            Err(error) => tracing::warn!(%error, "the store cannot be cut"),
+        });
     }
 
     /// What became of the store since this was asked last.
