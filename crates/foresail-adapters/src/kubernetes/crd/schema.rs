@@ -1,0 +1,156 @@
+//! From the types' schema to one that an API server takes: structural, bounded, with rules.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
+
+use super::spec::PredictiveAutoscaler;
+use super::{FORECASTERS, PROPOSERS, rules};
+
+/// A suffix of Kubernetes' quantities, or none.
+macro_rules! suffix {
+    () => {
+        "([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?$"
+    };
+}
+
+/// A quantity above zero.
+pub(super) const POSITIVE: &str = concat!(
+    r"^\+?(0*[1-9][0-9]*(\.[0-9]*)?|0*\.0*[1-9][0-9]*)",
+    suffix!()
+);
+
+/// A quantity of zero or more.
+pub(super) const NOT_NEGATIVE: &str = concat!(r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)", suffix!());
+
+/// A DNS label.
+pub(super) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
+/// A DNS subdomain, as the names of most objects are.
+pub(super) const NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// Characters of a list or text whose length the types leave open.
+const LENGTH_MAX: u64 = 1024;
+
+pub(super) fn positive_quantity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "x-kubernetes-int-or-string": true, "pattern": POSITIVE, "maxLength": 32, "minimum": 1
+    })
+}
+
+pub(super) fn tolerance(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "x-kubernetes-int-or-string": true, "pattern": NOT_NEGATIVE, "maxLength": 32, "minimum": 0
+    })
+}
+
+pub(super) fn label(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "pattern": LABEL, "minLength": 1, "maxLength": 63})
+}
+
+pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "pattern": NAME, "minLength": 1, "maxLength": 253})
+}
+
+pub(super) fn forecaster(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": FORECASTERS, "maxLength": 63})
+}
+
+pub(super) fn proposer(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": PROPOSERS, "maxLength": 63})
+}
+
+pub(super) fn knobs(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object", "maxProperties": 24,
+        "additionalProperties": {"type": "string", "maxLength": 1024}
+    })
+}
+
+pub(super) fn match_labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object", "maxProperties": 16,
+        "additionalProperties": {"type": "string", "maxLength": 63}
+    })
+}
+
+pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date-time", "maxLength": 64})
+}
+
+pub(super) fn free_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
+
+pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "maxItems": 16,
+        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+            "properties": {
+                "type": {"type": "string", "maxLength": 316},
+                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+                "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
+                "lastTransitionTime": {"type": "string", "format": "date-time"},
+                "reason": {"type": "string", "minLength": 1, "maxLength": 1024},
+                "message": {"type": "string", "maxLength": 4096}
+            }
+        }
+    })
+}
+
+/// The whole definition as data.
+pub(super) fn definition() -> Result<Value, String> {
+    use kube::CustomResourceExt;
+    let mut definition = serde_json::to_value(PredictiveAutoscaler::crd())
+        .map_err(|e| format!("the definition: {e}"))?;
+    let schema = definition
+        .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
+        .ok_or("the definition has no schema")?;
+    tidy(schema);
+    rules::write(schema)?;
+    Ok(definition)
+}
+
+/// Takes out what an API server does not want and bounds what the types leave open.
+///
+/// A `null` in an object that may be null stays and is no absent field to a rule; one in an object
+/// that may not is taken away before defaults are set, as Kubernetes' own types have it.
+fn tidy(schema: &mut Value) {
+    let Some(fields) = schema.as_object_mut() else {
+        return;
+    };
+    fields.remove("nullable");
+    if let Some(Value::String(text)) = fields.get_mut("description") {
+        *text = text.replace('\n', " ").replace('`', "");
+    }
+    bound(fields);
+    if let Some(Value::Object(properties)) = fields.get_mut("properties") {
+        properties.values_mut().for_each(tidy);
+    }
+    for below in ["items", "additionalProperties"] {
+        if let Some(schema) = fields.get_mut(below) {
+            tidy(schema);
+        }
+    }
+}
+
+fn bound(fields: &mut Map<String, Value>) {
+    let kind = fields.get("type").and_then(Value::as_str);
+    let (key, most) = match kind {
+        Some("string") if !fields.contains_key("enum") => ("maxLength", json!(LENGTH_MAX)),
+        Some("array") => ("maxItems", json!(64)),
+        _ => return,
+    };
+    fields.entry(key).or_insert(most);
+    if kind_is_list(fields) {
+        fields
+            .entry("x-kubernetes-list-type")
+            .or_insert(json!("atomic"));
+    }
+}
+
+fn kind_is_list(fields: &Map<String, Value>) -> bool {
+    fields.get("type").and_then(Value::as_str) == Some("array")
+}
