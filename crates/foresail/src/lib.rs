@@ -5,6 +5,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod conformance;
+pub mod controller;
 pub mod exit;
 pub mod experiment;
 pub mod forecast;

@@ -1,0 +1,3 @@
+//! The controller's side that the command line shares.
+
+pub mod conditions;
