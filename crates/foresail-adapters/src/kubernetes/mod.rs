@@ -3,6 +3,7 @@
 //! Every call has a deadline and is made once; what cannot be read is a [`fault::Fault`], never zero.
 
 pub mod client;
+pub mod convert;
 pub mod crd;
 pub mod discover;
 pub mod event;

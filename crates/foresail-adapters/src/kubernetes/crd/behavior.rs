@@ -11,10 +11,10 @@ use super::schema;
 #[serde(rename_all = "camelCase")]
 pub struct Behavior {
     /// Upwards. Where absent: no stabilization, and the larger of 4 pods and 100 percent per 15 seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_up: Option<ScalingRules>,
     /// Downwards. Where absent: 300 seconds of stabilization, and 100 percent per 15 seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_down: Option<ScalingRules>,
 }
 
@@ -23,20 +23,20 @@ pub struct Behavior {
 #[serde(rename_all = "camelCase")]
 pub struct ScalingRules {
     /// Window over past raw values, of which upwards the least and downwards the largest counts.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub stabilization_window_seconds: Option<i32>,
     /// Which of the policies counts: the one that allows the largest change (Max, the default), the
     /// smallest (Min), or none (Disabled: this direction is off).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select_policy: Option<SelectPolicy>,
     /// Limits of the change; Kubernetes' own where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 10))]
     pub policies: Option<Vec<Policy>>,
     /// Ratio of a metric to its target within which nothing is done, such as "0.05". Where absent: the
     /// controller's own, 0.1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::tolerance")]
     pub tolerance: Option<Amount>,
 }
@@ -60,7 +60,7 @@ pub struct Policy {
     #[serde(rename = "type")]
     pub kind: PolicyType,
     /// How many.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub value: i32,
     /// Within how many seconds.
     #[schemars(range(min = 1, max = 1800))]

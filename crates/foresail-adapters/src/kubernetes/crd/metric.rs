@@ -14,7 +14,7 @@ pub use foresail_core::hpa::Amount;
 #[serde(rename_all = "camelCase")]
 pub struct Metric {
     /// Its name in status, events and explanations. Where absent, one made of what it measures.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::label")]
     pub name: Option<String>,
     /// What it is for. React: the reactive floor, which is the HPA's own answer. Forecast: its series is
@@ -27,22 +27,22 @@ pub struct Metric {
     #[serde(rename = "type")]
     pub kind: MetricType,
     /// CPU or memory of all containers of each pod.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<ResourceMetric>,
     /// CPU or memory of one container of each pod.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_resource: Option<ContainerResourceMetric>,
     /// A metric of each pod, averaged over the pods (custom.metrics.k8s.io).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pods: Option<PodsMetric>,
     /// A metric of one object (custom.metrics.k8s.io).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectMetric>,
     /// A metric of something outside the cluster (external.metrics.k8s.io).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalMetric>,
     /// A query to Prometheus.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<PrometheusMetric>,
 }
 
@@ -83,15 +83,15 @@ pub struct MetricTarget {
     #[serde(rename = "type")]
     pub kind: TargetType,
     /// Percent of what pods request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub average_utilization: Option<i32>,
     /// Per pod, a quantity above zero; write a fraction in quotes ("1.5") or in thousandths (1500m).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::positive_quantity")]
     pub average_value: Option<Amount>,
     /// In all, a quantity above zero; write a fraction in quotes ("1.5") or in thousandths (1500m).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::positive_quantity")]
     pub value: Option<Amount>,
 }
@@ -197,7 +197,7 @@ pub struct MetricIdentifier {
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Which of its series.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
 }
 
@@ -206,11 +206,11 @@ pub struct MetricIdentifier {
 #[serde(rename_all = "camelCase")]
 pub struct LabelSelector {
     /// Labels with exactly these values.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::match_labels")]
     pub match_labels: Option<BTreeMap<String, String>>,
     /// Further demands, all of which must hold.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub match_expressions: Option<Vec<LabelDemand>>,
 }
@@ -225,7 +225,7 @@ pub struct LabelDemand {
     /// In, NotIn, Exists or DoesNotExist.
     pub operator: LabelOperator,
     /// The values of In and NotIn.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), inner(length(max = 63)))]
     pub values: Option<Vec<String>>,
 }
@@ -248,7 +248,7 @@ pub enum LabelOperator {
 #[serde(rename_all = "camelCase")]
 pub struct ObjectReference {
     /// group/version, such as apps/v1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub api_version: Option<String>,
     /// Kind.
@@ -257,4 +257,93 @@ pub struct ObjectReference {
     /// Name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+}
+
+impl Metric {
+    /// Which of the fields named like a type are given.
+    pub(super) fn fields(&self) -> Vec<MetricType> {
+        let given = [
+            (self.resource.is_some(), MetricType::Resource),
+            (
+                self.container_resource.is_some(),
+                MetricType::ContainerResource,
+            ),
+            (self.pods.is_some(), MetricType::Pods),
+            (self.object.is_some(), MetricType::Object),
+            (self.external.is_some(), MetricType::External),
+            (self.prometheus.is_some(), MetricType::Prometheus),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(there, kind)| there.then_some(kind))
+            .collect()
+    }
+
+    /// Every set point that is given: the type that it is for, its field and itself.
+    pub(super) fn targets(&self) -> Vec<(MetricType, &'static str, &MetricTarget)> {
+        let all = [
+            self.resource
+                .as_ref()
+                .map(|m| (MetricType::Resource, "resource", &m.target)),
+            self.container_resource.as_ref().map(|m| {
+                (
+                    MetricType::ContainerResource,
+                    "containerResource",
+                    &m.target,
+                )
+            }),
+            self.pods
+                .as_ref()
+                .map(|m| (MetricType::Pods, "pods", &m.target)),
+            self.object
+                .as_ref()
+                .map(|m| (MetricType::Object, "object", &m.target)),
+            self.external
+                .as_ref()
+                .map(|m| (MetricType::External, "external", &m.target)),
+            self.prometheus
+                .as_ref()
+                .map(|m| (MetricType::Prometheus, "prometheus", &m.target)),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    /// The metrics of the metrics APIs that are named, each with its field.
+    pub(super) fn identifiers(&self) -> Vec<(&'static str, &MetricIdentifier)> {
+        let all = [
+            self.pods.as_ref().map(|m| ("pods", &m.metric)),
+            self.object.as_ref().map(|m| ("object", &m.metric)),
+            self.external.as_ref().map(|m| ("external", &m.metric)),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    /// The set point of the field that the metric's type names; `None` where that is not given.
+    #[must_use]
+    pub fn target(&self) -> Option<&MetricTarget> {
+        let mut targets = self.targets().into_iter();
+        targets
+            .find(|(kind, _, _)| *kind == self.kind)
+            .map(|(_, _, target)| target)
+    }
+
+    /// What it is called where the user gave it no name: what it measures.
+    #[must_use]
+    pub fn called(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        match self.kind {
+            MetricType::Resource => self.resource.as_ref().map(|m| m.name.clone()),
+            MetricType::ContainerResource => {
+                let of = self.container_resource.as_ref();
+                of.map(|m| format!("{} of {}", m.name, m.container))
+            }
+            MetricType::Pods => self.pods.as_ref().map(|m| m.metric.name.clone()),
+            MetricType::Object => self.object.as_ref().map(|m| m.metric.name.clone()),
+            MetricType::External => self.external.as_ref().map(|m| m.metric.name.clone()),
+            MetricType::Prometheus => None,
+        }
+        .unwrap_or_else(|| "prometheus".to_owned())
+    }
 }

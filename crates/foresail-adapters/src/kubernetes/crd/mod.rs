@@ -1,9 +1,11 @@
 //! The custom resource `PredictiveAutoscaler`: its types, its schema, its rules.
 //!
 //! Metrics and behavior are those of autoscaling/v2, so that an HPA's stanzas paste unchanged; all
-//! else has a default. What a schema can say, the API server refuses.
+//! else has a default. What is wrong with an object the API server refuses, and [`check`] of a file
+//! or of an object that is older than a rule.
 
 pub mod behavior;
+pub mod check;
 pub mod metric;
 mod rules;
 mod schema;
@@ -13,6 +15,7 @@ pub mod status;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 pub use behavior::{Behavior, Policy, PolicyType, ScalingRules, SelectPolicy};
+pub use check::read;
 pub use metric::{EmptyIs, Metric, MetricType, Role};
 pub use spec::{
     Actuation, ActuationType, Combine, CombineRule, Explain, FloorRule, ForecastSpec, Guardrails,

@@ -113,6 +113,14 @@ pub(super) fn definition() -> Result<Value, String> {
     Ok(definition)
 }
 
+/// The schema alone.
+pub(super) fn of_object() -> Result<Value, String> {
+    definition()?
+        .pointer("/spec/versions/0/schema/openAPIV3Schema")
+        .cloned()
+        .ok_or_else(|| "the definition has no schema".to_owned())
+}
+
 /// Takes out what an API server does not want and bounds what the types leave open.
 ///
 /// A `null` in an object that may be null stays and is no absent field to a rule; one in an object
@@ -124,6 +132,11 @@ fn tidy(schema: &mut Value) {
     fields.remove("nullable");
     if let Some(Value::String(text)) = fields.get_mut("description") {
         *text = text.replace('\n', " ").replace('`', "");
+    }
+    for key in ["minimum", "maximum"] {
+        if let Some(whole) = fields.get(key).and_then(Value::as_f64) {
+            fields.insert(key.to_owned(), json!(whole as i64));
+        }
     }
     bound(fields);
     if let Some(Value::Object(properties)) = fields.get_mut("properties") {

@@ -123,7 +123,7 @@ pub struct PredictiveAutoscalerSpec {
     #[schemars(range(min = 1, max = 10_000))]
     pub max_replicas: i32,
     /// How a decision is carried out. Where absent: HPAFloor where an HPA owns the target, else Scale.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actuation: Option<Actuation>,
     /// What is measured, 1 to 10 metrics, as in a HorizontalPodAutoscaler; of their answers the largest
     /// counts.
@@ -131,14 +131,14 @@ pub struct PredictiveAutoscalerSpec {
     pub metrics: Vec<Metric>,
     /// How fast it may go, as in a HorizontalPodAutoscaler. Where absent: Kubernetes' rules for an
     /// absent behavior, which are not those of an empty one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behavior: Option<Behavior>,
     /// How demand is forecast.
     #[serde(default)]
     pub forecast: ForecastSpec,
     /// Who may wish for replicas, 1 to 8. Where absent: predictive where a metric has role Forecast or
     /// Both, else hpa.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8))]
     pub proposers: Option<Vec<ProposerRef>>,
     /// How several wishes become one.
@@ -201,7 +201,7 @@ pub struct Actuation {
     #[serde(rename = "type")]
     pub kind: ActuationType,
     /// The HPA whose minReplicas is written; for HPAFloor alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::object_name")]
     pub hpa_name: Option<String>,
 }
@@ -225,7 +225,7 @@ pub struct ForecastSpec {
     pub forecaster: String,
     /// Demand that one replica serves, in the unit of the metric that is forecast. Where absent: that
     /// metric's averageValue.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::positive_quantity")]
     pub capacity: Option<Amount>,
     /// Seconds from a pod's creation to its readiness; 0: learnt from the pods.
@@ -343,15 +343,15 @@ pub enum FloorRule {
 pub struct Budget {
     /// The most replicas that can be paid for; unlike maxReplicas it holds only what is wished, not what
     /// runs already.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub replicas_max: Option<i32>,
     /// The most replicas removed within periodSeconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub removed_max: Option<i32>,
     /// The most changes within periodSeconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub changes_max: Option<i32>,
     /// Seconds over which removals and changes are counted.
@@ -379,7 +379,7 @@ pub struct Suspend {
     /// true: nothing goes down.
     pub scale_down: bool,
     /// So many replicas whatever is measured; minReplicas and maxReplicas do not hold meanwhile.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub hold_at: Option<i32>,
 }

@@ -13,57 +13,57 @@ use super::schema;
 #[serde(rename_all = "camelCase")]
 pub struct PredictiveAutoscalerStatus {
     /// Generation of the spec that this status is of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The target as kind/name.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 317))]
     pub target_ref: Option<String>,
     /// One word: Pending, Learning, Shadow, Advising, Active, Degraded or Suspended.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// Replicas that the target asks for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_replicas: Option<i32>,
     /// Pods of the target that are ready.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_replicas: Option<i32>,
     /// What is decided: written in mode Auto, else only told.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired_replicas: Option<i32>,
     /// What an HPA with these metrics would ask for now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reactive_replicas: Option<i32>,
     /// What the forecast asks for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_replicas: Option<i32>,
     /// Another autoscaler of the same target.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incumbent: Option<Incumbent>,
     /// When replicas were last changed by this object.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub last_scale_time: Option<Timestamp>,
     /// Shape of the demand: Spike, Periodic, Ramp, Stationary or Idle.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub archetype: Option<String>,
     /// Demand that one replica serves, as it was learnt.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub capacity: Option<String>,
     /// Seconds from a pod's creation to its readiness, as they were learnt.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup_seconds: Option<i32>,
     /// The forecast.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<ForecastStatus>,
     /// Each metric, in the order of the spec.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub metrics: Vec<MetricStatus>,
     /// The whole story of the last decision, as foresail explain prints it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::free_object")]
     pub last_decision: Option<serde_json::Value>,
     /// Past decisions, the newest last.
@@ -71,10 +71,10 @@ pub struct PredictiveAutoscalerStatus {
     #[schemars(length(max = 50))]
     pub decisions: Vec<DecisionStatus>,
     /// What was done against what would have been done, since the object came.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowStatus>,
     /// What the controller needs to go on after a restart; nothing for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardStatus>,
     /// Conditions; AbleToScale, ScalingActive and ScalingLimited are those of an HPA.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -106,15 +106,15 @@ pub enum Phase {
 #[serde(rename_all = "camelCase")]
 pub struct Incumbent {
     /// Its kind.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub kind: Option<String>,
     /// Its name.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub name: Option<String>,
     /// What it asks for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired_replicas: Option<i32>,
 }
 
@@ -123,35 +123,35 @@ pub struct Incumbent {
 #[serde(rename_all = "camelCase")]
 pub struct ForecastStatus {
     /// The forecaster.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub model: Option<String>,
     /// When it was made.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub made_at: Option<Timestamp>,
     /// When its model was fitted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub trained_at: Option<Timestamp>,
     /// Seconds from a decision until a replica asked for by it serves.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead_time_seconds: Option<i32>,
     /// Demand ahead, at most 12 points.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 12))]
     pub points: Vec<ForecastPoint>,
     /// Share of what came that the 80 % band held, in percent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage_percent: Option<i32>,
     /// What coveragePercent should be.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_coverage_percent: Option<i32>,
     /// Error against the last value's, in percent; below 100 the forecast is better.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_percent: Option<i32>,
     /// Why it is not trusted, where it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub why: Option<String>,
 }
@@ -181,25 +181,25 @@ pub struct MetricStatus {
     #[schemars(length(max = 63))]
     pub name: String,
     /// What was read; absent where nothing was.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub current: Option<String>,
     /// The set point.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub target: Option<String>,
     /// When it was measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub sample_time: Option<Timestamp>,
     /// true: too old to scale down by.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale: Option<bool>,
     /// What this metric alone asks for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed_replicas: Option<i32>,
     /// Why it could not be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub why: Option<String>,
 }
@@ -212,21 +212,21 @@ pub struct DecisionStatus {
     #[schemars(length(max = 128))]
     pub id: String,
     /// When.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub at: Option<Timestamp>,
     /// Replicas before.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<i32>,
     /// Replicas decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<i32>,
     /// The guard that bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub binding: Option<String>,
     /// What came of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub outcome: Option<String>,
 }
@@ -236,11 +236,11 @@ pub struct DecisionStatus {
 #[serde(rename_all = "camelCase")]
 pub struct BothSides {
     /// Of the autoscaler that acted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub incumbent: Option<String>,
     /// Of what would have been done.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub foresail: Option<String>,
 }
@@ -250,27 +250,27 @@ pub struct BothSides {
 #[serde(rename_all = "camelCase")]
 pub struct ShadowStatus {
     /// Since when.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub since: Option<Timestamp>,
     /// Replica-hours paid for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica_hours: Option<BothSides>,
     /// Minutes with fewer ready replicas than demand needed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minutes_short: Option<BothSides>,
     /// Changes of the number of replicas.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<BothSides>,
     /// How many decisions were compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervals: Option<i64>,
     /// Better, Worse, Undecided or Insufficient.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub verdict: Option<String>,
     /// Why this verdict.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub why: Option<String>,
 }
@@ -280,13 +280,13 @@ pub struct ShadowStatus {
 #[serde(rename_all = "camelCase")]
 pub struct GuardStatus {
     /// Life of the leading process that wrote this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<i64>,
     /// A write that was begun.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<IntentStatus>,
     /// What came of the last write: Applied, NotApplied, Superseded or Unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub outcome: Option<String>,
     /// The most that was wanted in each of the last intervals, for the stabilization window.
@@ -294,11 +294,11 @@ pub struct GuardStatus {
     #[schemars(length(max = 20))]
     pub raws: Vec<RawStatus>,
     /// What the controller allows itself: Predict, Guarded, HoldDown or Frozen.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub health: Option<String>,
     /// minReplicas of the HPA before it was first raised, with HPAFloor.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hpa_min_before: Option<i32>,
 }
 
@@ -314,11 +314,11 @@ pub struct IntentStatus {
     /// Replicas to be written.
     pub to: i32,
     /// Version of the scale that was read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub resource_version: Option<String>,
     /// When it is given up.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub expires: Option<Timestamp>,
 }
@@ -328,7 +328,7 @@ pub struct IntentStatus {
 #[serde(rename_all = "camelCase")]
 pub struct RawStatus {
     /// When.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub at: Option<Timestamp>,
     /// Replicas.
