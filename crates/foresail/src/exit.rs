@@ -17,8 +17,12 @@ pub enum Code {
     TooLittleData = 4,
     /// What was named is not there.
     NotFound = 5,
+    /// Somebody else has changed it, or scales the same target.
+    Conflict = 6,
     /// Not permitted.
     Forbidden = 7,
+    /// What was waited for did not come in time.
+    Timeout = 8,
     /// Interrupted.
     Interrupted = 130,
 }

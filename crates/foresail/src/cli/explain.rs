@@ -1,4 +1,5 @@
-//! `foresail explain`: a decision of a flight record as a waterfall, and what another setting gives.
+//! `foresail explain`: a decision of a flight record, or of an object in a cluster, as a waterfall,
+//! and what another setting gives.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,23 +15,46 @@ use foresail_core::spec::{Spec, SpecProblem};
 use serde_json::{Value, json};
 
 use crate::cli::Output;
+use crate::cli::cluster::{ClusterArgs, story};
 use crate::exit::{Code, Coded};
 use crate::record::{Head, Ledger, Line, Reader, Teller, keep_fits};
 
 /// Say why a number is what it is, and what a changed setting would have given
 #[derive(Args, Debug)]
 pub struct ExplainArgs {
-    /// A flight record, as --record wrote it
+    /// A flight record, as --record wrote it, or the name of an object in a cluster
+    #[arg(value_name = "RECORD|NAME")]
     record: PathBuf,
-    /// The decision at this time or the last before it; the last of the record where absent
+    /// The decision at this time or the last before it; the last one where absent
     #[arg(long, value_name = "RFC3339")]
     at: Option<Timestamp>,
+    /// Of an object: the decision with this id, or with this number at the id's end
+    #[arg(long, value_name = "ID", conflicts_with = "at")]
+    decision: Option<String>,
     /// Another setting, by its path in the spec: 'targets.0.hpa.maxReplicas=20'; or without=GUARD
     #[arg(long, value_name = "KEY=VALUE")]
     what_if: Vec<String>,
     /// How it is printed
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     output: Output,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+impl ExplainArgs {
+    /// The object that is meant; `None` where it is a record.
+    ///
+    /// A file that is there, or a name that only a file has, is a record, unless a flag names a place
+    /// in a cluster.
+    fn object(&self) -> Option<&str> {
+        let name = self.record.to_str()?;
+        let is_file = self.record.exists()
+            || name.contains(std::path::MAIN_SEPARATOR)
+            || [".json", ".jsonl", ".gz"]
+                .iter()
+                .any(|end| name.ends_with(end));
+        (self.cluster.is_named() || !is_file).then_some(name)
+    }
 }
 
 /// Inputs between two snapshots on the way to a decision: a state may be large.
@@ -77,6 +101,20 @@ impl Before {
 /// # Errors
 /// Where the record cannot be read, or has no decision at that time.
 pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Code> {
+    if let Some(name) = args.object() {
+        let asked = story::Asked {
+            name,
+            at: args.at,
+            decision: args.decision.as_deref(),
+            what_if: &args.what_if,
+            output: args.output,
+        };
+        return story::explain(&asked, &args.cluster.connect()?, out);
+    }
+    anyhow::ensure!(
+        args.decision.is_none(),
+        "--decision is for an object in a cluster; of a record ask with --at"
+    );
     let mut reader = Reader::open(&args.record)?;
     let head = reader.head.clone();
     let found = find(&mut reader, args.at)?.ok_or_else(|| Coded {
@@ -407,7 +445,12 @@ fn archetype_scaled(s: &ScaledTold) -> String {
     )
 }
 
-fn waterfall(e: &Explanation, others: &[(&str, &Explanation)], out: &mut dyn Write) -> Result<()> {
+/// Prints a decision as a waterfall, and what was decided by others beside it.
+pub(crate) fn waterfall(
+    e: &Explanation,
+    others: &[(&str, &Explanation)],
+    out: &mut dyn Write,
+) -> Result<()> {
     let held = if e.mode == foresail_core::spec::Mode::Auto {
         String::new()
     } else {

@@ -5,6 +5,7 @@
 pub mod aquatope;
 pub mod aware;
 pub mod classify;
+pub mod cluster;
 pub mod compare;
 pub mod config;
 pub mod conformance;
@@ -151,6 +152,18 @@ pub enum Command {
     Decide(decide::DecideArgs),
     /// Say why a number is what it is, and what a changed setting would have given
     Explain(explain::ExplainArgs),
+    /// Show objects of a cluster with what they decided
+    Get(cluster::get::GetArgs),
+    /// Show everything that is known of one object, each trouble with its mend
+    Describe(cluster::describe::DescribeArgs),
+    /// Let a decision of an object in mode Advise be carried out
+    Approve(cluster::approve::ApproveArgs),
+    /// Hold an object's target still, in one direction or at a number
+    Suspend(cluster::suspend::SuspendArgs),
+    /// Let go of what `suspend` holds
+    Resume(cluster::suspend::ResumeArgs),
+    /// From a HorizontalPodAutoscaler to Foresail step by step, and back
+    Migrate(cluster::migrate::MigrateArgs),
     /// Replay a flight record; prints `identical` or the first difference
     Replay(replay::ReplayArgs),
     /// Compare decisions with those of Kubernetes' own controller
@@ -215,6 +228,12 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Run(args) => run::run(&args),
         Command::Decide(args) => decide::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
+        Command::Get(args) => cluster::get::run(&args, out),
+        Command::Describe(args) => cluster::describe::run(&args, out),
+        Command::Approve(args) => cluster::approve::run(&args, out),
+        Command::Suspend(args) => cluster::suspend::run(&args, out),
+        Command::Resume(args) => cluster::suspend::run_resume(&args, out),
+        Command::Migrate(args) => cluster::migrate::run(&args, out),
         Command::Watch(args) => watch::run(&args, out),
         Command::Score(args) => score::run(&args, out),
         Command::Replay(args) => replay::run(&args, out),

@@ -6,6 +6,7 @@
 
 mod act;
 mod condition_set;
+pub mod conditions;
 mod demand;
 mod fits;
 mod floors;
