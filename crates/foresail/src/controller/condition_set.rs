@@ -4,13 +4,14 @@ use foresail_core::explain::{BasisTold, Explanation};
 use foresail_core::guard::GuardName;
 use foresail_core::observe::Health;
 use foresail_core::quantity::time::Timestamp;
-use foresail_core::spec::SpecProblem;
+use foresail_core::spec::{Mode, SpecProblem};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff;
 
 use super::Shared;
 use super::act::Written;
-use super::pilot::Pilot;
+use super::conditions::REASONS;
+use super::pilot::{Pilot, mode_of};
 use super::rivals::{Claim, Rival};
 use super::status::shortened;
 use super::tell::Story;
@@ -28,6 +29,12 @@ struct Draft {
 }
 
 fn draft(kind: &'static str, status: bool, reason: &str, message: impl Into<String>) -> Draft {
+    debug_assert!(
+        REASONS
+            .iter()
+            .any(|r| (r.condition, r.reason, r.status == "True") == (kind, reason, status)),
+        "{kind} {status} {reason} is in no table"
+    );
     Draft {
         kind,
         status,
@@ -55,6 +62,9 @@ pub(crate) fn of(
     }
     if let Some(constrained) = constrained(pilot, story) {
         drafts.push(constrained);
+    }
+    if mode_of(&pilot.object, shared.options.max_mode) == Mode::Auto {
+        drafts.push(ladder(pilot));
     }
     drafts.push(features(shared, pilot));
     drafts.push(stored(shared));
@@ -376,6 +386,14 @@ fn features(shared: &Shared, pilot: &Pilot) -> Draft {
         return draft(kind, false, "ScaleToZeroUnknownToHPA", message);
     }
     draft(kind, true, "AllPresent", features.version)
+}
+
+/// Whether the object ran in Shadow before it acts: only then there is a score.
+fn ladder(pilot: &Pilot) -> Draft {
+    match pilot.telling.status.shadow.is_some() || pilot.scoring.status.is_some() {
+        true => draft("LadderSkipped", false, "ShadowPassed", ""),
+        false => draft("LadderSkipped", true, "NoShadowData", "it acts without a time in Shadow"),
+    }
 }
 
 fn stored(shared: &Shared) -> Draft {

@@ -476,13 +476,6 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "FeaturesPresent",
-        "FeatureMissing",
-        "False",
-        "The cluster lacks an API that a metric needs; the message names it.",
-        "Install it (metrics-server, or an adapter for custom or external metrics), or take the metric out.",
-    ),
-    reason(
-        "FeaturesPresent",
         "KubernetesTooOld",
         "False",
         "The cluster is older than Kubernetes 1.30.",

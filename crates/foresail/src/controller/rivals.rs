@@ -20,6 +20,17 @@ pub(crate) enum Rival {
     HpaMissing(String),
 }
 
+impl std::fmt::Display for Rival {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Hpa(name) => write!(f, "the HorizontalPodAutoscaler {name}"),
+            Self::ScaledObject(owner) => f.write_str(owner),
+            Self::Older(name) => write!(f, "the older PredictiveAutoscaler {name}"),
+            Self::HpaMissing(name) => write!(f, "the HorizontalPodAutoscaler {name} is not there"),
+        }
+    }
+}
+
 /// Whose target it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {

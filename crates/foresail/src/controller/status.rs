@@ -4,6 +4,7 @@ use foresail_adapters::kubernetes::crd::status::{
     DecisionStatus, ForecastStatus, GuardStatus, Incumbent, IntentStatus, MetricStatus, Phase,
     PredictiveAutoscalerStatus,
 };
+use foresail_adapters::kubernetes::crd::Metric;
 use foresail_adapters::kubernetes::event::Note;
 use foresail_core::explain::{BasisTold, Explanation};
 use foresail_core::hpa::Reading;
@@ -131,6 +132,7 @@ fn metrics(pilot: &Pilot, look: &Look, story: &Story) -> Vec<MetricStatus> {
         .tick
         .as_ref()
         .and_then(|t| t.targets.first()?.pass.clone());
+    let written: Vec<_> = look::reactive_metrics(&pilot.object).collect();
     let one = |(place, read): (usize, &look::MetricRead)| {
         let current = match &read.reading {
             Reading::Failed => None,
@@ -149,7 +151,7 @@ fn metrics(pilot: &Pilot, look: &Look, story: &Story) -> Vec<MetricStatus> {
                 .cloned()
                 .unwrap_or_else(|| format!("metric-{place}")),
             current,
-            target: None,
+            target: written.get(place).and_then(|m| target_text(m)),
             sample_time: read.at,
             stale,
             proposed_replicas: proposals
@@ -160,6 +162,22 @@ fn metrics(pilot: &Pilot, look: &Look, story: &Story) -> Vec<MetricStatus> {
         }
     };
     look.metrics.iter().enumerate().map(one).collect()
+}
+
+/// What a metric aims at, as it is written.
+fn target_text(metric: &Metric) -> Option<String> {
+    let targets = [
+        metric.resource.as_ref().map(|m| &m.target),
+        metric.container_resource.as_ref().map(|m| &m.target),
+        metric.pods.as_ref().map(|m| &m.target),
+        metric.object.as_ref().map(|m| &m.target),
+        metric.external.as_ref().map(|m| &m.target),
+        metric.prometheus.as_ref().map(|m| &m.target),
+    ];
+    let target = targets.into_iter().flatten().next()?;
+    let percent = target.average_utilization.map(|p| format!("{p}%"));
+    let average = target.average_value.as_ref().map(|a| format!("{} per pod", a.text()));
+    percent.or(average).or_else(|| target.value.as_ref().map(|a| a.text()))
 }
 
 /// A text of at most so many bytes, cut at a character.
@@ -293,7 +311,7 @@ pub(crate) fn notes(pilot: &Pilot, story: &Story) -> Vec<Note> {
         notes.push(Note {
             warning: true,
             reason: "ConflictDetected".to_owned(),
-            text: format!("another autoscaler scales the target: {rival:?}; nothing is written"),
+            text: format!("another autoscaler scales the target: {rival}; nothing is written"),
             action: "Hold",
         });
     }

@@ -12,8 +12,10 @@
 )]
 
 mod api;
+mod crd;
 mod rig;
 mod smoke;
+mod walk;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -28,7 +30,7 @@ use rig::Rig;
 type Row = (&'static str, bool, fn(&Rig));
 
 /// All tests, one file of rows each.
-const FILES: [&[Row]; 1] = [smoke::ROWS];
+const FILES: &[&[Row]] = &[smoke::ROWS, crd::ROWS, walk::ROWS];
 
 /// Held for reading by a test that shares the control plane, for writing by one that does not.
 static SHARED: RwLock<()> = RwLock::new(());
