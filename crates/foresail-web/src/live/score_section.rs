@@ -106,7 +106,11 @@ pub(super) fn section(score: Option<&Score>) -> String {
     }
     html.push_str("</tbody></table></div>\n");
     for why in &score.why {
-        let _ = writeln!(html, "<p class=\"note\">{}</p>", escape(&super::waterfall::clause(why)));
+        let _ = writeln!(
+            html,
+            "<p class=\"note\">{}</p>",
+            escape(&super::waterfall::clause(why))
+        );
     }
     html.push_str("</section>\n");
     html
