@@ -300,8 +300,7 @@ impl LiveObject {
         let day = Span::from_seconds(86_400);
         let (mut sum, mut count) = (0.0, 0.0);
         let kept = self.replicas.iter().rev();
-        for (at, point) in kept.take_while(|(at, _)| last.at - *at < day) {
-            debug_assert!(at <= last.at);
+        for (_, point) in kept.take_while(|(at, _)| last.at - *at < day) {
             if let Some(current) = point.current {
                 sum += f64::from(current);
                 count += 1.0;

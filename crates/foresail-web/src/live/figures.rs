@@ -104,6 +104,8 @@ fn legend(drawing: &mut Drawing, entries: &[(&str, &str)], y: f64) {
                 height: 10.0,
             };
             drawing.shade(place, class, name);
+        } else if *class == "miss" {
+            drawing.point((at + 10.0, y - 4.0), 3.0, class, name);
         } else {
             drawing.curve(&[(at, y - 4.0), (at + 20.0, y - 4.0)], class);
         }
@@ -165,7 +167,7 @@ pub(super) fn demand(page: &ObjectPage, stretch: Stretch) -> Drawing {
                 "{}: {:.1}, outside the band made at {}",
                 point.at, point.value, forecast.made_at
             );
-            drawing.point(at, 2.4, "miss", &title);
+            drawing.point(at, 2.0, "miss", &title);
         }
     }
     time_axis(&mut drawing, stretch, &x, top, bottom);

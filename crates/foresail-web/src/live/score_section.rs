@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use foresail_core::quantity::time::{Span, Timestamp};
 
+use super::head::shown;
 use super::model::{ReplicaPoint, Score, Side, Verdict};
 use crate::page::text::{escape, number};
 
@@ -97,7 +98,7 @@ pub(super) fn section(score: Option<&Score>) -> String {
         let _ = writeln!(
             html,
             "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>",
-            escape(&side.name),
+            escape(&shown(&side.name)),
             number(side.replica_hours, 1),
             number(short, 1),
             side.changes
@@ -105,7 +106,11 @@ pub(super) fn section(score: Option<&Score>) -> String {
     }
     html.push_str("</tbody></table></div>\n");
     for why in &score.why {
-        let _ = writeln!(html, "<p class=\"note\">{}</p>", escape(why));
+        let _ = writeln!(
+            html,
+            "<p class=\"note\">{}</p>",
+            escape(&super::waterfall::clause(why))
+        );
     }
     html.push_str("</section>\n");
     html

@@ -6,10 +6,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::LiveSource;
 use super::build::LiveObject;
-use super::model::{Fleet, ObjectPage, VERSION};
+use super::model::{Fleet, FleetRow, ObjectPage, VERSION};
 
 /// Namespace and name.
 type Key = (String, String);
+
+/// An object with its row, which is made once per change.
+#[derive(Debug)]
+struct Shelved {
+    object: LiveObject,
+    row: Option<FleetRow>,
+}
 
 /// A fleet as it was at a revision.
 type Kept = Option<(u64, Arc<Fleet>)>;
@@ -19,7 +26,7 @@ type Kept = Option<(u64, Arc<Fleet>)>;
 #[derive(Debug, Default)]
 pub struct LiveStore {
     title: String,
-    objects: RwLock<BTreeMap<Key, LiveObject>>,
+    objects: RwLock<BTreeMap<Key, Shelved>>,
     revision: AtomicU64,
     fleet: RwLock<Kept>,
 }
@@ -44,7 +51,12 @@ impl LiveStore {
     ) {
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
         let key = (namespace.to_owned(), name.to_owned());
-        change(objects.entry(key).or_insert_with(begin));
+        let shelved = objects.entry(key).or_insert_with(|| Shelved {
+            object: begin(),
+            row: None,
+        });
+        change(&mut shelved.object);
+        shelved.row = shelved.object.row();
         drop(objects);
         self.revision.fetch_add(1, Ordering::SeqCst);
     }
@@ -53,7 +65,8 @@ impl LiveStore {
     pub fn put(&self, object: LiveObject) {
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
         let key = (object.namespace().to_owned(), object.name().to_owned());
-        objects.insert(key, object);
+        let row = object.row();
+        objects.insert(key, Shelved { object, row });
         drop(objects);
         self.revision.fetch_add(1, Ordering::SeqCst);
     }
@@ -83,8 +96,8 @@ impl LiveStore {
 
     fn make(&self) -> Fleet {
         let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
-        let rows: Vec<_> = objects.values().filter_map(LiveObject::row).collect();
-        let priced = objects.values().next().map(LiveObject::cost_unit);
+        let rows: Vec<_> = objects.values().filter_map(|s| s.row.clone()).collect();
+        let priced = objects.values().next().map(|s| s.object.cost_unit());
         Fleet {
             v: VERSION,
             at: rows.iter().map(|r| r.at).max().unwrap_or_default(),
@@ -115,7 +128,7 @@ impl LiveSource for LiveStore {
     fn object(&self, namespace: &str, name: &str) -> Option<ObjectPage> {
         let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
         let key = (namespace.to_owned(), name.to_owned());
-        objects.get(&key).and_then(LiveObject::page)
+        objects.get(&key).and_then(|s| s.object.page())
     }
 
     fn revision(&self) -> u64 {

@@ -39,7 +39,8 @@ struct Row {
     why: String,
 }
 
-fn clause(text: &str) -> String {
+/// A sentence from outside as it is shown, cut where it is very long.
+pub(super) fn clause(text: &str) -> String {
     let cut: String = text.chars().take(CLAUSE_MAX).collect();
     let parts: Vec<String> = cut.split_inclusive(|c: char| c == ' ').map(shown).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };

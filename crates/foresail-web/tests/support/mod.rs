@@ -48,7 +48,7 @@ pub fn explanation(text: &str, number: i64) -> Explanation {
                 "basis": {"forecaster": text, "demand": "884 req/s", "levelPercent": 90,
                     "horizonSeconds": 60, "capacity": "100 req/s", "coveragePercent": 91}},
             {"by": "llm", "wish": {"replicas": "8"}, "shape": [], "interval": null,
-                "confidencePercent": 60, "gate": "Ratio", "basis": {"text": text}},
+                "confidencePercent": 60, "gate": "ratio", "basis": {"text": text}},
         ],
         "chosenBy": text,
         "reactive": 5,
