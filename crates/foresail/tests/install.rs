@@ -200,7 +200,7 @@ fn a_shadow_install_writes_no_workload() {
     assert_eq!(written, BTreeSet::from(want));
     let deployment = objects.iter().find(|o| o["kind"] == "Deployment").unwrap();
     let args = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
-    assert!(texts(args).contains(&"--max-mode=Shadow"), "{args}");
+    assert!(texts(args).contains(&"--max-mode=shadow"), "{args}");
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn a_wrong_argument_is_refused_and_nothing_printed() {
         "prometheus:9090",
     ]);
     assert!(
-        address.contains("http://prometheus.monitoring:9090"),
+        address.contains("https://prometheus.monitoring:9090"),
         "{address}"
     );
     let both = told(&["manifests", "--image", IMAGE, "--shadow", "--hpa-floor"]);

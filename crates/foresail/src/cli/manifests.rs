@@ -55,6 +55,9 @@ pub struct ManifestsArgs {
     /// Prometheus, in the namespace `monitoring`
     #[arg(long, value_name = "URL")]
     prometheus_url: Option<String>,
+    /// Allow http to Prometheus
+    #[arg(long, requires = "prometheus_url")]
+    plain_http: bool,
     /// Replicas of the controller; one leads
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=10))]
     replicas: u8,
@@ -93,7 +96,7 @@ fn documents(args: &ManifestsArgs) -> Result<Vec<String>> {
         check_name(name)?;
     }
     let prometheus = match &args.prometheus_url {
-        Some(url) => Some((url.as_str(), port_of(url)?)),
+        Some(url) => Some(port_of(url, args.plain_http)?),
         None => None,
     };
     let mut all = Vec::new();
@@ -126,7 +129,7 @@ fn documents(args: &ManifestsArgs) -> Result<Vec<String>> {
         all.push(in_namespace(DISRUPTION, &args.namespace));
     }
     let network = in_namespace(NETWORK, &args.namespace);
-    all.push(network + &prometheus.map_or(String::new(), |(_, port)| peer(port)));
+    all.push(network + &prometheus.map_or(String::new(), peer));
     Ok(all)
 }
 
@@ -149,12 +152,13 @@ fn controller(deployment: &str, image: &str, args: &ManifestsArgs) -> String {
         .collect();
     if let Some(url) = &args.prometheus_url {
         more.push(format!("--prometheus-url={url}"));
+        more.extend(args.plain_http.then(|| "--plain-http".to_owned()));
     }
     let mut text = String::new();
     for line in deployment.lines() {
         match line.trim_start() {
             "# Stands for an image that does not exist: set yours." => continue,
-            "- --max-mode=Auto" if args.shadow => text.push_str("        - --max-mode=Shadow"),
+            "- --max-mode=auto" if args.shadow => text.push_str("        - --max-mode=shadow"),
             "replicas: 2" => text.push_str(&format!("  replicas: {}", args.replicas)),
             words if words.starts_with("image: ") => {
                 text.push_str(&format!("        image: {}", quoted(image)));
@@ -256,11 +260,11 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The port that an address names.
-fn port_of(url: &str) -> Result<u16> {
+/// The port that an address names; http only where it is allowed.
+fn port_of(url: &str, plain: bool) -> Result<u16> {
     let refuse = |why: &str| {
         anyhow::anyhow!(
-            "--prometheus-url {url:?}: {why}; give one such as http://prometheus.monitoring:9090"
+            "--prometheus-url {url:?}: {why}; give one such as https://prometheus.monitoring:9090"
         )
     };
     let parsed: Uri = url.parse().map_err(|_| refuse("is no address"))?;
@@ -272,6 +276,11 @@ fn port_of(url: &str) -> Result<u16> {
         );
     }
     let usual = match parsed.scheme_str() {
+        Some("http") if !plain => {
+            return Err(refuse(
+                "is http, which others on the way can read and change: use https, or --plain-http",
+            ));
+        }
         Some("http") => 80,
         Some("https") => 443,
         _ => return Err(refuse("is neither http nor https")),
@@ -317,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_port_of_prometheus_is_found() {
-        let port = |url: &str| port_of(url).ok();
+        let port = |url: &str| port_of(url, true).ok();
         assert_eq!(port("http://prometheus.monitoring:9090/prefix"), Some(9090));
         assert_eq!(port("https://prometheus.example"), Some(443));
         assert_eq!(port("http://[fd00::1]"), Some(80));
@@ -333,7 +342,10 @@ mod tests {
         ] {
             assert_eq!(port(bad), None, "{bad:?}");
         }
-        let told = port_of("http://me:secret@a:9090").unwrap_err().to_string();
+        assert!(port_of("http://a:9090", false).is_err());
+        let told = port_of("http://me:secret@a:9090", true)
+            .unwrap_err()
+            .to_string();
         assert!(!told.contains("secret"), "{told}");
     }
 

@@ -47,7 +47,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "foresail.args" -}}
-{{- $args := list "run" "controller" (printf "--max-mode=%s" (include "foresail.maxMode" .)) "--store=/var/lib/foresail" "--metrics-bind=0.0.0.0:8080" "--probe-bind=0.0.0.0:8081" }}
+{{- $args := list "run" "controller" (printf "--max-mode=%s" (include "foresail.maxMode" . | lower)) "--store=/var/lib/foresail" "--metrics-bind=0.0.0.0:8080" "--probe-bind=0.0.0.0:8081" }}
 {{- with .Values.leaderElection }}
 {{- $args = concat $args (list (printf "--lease-duration=%s" .leaseDuration) (printf "--renew-deadline=%s" .renewDeadline) (printf "--retry-period=%s" .retryPeriod)) }}
 {{- end }}
@@ -55,8 +55,22 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- range .Values.watchNamespaces }}
 {{- $args = append $args (printf "--watch-namespace=%s" .) }}
 {{- end }}
-{{- with .Values.prometheus.url }}
-{{- $args = append $args (printf "--prometheus-url=%s" .) }}
+{{- with .Values.prometheus }}
+{{- if .url }}
+{{- if and (hasPrefix "http:" .url) (not .plainHttp) }}
+{{- fail "prometheus.url is http, which others on the way can read and change: use https, or set prometheus.plainHttp=true" }}
+{{- end }}
+{{- $args = append $args (printf "--prometheus-url=%s" .url) }}
+{{- if .plainHttp }}
+{{- $args = append $args "--plain-http" }}
+{{- end }}
+{{- if .auth.existingSecret }}
+{{- $args = append $args (printf "--bearer-token-file=/etc/foresail/prometheus-auth/%s" .auth.key) }}
+{{- end }}
+{{- if .tls.caSecret }}
+{{- $args = append $args (printf "--ca-file=/etc/foresail/prometheus-ca/%s" .tls.caKey) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if .Values.dashboard.enabled }}
 {{- $args = concat $args (list (printf "--web-bind=0.0.0.0:%d" (int .Values.dashboard.port)) "--web-auth=tokenreview") }}

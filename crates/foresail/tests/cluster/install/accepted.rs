@@ -6,7 +6,7 @@ use super::{MINUTE, apply, chart, manifests, restricted_namespace, text};
 use crate::rig::{Rig, repository, wait_until};
 
 /// Everything that can be switched on, with the values that say where.
-const EVERYTHING: [&str; 9] = [
+const EVERYTHING: [&str; 11] = [
     "actuation.hpaFloor=true",
     "admissionPolicy.enabled=true",
     "dashboard.enabled=true",
@@ -14,7 +14,9 @@ const EVERYTHING: [&str; 9] = [
     "networkPolicy.apiServer.cidrs={10.0.0.1/32}",
     "podDisruptionBudget.minAvailable=50%",
     "priorityClassName=system-cluster-critical",
-    "prometheus.url=http://prometheus.monitoring:9090",
+    "prometheus.url=https://prometheus.monitoring:9090",
+    "prometheus.auth.existingSecret=token",
+    "prometheus.tls.caSecret=ca",
     "image.tag=0.1.0",
 ];
 

@@ -93,7 +93,8 @@ pub(super) fn three_ways_make_the_same_objects(rig: &Rig) {
     let values = [
         "watchNamespaces={shop,till}",
         "actuation.hpaFloor=true",
-        "prometheus.url=https://prometheus.monitoring/a?b=c#d",
+        "prometheus.url=http://prometheus.monitoring/a?b=c#d",
+        "prometheus.plainHttp=true",
         "replicas=1",
         &format!("image.digest=sha256:{}", "0a".repeat(32)),
     ];
@@ -108,7 +109,8 @@ pub(super) fn three_ways_make_the_same_objects(rig: &Rig) {
         "till",
         "--hpa-floor",
         "--prometheus-url",
-        "https://prometheus.monitoring/a?b=c#d",
+        "http://prometheus.monitoring/a?b=c#d",
+        "--plain-http",
         "--replicas",
         "1",
     ];
@@ -124,7 +126,7 @@ pub(super) fn three_ways_make_the_same_objects(rig: &Rig) {
 
 pub(super) fn the_chart_refuses_what_it_cannot_do(rig: &Rig) {
     let image = "image.repository=image.invalid/foresail";
-    let rows: [(&[&str], &str); 9] = [
+    let rows: [(&[&str], &str); 10] = [
         (&[], "image.repository is not set: build the image"),
         (&[image, "sharding.mode=Lease"], "sharding"),
         (&[image, "image.tagg=1"], "tagg"),
@@ -141,6 +143,10 @@ pub(super) fn the_chart_refuses_what_it_cannot_do(rig: &Rig) {
         (
             &[image, "serviceAccount.create=false"],
             "serviceAccount.name=NAME",
+        ),
+        (
+            &[image, "prometheus.url=http://prometheus:9090"],
+            "set prometheus.plainHttp=true",
         ),
         (
             &[image, "prometheus.url=http://me:secret@prometheus:9090"],
