@@ -15,35 +15,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use foresail::controller::meters::NAMES;
 use serde_json::Value;
 use support::{refused, root, skipped, stdout};
-
-/// What the controller exports.
-/// Source: specs/product_interface.md C.6.
-const METRICS: [&str; 22] = [
-    "foresail_build_info",
-    "foresail_conflict",
-    "foresail_current_replicas",
-    "foresail_desired_replicas",
-    "foresail_events_total",
-    "foresail_health",
-    "foresail_leader",
-    "foresail_limit_active",
-    "foresail_max_replicas",
-    "foresail_metric_age_seconds",
-    "foresail_min_replicas",
-    "foresail_objects",
-    "foresail_reactive_replicas",
-    "foresail_ready_replicas",
-    "foresail_reconcile_lag_seconds",
-    "foresail_reconciliation_duration_seconds",
-    "foresail_reconciliations_total",
-    "foresail_scale_events_total",
-    "foresail_shadow_verdict",
-    "foresail_status_writes_total",
-    "foresail_store_usable",
-    "foresail_watch_silent_seconds",
-];
 
 /// Every right that the controller may have: role, group, resource, verbs.
 /// Source: specs/reliability.md C, Q1 and Q2, and specs/product_interface.md F.2.
@@ -201,6 +175,43 @@ fn a_shadow_install_writes_no_workload() {
     let deployment = objects.iter().find(|o| o["kind"] == "Deployment").unwrap();
     let args = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
     assert!(texts(args).contains(&"--max-mode=shadow"), "{args}");
+}
+
+/// Every argument is read before a cluster is looked for, and no cluster is there.
+#[test]
+fn the_controller_takes_the_arguments_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let sets: [&[&str]; 3] = [
+        &[],
+        &["--shadow"],
+        &[
+            "--watch-namespace",
+            "a",
+            "--prometheus-url",
+            "http://p:9090",
+            "--plain-http",
+        ],
+    ];
+    for set in sets {
+        let objects = manifests(set);
+        let deployment = objects.iter().find(|o| o["kind"] == "Deployment").unwrap();
+        let args = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+        let here = |arg: &str| match arg.split_once('=') {
+            Some(("--store", _)) => format!("--store={}", folder.path().display()),
+            Some((flag @ ("--metrics-bind" | "--probe-bind"), _)) => format!("{flag}=127.0.0.1:0"),
+            _ => arg.to_owned(),
+        };
+        let mut words: Vec<String> = texts(args).into_iter().map(here).collect();
+        words.extend(["--kubeconfig".to_owned(), "missing".to_owned()]);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let output = support::foresail(folder.path(), &words);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success());
+        assert!(
+            told.contains("no cluster to talk to: missing"),
+            "{set:?}: {told}"
+        );
+    }
 }
 
 #[test]
@@ -436,7 +447,7 @@ fn every_alert_has_a_page_and_every_page_an_alert() {
         }
         for metric in metrics_in(alert["expr"].as_str().unwrap()) {
             assert!(
-                METRICS.contains(&metric.as_str()),
+                NAMES.contains(&metric.as_str()),
                 "{name}: {metric} is not exported"
             );
         }
@@ -532,7 +543,7 @@ fn every_panel_asks_for_what_is_exported() {
             }
         }
     }
-    let known: BTreeSet<String> = METRICS.iter().map(|m| (*m).to_owned()).collect();
+    let known: BTreeSet<String> = NAMES.iter().map(|m| (*m).to_owned()).collect();
     assert_eq!(used, known, "what is asked for, and what is exported");
 }
 

@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod install;
 mod rig;
 mod smoke;
 
@@ -28,7 +29,7 @@ use rig::Rig;
 type Row = (&'static str, bool, fn(&Rig));
 
 /// All tests, one file of rows each.
-const FILES: [&[Row]; 1] = [smoke::ROWS];
+const FILES: [&[Row]; 2] = [smoke::ROWS, install::ROWS];
 
 /// Held for reading by a test that shares the control plane, for writing by one that does not.
 static SHARED: RwLock<()> = RwLock::new(());

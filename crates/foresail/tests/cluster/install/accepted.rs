@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::same::named;
 use super::{MINUTE, apply, chart, manifests, restricted_namespace, text};
 use crate::rig::{Rig, repository, wait_until};
 

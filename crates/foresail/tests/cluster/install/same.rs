@@ -11,7 +11,7 @@ use crate::rig::Rig;
 type Objects = BTreeMap<String, Value>;
 
 /// Objects by kind, namespace and name, without what Helm says of itself.
-fn named(objects: Vec<Value>) -> Objects {
+pub(super) fn named(objects: Vec<Value>) -> Objects {
     let mut all = Objects::new();
     for mut object in objects {
         let metadata = object["metadata"].as_object_mut().unwrap();
