@@ -14,10 +14,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::Row;
-use crate::rig::{Rig, repository};
-
-#[path = "../../../../../tests/cluster/cache.rs"]
-mod cache;
+use crate::rig::{Rig, cache, repository};
 
 pub const ROWS: &[Row] = &[
     (

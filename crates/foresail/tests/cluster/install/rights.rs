@@ -44,13 +44,13 @@ pub(super) fn rights_are_enough_and_no_more(rig: &Rig) {
         assert!(
             may(rig, account, verb, path, place),
             "may not {verb} {path} in {place}"
-        )
+        );
     };
     let no = |verb: &str, path: &str, place: &str| {
         assert!(
             !may(rig, account, verb, path, place),
             "may {verb} {path} in {place}"
-        )
+        );
     };
     // A right takes a moment to reach the authorizer.
     wait_until(MINUTE, "the first right", || {
