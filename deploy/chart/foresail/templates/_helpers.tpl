@@ -74,6 +74,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- if .Values.dashboard.enabled }}
 {{- $args = concat $args (list (printf "--web-bind=0.0.0.0:%d" (int .Values.dashboard.port)) "--web-auth=tokenreview") }}
+{{- $name := printf "%s.%s" (include "foresail.fullname" .) .Release.Namespace }}
+{{- range concat (list "localhost" $name (printf "%s.svc" $name)) .Values.dashboard.hosts }}
+{{- $args = append $args (printf "--web-host=%s" .) }}
+{{- end }}
 {{- end }}
 {{- toYaml (concat $args .Values.extraArgs) }}
 {{- end }}
