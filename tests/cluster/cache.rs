@@ -10,6 +10,11 @@ pub(crate) fn rig_binary(folder: &Path) -> io::Result<PathBuf> {
     Ok(cache_folder()?.join(key(folder)?).join("rig"))
 }
 
+/// A program that the module in `folder` pins as a tool (built or not).
+pub(crate) fn tool_binary(folder: &Path, name: &str) -> io::Result<PathBuf> {
+    Ok(cache_folder()?.join(key(folder)?).join(name))
+}
+
 /// `$FORESAIL_CLUSTER_CACHE`, else `$XDG_CACHE_HOME/foresail/cluster`, else
 /// `~/.cache/foresail/cluster`.
 pub(crate) fn cache_folder() -> io::Result<PathBuf> {
@@ -29,6 +34,9 @@ pub(crate) fn cache_folder() -> io::Result<PathBuf> {
 fn key(folder: &Path) -> io::Result<String> {
     let mut files = Vec::new();
     for place in [folder.to_path_buf(), folder.join("manifests")] {
+        if !place.is_dir() {
+            continue;
+        }
         for entry in fs::read_dir(&place)? {
             let path = entry?.path();
             let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");

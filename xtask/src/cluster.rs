@@ -21,8 +21,18 @@ const VERSION: &str = "v1.37.2";
 /// States of the sources whose binaries stay in the cache, 150 MB each.
 const KEPT: usize = 4;
 
+/// What the tests of the installation run, pinned in a module of its own: name and package.
+const TOOLS: [(&str, &str); 2] = [
+    ("helm", "helm.sh/helm/v4/cmd/helm"),
+    ("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
+];
+
 fn folder() -> PathBuf {
     root().join("tests").join("cluster")
+}
+
+fn tools_folder() -> PathBuf {
+    root().join("tests").join("install")
 }
 
 /// `cargo xtask cluster build | up [DIR] | down [DIR] | status [DIR]`.
@@ -39,6 +49,7 @@ pub(crate) fn cluster(args: &[String]) -> Result<bool> {
                 bail!("{why}");
             }
             println!("{}", build()?.display());
+            println!("{}", build_tools()?.display());
             Ok(true)
         }
         ("up" | "down" | "status", []) => run(
@@ -103,8 +114,32 @@ fn go_version(text: &str) -> Option<(u32, u32)> {
 /// The binary for the sources as they are, built where the cache has none.
 fn build() -> Result<PathBuf> {
     let binary = cache::rig_binary(&folder())?;
+    let told = "the test control plane; the first time takes 6 to 20 minutes";
+    once(&binary, told, |entry| {
+        compile(&entry.join("rig"))?;
+        forget_old(&cache::cache_folder()?)
+    })?;
+    Ok(binary)
+}
+
+/// The folder of the tools that the tests of the installation run, built where the cache has none.
+fn build_tools() -> Result<PathBuf> {
+    let [(last, _), _] = TOOLS;
+    let binary = cache::tool_binary(&tools_folder(), last)?;
+    let told = "helm and kustomize; the first time takes 2 to 10 minutes";
+    let entry = once(&binary, told, |entry| {
+        let packages = TOOLS.map(|(_, package)| package);
+        let place = format!("{}/", entry.display());
+        go_build(&tools_folder(), "-s -w", &place, &packages)
+    })?;
+    Ok(entry)
+}
+
+/// Has an entry of the cache built unless it has this binary; its folder.
+fn once(binary: &Path, told: &str, compile: impl Fn(&Path) -> Result<()>) -> Result<PathBuf> {
+    let entry = binary.parent().context("the cache has no folder")?;
     if binary.is_file() {
-        return Ok(binary);
+        return Ok(entry.to_path_buf());
     }
     let cached = cache::cache_folder()?;
     fs::create_dir_all(&cached).with_context(|| cached.display().to_string())?;
@@ -112,33 +147,37 @@ fn build() -> Result<PathBuf> {
     lock.lock().context("cannot lock the cache")?;
     // Whoever had the lock may have built it.
     if binary.is_file() {
-        return Ok(binary);
+        return Ok(entry.to_path_buf());
     }
-    eprintln!("building the test control plane; the first time takes 6 to 20 minutes");
-    let entry = binary.parent().context("the cache has no folder")?;
+    eprintln!("building {told}");
     let partial = entry.with_extension("partial");
     if partial.exists() {
         fs::remove_dir_all(&partial)?;
     }
     fs::create_dir_all(&partial)?;
-    compile(&partial.join("rig"))?;
+    let begin = Instant::now();
+    compile(&partial)?;
+    eprintln!("built in {:.0} s", begin.elapsed().as_secs_f64());
     // A folder without a binary may be left there by hand; a rename does not replace a full one.
     if entry.exists() {
         fs::remove_dir_all(entry)?;
     }
     fs::rename(&partial, entry)?;
-    forget_old(&cached)?;
-    Ok(binary)
+    Ok(entry.to_path_buf())
 }
 
 fn compile(binary: &Path) -> Result<()> {
-    let begin = Instant::now();
     let version = |package: &str| format!("-X {package}.gitVersion={VERSION}");
     let flags = format!(
         "-s -w {} {}",
         version("k8s.io/component-base/version"),
         version("k8s.io/client-go/pkg/version")
     );
+    go_build(&folder(), &flags, &binary.display().to_string(), &["."])
+}
+
+/// Builds packages of the module in a folder, static and without this machine's paths.
+fn go_build(module: &Path, flags: &str, place: &str, packages: &[&str]) -> Result<()> {
     let status = Command::new("go")
         .args([
             "build",
@@ -147,11 +186,9 @@ fn compile(binary: &Path) -> Result<()> {
             "-buildvcs=false",
             "-ldflags",
         ])
-        .arg(flags)
-        .arg("-o")
-        .arg(binary)
-        .arg(".")
-        .current_dir(folder())
+        .args([flags, "-o", place])
+        .args(packages)
+        .current_dir(module)
         .env("CGO_ENABLED", "0")
         .env("GOTOOLCHAIN", "local")
         .stdin(Stdio::null())
@@ -160,14 +197,13 @@ fn compile(binary: &Path) -> Result<()> {
     if !status.success() {
         bail!(
             "go build in {} failed: see above; its modules need the network once",
-            folder().display()
+            module.display()
         );
     }
-    eprintln!("built in {:.0} s", begin.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// Removes all entries of the cache but the newest.
+/// Removes all control planes in the cache but the newest.
 fn forget_old(cached: &Path) -> Result<()> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(cached)? {
@@ -195,7 +231,7 @@ pub(crate) fn test(args: &[String]) -> Result<bool> {
             println!("         SKIPPED cluster tests: {why}");
             Ok(false)
         }
-        None => build().map(|_| true),
+        None => build().and_then(|_| build_tools()).map(|_| true),
     };
     let good = match built {
         Ok(has_go) => {
@@ -239,6 +275,14 @@ mod tests {
         );
         assert_eq!(go_version("go version devel +abc"), None);
         assert_eq!(go_version(""), None);
+    }
+
+    #[test]
+    fn every_tool_is_one_that_its_module_pins() {
+        let module = fs::read_to_string(tools_folder().join("go.mod")).unwrap();
+        for (_, package) in TOOLS {
+            assert!(module.contains(&format!("\t{package}\n")), "{package}");
+        }
     }
 
     #[test]

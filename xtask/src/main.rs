@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
 mod cluster;
+mod linked;
 mod mask;
 mod steps;
 mod tidy;
@@ -14,7 +15,7 @@ use anyhow::Result;
 /// One command: its name, what it does, and its function; the answer says whether all is well.
 type Command = (&'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const COMMANDS: [Command; 8] = [
+const COMMANDS: [Command; 9] = [
     (
         "test",
         "style, build, every test; --quick for style and core alone",
@@ -34,6 +35,11 @@ const COMMANDS: [Command; 8] = [
         "cluster",
         "the control plane of those tests by hand: build, path, up [DIR], down [DIR], status [DIR]",
         cluster::cluster,
+    ),
+    (
+        "static",
+        "the image's binary, and whether it needs no library: --profile NAME",
+        linked::run,
     ),
     ("measure", "the worst ten of each size", tidy::measure),
     (

@@ -40,7 +40,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// A cargo command in the workspace, with the toolchain that runs us.
-fn cargo(args: &[&str]) -> Command {
+pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root()).stdin(Stdio::null());
     command

@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod experiment;
 pub mod explain;
 pub mod forecast;
+pub mod manifests;
 pub mod optimize;
 pub mod progress;
 pub mod reading;
@@ -190,6 +191,8 @@ pub enum Command {
     Report(report::ReportArgs),
     /// Show recorded runs as pages: the fleet, each object, each decision
     Serve(serve::ServeArgs),
+    /// Print what installs the controller into a cluster
+    Manifests(manifests::ManifestsArgs),
     /// Check this machine and say what to mend
     Doctor(doctor::DoctorArgs),
     /// Show the settings
@@ -249,6 +252,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Trace(args) => trace::run(&args, out),
         Command::Report(args) => report::run(&args, out),
         Command::Serve(args) => serve::run(&args, out),
+        Command::Manifests(args) => manifests::run(&args, out),
         Command::Doctor(args) => doctor::run(&args, out),
         Command::Config(args) => config::run(&args, out),
         Command::Completion { shell } => {

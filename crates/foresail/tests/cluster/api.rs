@@ -111,7 +111,7 @@ impl Rig {
     }
 
     /// Where an object is, by what the API server says of its kind.
-    fn path_of(&self, namespace: &str, object: &Value) -> String {
+    pub fn path_of(&self, namespace: &str, object: &Value) -> String {
         let text = |path: &str| object.pointer(path).and_then(Value::as_str);
         let version = text("/apiVersion").expect("an apiVersion");
         let kind = text("/kind").expect("a kind");

@@ -13,6 +13,7 @@
 
 mod api;
 mod crd;
+mod install;
 mod rig;
 mod smoke;
 mod walk;
@@ -30,7 +31,7 @@ use rig::Rig;
 type Row = (&'static str, bool, fn(&Rig));
 
 /// All tests, one file of rows each.
-const FILES: &[&[Row]] = &[smoke::ROWS, crd::ROWS, walk::ROWS];
+const FILES: &[&[Row]] = &[smoke::ROWS, crd::ROWS, install::ROWS, walk::ROWS];
 
 /// Held for reading by a test that shares the control plane, for writing by one that does not.
 static SHARED: RwLock<()> = RwLock::new(());

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 #[path = "../../../../tests/cluster/cache.rs"]
-mod cache;
+pub mod cache;
 
 /// A control plane that runs.
 pub struct Rig {
