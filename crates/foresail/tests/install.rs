@@ -26,7 +26,7 @@ const RIGHTS: [(&str, &str, &str, &str); 19] = [
         "",
         "autoscaling.foresail.dev",
         "predictiveautoscalers",
-        "get list watch",
+        "list watch",
     ),
     (
         "",
@@ -50,7 +50,7 @@ const RIGHTS: [(&str, &str, &str, &str); 19] = [
         "-hpa-floor",
         "autoscaling",
         "horizontalpodautoscalers",
-        "patch",
+        "get patch",
     ),
     ("-own", "coordination.k8s.io", "leases", "create"),
     (

@@ -4,7 +4,7 @@
 # The objects that say what is to be scaled, and how.
 - apiGroups: [autoscaling.foresail.dev]
   resources: [predictiveautoscalers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # What was decided and why is applied to the status, and to nothing else of the object.
 - apiGroups: [autoscaling.foresail.dev]
   resources: [predictiveautoscalers/status]
@@ -47,10 +47,10 @@
 {{- end }}
 
 {{- define "foresail.rules.hpa-floor" -}}
-# minReplicas of an HPA follows the forecast; the HPA goes on to scale above it.
+# minReplicas of an HPA, read first, follows the forecast; the HPA goes on to scale above it.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
-  verbs: [patch]
+  verbs: [get, patch]
 {{- end }}
 
 {{- define "foresail.rules.live-page" -}}

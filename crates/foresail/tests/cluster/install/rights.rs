@@ -56,7 +56,7 @@ pub(super) fn rights_are_enough_and_no_more(rig: &Rig) {
     wait_until(MINUTE, "the first right", || {
         may(rig, account, "list", "/pods", "install-seen").then_some(())
     });
-    for verb in ["get", "list", "watch"] {
+    for verb in ["list", "watch"] {
         yes(
             verb,
             "autoscaling.foresail.dev/predictiveautoscalers",
@@ -70,6 +70,7 @@ pub(super) fn rights_are_enough_and_no_more(rig: &Rig) {
         no(verb, "/secrets", "install-seen");
         no(verb, "/configmaps", "install-seen");
     }
+    no("get", "/secrets", "install-seen");
     yes(
         "patch",
         "autoscaling.foresail.dev/predictiveautoscalers/status",
