@@ -318,7 +318,7 @@ fn a_revision_grows_with_every_change_and_the_fleet_is_made_anew() {
     );
     let begin = || LiveObject::new("a", "two", Keeping::CONTROLLER);
     store.update("a", "two", begin, |o| {
-        o.push(explanation("x", 2), &Seen::default())
+        o.push(explanation("x", 2), &Seen::default());
     });
     assert!(store.revision() > first);
     assert_eq!(store.fleet().rows.len(), 2);

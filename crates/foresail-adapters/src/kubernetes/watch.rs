@@ -150,13 +150,20 @@ impl<T: Send + Sync + 'static> Watched<T> {
                 }
                 Event::InitApply(object) => {
                     let entry = (key(&object), Arc::new(prune(&object)));
-                    inner.listing.entry(scope.to_owned()).or_default().extend([entry]);
+                    inner
+                        .listing
+                        .entry(scope.to_owned())
+                        .or_default()
+                        .extend([entry]);
                     Vec::new()
                 }
                 Event::InitDone => {
                     let listed = inner.listing.remove(scope).unwrap_or_default();
                     let is_ours = |k: &Key| scope.is_empty() || k.0 == scope;
-                    let gone = inner.objects.keys().filter(|k| is_ours(k) && !listed.contains_key(*k));
+                    let gone = inner
+                        .objects
+                        .keys()
+                        .filter(|k| is_ours(k) && !listed.contains_key(*k));
                     let gone: Vec<Key> = gone.cloned().collect();
                     for key in &gone {
                         inner.objects.remove(key);

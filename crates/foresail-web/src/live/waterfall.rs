@@ -42,7 +42,7 @@ struct Row {
 /// A sentence from outside as it is shown, cut where it is very long.
 pub(super) fn clause(text: &str) -> String {
     let cut: String = text.chars().take(CLAUSE_MAX).collect();
-    let parts: Vec<String> = cut.split_inclusive(|c: char| c == ' ').map(shown).collect();
+    let parts: Vec<String> = cut.split_inclusive(' ').map(shown).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
     format!("{}{more}", parts.concat())
 }
@@ -199,9 +199,9 @@ pub(super) fn details(told: &DecisionTold, html: &mut String) {
     } else {
         String::new()
     };
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "<details class=\"{class}\" id=\"{}\"><summary>{} <b>{}</b> <span class=\"line\">{}</span>{held}</summary>\n",
+        "<details class=\"{class}\" id=\"{}\"><summary>{} <b>{}</b> <span class=\"line\">{}</span>{held}</summary>",
         anchor(e),
         time(told.since),
         if changes {

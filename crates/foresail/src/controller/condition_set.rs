@@ -392,7 +392,12 @@ fn features(shared: &Shared, pilot: &Pilot) -> Draft {
 fn ladder(pilot: &Pilot) -> Draft {
     match pilot.telling.status.shadow.is_some() || pilot.scoring.status.is_some() {
         true => draft("LadderSkipped", false, "ShadowPassed", ""),
-        false => draft("LadderSkipped", true, "NoShadowData", "it acts without a time in Shadow"),
+        false => draft(
+            "LadderSkipped",
+            true,
+            "NoShadowData",
+            "it acts without a time in Shadow",
+        ),
     }
 }
 

@@ -64,7 +64,7 @@ fn begin(shared: &Arc<Shared>, namespace: &str, name: String, hpa: Arc<HpaSeen>)
         match call(api.patch(&name, &parameters, &patch)).await {
             Ok(_) => tracing::info!(namespace, hpa = name, "its own minReplicas is back"),
             Err(fault) => {
-                tracing::warn!(namespace, hpa = name, why = %fault, "its minReplicas is not back yet")
+                tracing::warn!(namespace, hpa = name, why = %fault, "its minReplicas is not back yet");
             }
         }
     });

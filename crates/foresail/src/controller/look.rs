@@ -111,7 +111,7 @@ fn selector_text(selector: Option<&LabelSelector>) -> String {
     all.join(",")
 }
 
-fn failed(why: impl ToString) -> MetricRead {
+fn failed(why: &dyn std::fmt::Display) -> MetricRead {
     MetricRead {
         reading: Reading::Failed,
         at: None,
@@ -164,7 +164,7 @@ impl Reader<'_> {
     async fn resource(&self, rule: &MetricRule, gates: &hpa::Gates) -> MetricRead {
         let usage = match self.world.usage(self.namespace).await {
             Ok(usage) => usage,
-            Err(fault) => return failed(fault),
+            Err(fault) => return failed(&fault),
         };
         let ours: Vec<PodMetrics> = self
             .pods
@@ -184,14 +184,14 @@ impl Reader<'_> {
     async fn of_pods(&self, metric: &Metric) -> MetricRead {
         let (Some(written), Some(version)) = (&metric.pods, self.world.features().custom_metrics)
         else {
-            return failed("the server has no custom.metrics.k8s.io");
+            return failed(&"the server has no custom.metrics.k8s.io");
         };
         let series = selector_text(written.metric.selector.as_ref());
         let selectors = (self.selector, series.as_str());
         let client = &self.world.clients.read;
         let name = &written.metric.name;
         match metrics::pods_metric(client, &version, self.namespace, name, selectors).await {
-            Err(fault) => failed(fault),
+            Err(fault) => failed(&fault),
             Ok(values) => MetricRead {
                 at: values.iter().map(|(_, s)| s.at).max(),
                 reading: resolve::pods_reading(self.pods, &values),
@@ -203,7 +203,7 @@ impl Reader<'_> {
     async fn object(&self, metric: &Metric) -> MetricRead {
         let (Some(written), Some(version)) = (&metric.object, self.world.features().custom_metrics)
         else {
-            return failed("the server has no custom.metrics.k8s.io");
+            return failed(&"the server has no custom.metrics.k8s.io");
         };
         let client = &self.world.clients.read;
         let object = &written.described_object;
@@ -216,13 +216,13 @@ impl Reader<'_> {
         let resource = match kind {
             Ok(kind) if kind.group.is_empty() => kind.plural,
             Ok(kind) => format!("{}.{}", kind.plural, kind.group),
-            Err(fault) => return failed(fault),
+            Err(fault) => return failed(&fault),
         };
         let series = selector_text(written.metric.selector.as_ref());
         let asked = (written.metric.name.as_str(), series.as_str());
         let named = (resource.as_str(), object.name.as_str());
         match metrics::object_metric(client, &version, self.namespace, named, asked).await {
-            Err(fault) => failed(fault),
+            Err(fault) => failed(&fault),
             Ok(value) => MetricRead {
                 reading: Reading::Total(vec![value.milli]),
                 at: value.at,
@@ -233,13 +233,13 @@ impl Reader<'_> {
 
     async fn external(&self, metric: &Metric) -> MetricRead {
         let Some(written) = &metric.external else {
-            return failed("the metric has no field `external`");
+            return failed(&"the metric has no field `external`");
         };
         let series = selector_text(written.metric.selector.as_ref());
         let client = &self.world.clients.read;
         let name = &written.metric.name;
         match metrics::external_metric(client, self.namespace, name, &series).await {
-            Err(fault) => failed(fault),
+            Err(fault) => failed(&fault),
             Ok(values) => MetricRead {
                 at: values.iter().filter_map(|v| v.at).min(),
                 reading: Reading::Total(values.iter().map(|v| v.milli).collect()),
@@ -250,11 +250,11 @@ impl Reader<'_> {
 
     async fn prometheus(&self, metric: &Metric) -> MetricRead {
         let Some(written) = &metric.prometheus else {
-            return failed("the metric has no field `prometheus`");
+            return failed(&"the metric has no field `prometheus`");
         };
         let server = self.world.prometheus.as_deref();
         match prometheus_now(server, written, self.now, self.stale_after).await {
-            Err(why) => failed(why),
+            Err(why) => failed(&why),
             Ok((value, at)) => MetricRead {
                 reading: Reading::Total(vec![Quantity::from_f64(value, Unit::Count).milli()]),
                 at: Some(at),

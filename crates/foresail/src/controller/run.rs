@@ -141,8 +141,13 @@ async fn epoch_told(clients: &Clients, options: &Options) -> Epoch {
             Some(namespace) => Api::namespaced(clients.read.clone(), namespace),
             None => Api::all(clients.read.clone()),
         };
-        let Ok(list) = call(api.list(&ListParams::default())).await else { continue };
-        let told = list.items.iter().filter_map(|o| o.status.as_ref()?.guard.as_ref()?.epoch);
+        let Ok(list) = call(api.list(&ListParams::default())).await else {
+            continue;
+        };
+        let told = list
+            .items
+            .iter()
+            .filter_map(|o| o.status.as_ref()?.guard.as_ref()?.epoch);
         highest = told.fold(highest, i64::max);
     }
     Epoch(u64::try_from(highest).unwrap_or(0))

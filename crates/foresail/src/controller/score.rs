@@ -19,8 +19,8 @@ use crate::shadow_score::{Answer, Case, Known, Row, Verdict, judge, pods_of};
 /// Time between two verdicts.
 const EVERY: Span = Span::from_seconds(3600);
 
-/// How far back rows count.
-const LOOK_BACK: Span = Span::from_seconds(7 * 86_400);
+/// The time over which rows count.
+const WINDOW: Span = Span::from_seconds(7 * 86_400);
 
 /// The score of one object.
 #[derive(Debug, Default)]
@@ -116,7 +116,7 @@ fn judged(
     known: &Known,
     now: Timestamp,
 ) -> Result<Verdict, String> {
-    let rows = shared.score_rows(uid, now - LOOK_BACK, now)?;
+    let rows = shared.score_rows(uid, now - WINDOW, now)?;
     let read = |bytes: &Vec<u8>| serde_json::from_slice::<Row>(bytes).ok();
     let rows: Vec<Row> = rows.iter().filter_map(read).collect();
     let told = |e: anyhow::Error| format!("{e:#}");

@@ -1,10 +1,10 @@
 //! The status of an object and the events that go with a pass; pure.
 
+use foresail_adapters::kubernetes::crd::Metric;
 use foresail_adapters::kubernetes::crd::status::{
     DecisionStatus, ForecastStatus, GuardStatus, Incumbent, IntentStatus, MetricStatus, Phase,
     PredictiveAutoscalerStatus,
 };
-use foresail_adapters::kubernetes::crd::Metric;
 use foresail_adapters::kubernetes::event::Note;
 use foresail_core::explain::{BasisTold, Explanation};
 use foresail_core::hpa::Reading;
@@ -176,8 +176,13 @@ fn target_text(metric: &Metric) -> Option<String> {
     ];
     let target = targets.into_iter().flatten().next()?;
     let percent = target.average_utilization.map(|p| format!("{p}%"));
-    let average = target.average_value.as_ref().map(|a| format!("{} per pod", a.text()));
-    percent.or(average).or_else(|| target.value.as_ref().map(|a| a.text()))
+    let average = target
+        .average_value
+        .as_ref()
+        .map(|a| format!("{} per pod", a.text()));
+    percent
+        .or(average)
+        .or_else(|| target.value.as_ref().map(|a| a.text()))
 }
 
 /// A text of at most so many bytes, cut at a character.

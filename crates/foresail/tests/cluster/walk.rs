@@ -9,7 +9,11 @@ use serde_json::json;
 use crate::Row;
 use crate::rig::{Rig, repository, wait_until};
 
-pub const ROWS: &[Row] = &[("walk::the_guide_prints_what_it_says", false, the_guide_prints_what_it_says)];
+pub const ROWS: &[Row] = &[(
+    "walk::the_guide_prints_what_it_says",
+    false,
+    the_guide_prints_what_it_says,
+)];
 
 /// How long a command that only looks is repeated until it prints what is written.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,9 +33,21 @@ fn controller(rig: &Rig, namespace: &str) -> Controller {
     let folder = rig.folder.join(format!("walk-{namespace}"));
     let log = std::fs::File::create(rig.folder.join(format!("walk-{namespace}.log"))).unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_foresail"))
-        .args(["run", "controller", "--log-format", "text", "--lease", "walk"])
+        .args([
+            "run",
+            "controller",
+            "--log-format",
+            "text",
+            "--lease",
+            "walk",
+        ])
         .args(["--namespace", namespace, "--watch-namespace", namespace])
-        .args(["--hpa-cpu-initialization-period", "5s", "--hpa-initial-readiness-delay", "1s"])
+        .args([
+            "--hpa-cpu-initialization-period",
+            "5s",
+            "--hpa-initial-readiness-delay",
+            "1s",
+        ])
         .arg("--store")
         .arg(&folder)
         .env("KUBECONFIG", rig.folder.join("kubeconfig"))
@@ -88,7 +104,9 @@ fn forms(lines: &[String]) -> Vec<String> {
 }
 
 fn printed(rig: &Rig, command: &str) -> Vec<String> {
-    let own = std::path::Path::new(env!("CARGO_BIN_EXE_foresail")).parent().unwrap();
+    let own = std::path::Path::new(env!("CARGO_BIN_EXE_foresail"))
+        .parent()
+        .unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("sh")
         .args(["-c", command])
@@ -107,9 +125,14 @@ fn printed(rig: &Rig, command: &str) -> Vec<String> {
 
 /// `true` for a command that may be run again and again.
 fn only_looks(command: &str) -> bool {
-    ["foresail get", "foresail explain", "foresail describe", "kubectl get"]
-        .iter()
-        .any(|c| command.starts_with(c))
+    [
+        "foresail get",
+        "foresail explain",
+        "foresail describe",
+        "kubectl get",
+    ]
+    .iter()
+    .any(|c| command.starts_with(c))
 }
 
 fn run(rig: &Rig, step: &Step, bless: bool) -> Vec<String> {
@@ -117,7 +140,12 @@ fn run(rig: &Rig, step: &Step, bless: bool) -> Vec<String> {
     loop {
         let got = printed(rig, &step.command);
         let same = forms(&got) == forms(&step.printed);
-        let late = begin.elapsed() > if bless { Duration::from_secs(25) } else { PATIENCE };
+        let late = begin.elapsed()
+            > if bless {
+                Duration::from_secs(25)
+            } else {
+                PATIENCE
+            };
         if same || late || !only_looks(&step.command) {
             return got;
         }
@@ -127,7 +155,10 @@ fn run(rig: &Rig, step: &Step, bless: bool) -> Vec<String> {
 
 fn the_guide_prints_what_it_says(rig: &Rig) {
     crate::crd::install(rig);
-    let kubectl = Command::new("kubectl").arg("version").arg("--client").output();
+    let kubectl = Command::new("kubectl")
+        .arg("version")
+        .arg("--client")
+        .output();
     if !kubectl.is_ok_and(|o| o.status.success()) {
         crate::skip("walk::the_guide_prints_what_it_says: no kubectl");
         return;
@@ -172,5 +203,9 @@ fn the_guide_prints_what_it_says(rig: &Rig) {
         std::fs::write(&place, lines.join("\n") + "\n").unwrap();
         return;
     }
-    assert!(wrong.is_empty(), "printed something else:\n{}", wrong.join("\n\n"));
+    assert!(
+        wrong.is_empty(),
+        "printed something else:\n{}",
+        wrong.join("\n\n")
+    );
 }
