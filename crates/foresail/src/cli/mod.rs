@@ -28,6 +28,7 @@ mod trace_generate;
 mod trace_stages;
 mod typed;
 pub mod watch;
+mod watch_cluster;
 pub mod workflow;
 
 use std::io::Write;
@@ -155,6 +156,8 @@ pub enum Command {
     Suspend(cluster::suspend::SuspendArgs),
     /// Let go of what `suspend` holds
     Resume(cluster::suspend::ResumeArgs),
+    /// Check objects in files or in a cluster, and say what will go wrong
+    Lint(Box<cluster::lint::LintArgs>),
     /// From a HorizontalPodAutoscaler to Foresail step by step, and back
     Migrate(cluster::migrate::MigrateArgs),
     /// Replay a flight record; prints `identical` or the first difference
@@ -181,8 +184,8 @@ pub enum Command {
     Trace(trace::TraceArgs),
     /// Rebuild the report from a results folder
     Report(report::ReportArgs),
-    /// Check this machine and say what to mend
-    Doctor(doctor::DoctorArgs),
+    /// Check this machine and its cluster, and say what to mend
+    Doctor(Box<doctor::DoctorArgs>),
     /// Show the settings
     Config(config::ConfigArgs),
     /// Print completions for a shell
@@ -224,6 +227,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Suspend(args) => cluster::suspend::run(&args, out),
         Command::Resume(args) => cluster::suspend::run_resume(&args, out),
         Command::Migrate(args) => cluster::migrate::run(&args, out),
+        Command::Lint(args) => cluster::lint::run(&args, out),
         Command::Watch(args) => watch::run(&args, out),
         Command::Replay(args) => replay::run(&args, out),
         Command::Conformance(args) => conformance::run(&args, out),

@@ -3,8 +3,10 @@
 //! A command that changes something prints its plan and asks; nothing is written before the answer.
 
 pub mod approve;
+pub(crate) mod checkup;
 pub mod describe;
 pub mod get;
+pub mod lint;
 pub mod migrate;
 pub(crate) mod story;
 pub mod suspend;
