@@ -724,7 +724,7 @@ fn every_command_that_prints_data_prints_it_as_json_and_csv() {
         (&["trace", "check", ".", "--days=2"], 1, "day,ok,problem", 3),
         (&["config", "view"], 0, "name,value,origin,doc", 21),
         (&["version"], 0, "version", 2),
-        (&["doctor"], 0, "ok,text", 7),
+        (&["doctor", "--offline"], 0, "level,text", 7),
     ];
     let run = |args: &[&str], more: &[&str], code| {
         let all: Vec<&str> = args.iter().chain(more).copied().collect();
@@ -792,6 +792,15 @@ fn help_of_every_command_is_pinned() {
         "trace",
         "report",
         "serve",
+        "manifests",
+        "run",
+        "score",
+        "get",
+        "describe",
+        "approve",
+        "suspend",
+        "resume",
+        "lint",
         "doctor",
         "config",
         "completion",
@@ -816,13 +825,18 @@ fn help_of_every_command_is_pinned() {
         "activations",
     ]
     .map(|verb| ["aquatope", verb]);
-    let nested = forecast.iter().chain(&classify).chain(&aquatope);
+    let migrate = ["hpa", "rollback"].map(|verb| ["migrate", verb]);
+    let nested = forecast
+        .iter()
+        .chain(&classify)
+        .chain(&aquatope)
+        .chain(&migrate);
     for words in commands.chain(nested.map(<[&str; 2]>::as_slice)) {
         text.push_str(&format!("\n---- foresail {} --help\n", words.join(" ")));
         text.push_str(&stdout(folder.path(), &[words, &["--help"]].concat(), 0));
     }
     golden("commands/help.txt", &text);
-    assert!(stdout(folder.path(), &["doctor"], 0).contains("ok   foresail"));
+    assert!(stdout(folder.path(), &["doctor", "--offline"], 0).contains("ok   foresail"));
     assert!(stdout(folder.path(), &["version"], 0).starts_with("foresail 0."));
     assert!(stdout(folder.path(), &["completion", "bash"], 0).contains("_foresail"));
     assert_eq!(foresail(folder.path(), &["compar"]).status.code(), Some(2));

@@ -61,6 +61,7 @@ fn every_command_and_flag_in_the_documents_exists() {
                     | "classify"
                     | "aquatope"
                     | "aware"
+                    | "migrate"
             );
             let mut args: Vec<&str> = verbs
                 .iter()

@@ -1,4 +1,4 @@
-//! `foresail doctor`: what works here, and the mend for what does not.
+//! `foresail doctor`: what works here and in the cluster, and the mend for what does not.
 
 use std::io::Write;
 
@@ -7,13 +7,26 @@ use clap::Args;
 use foresail_models::registry::proposer_names;
 use serde_json::json;
 
+use crate::cli::cluster::ClusterArgs;
+use crate::cli::cluster::checkup::{self, Level, Line};
 use crate::cli::{Output, print_csv};
+use crate::compare::prometheus::{AccessArgs, runtime};
 use crate::config::{Environment, Settings};
 use crate::exit::Code;
 
-/// Check this machine and say what to mend
+/// Check this machine and its cluster, and say what to mend
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
+    /// Look at this machine alone
+    #[arg(long)]
+    offline: bool,
+    /// Look at the rights of this user, such as system:serviceaccount:NAMESPACE:NAME
+    #[arg(long = "as", value_name = "USER", conflicts_with = "offline")]
+    account: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    access: AccessArgs,
     /// How it is printed [default: table]
     #[arg(long, short, value_enum)]
     output: Option<Output>,
@@ -24,46 +37,112 @@ pub struct DoctorArgs {
 /// # Errors
 /// Where nothing can be printed.
 pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<Code> {
-    let checks = checks();
-    let good = checks.iter().all(|(ok, _)| *ok);
+    let mut lines = checks();
+    let mut is_reachable = true;
+    if !args.offline {
+        is_reachable = online(args, &mut lines)?;
+    }
+    let good = lines.iter().all(|(level, _)| *level != Level::Fail);
     // Settings that are wrong are one of the findings, not the end of the command.
-    match Output::here(args.output).unwrap_or(Output::Table) {
+    print(
+        &lines,
+        good,
+        Output::here(args.output).unwrap_or(Output::Table),
+        out,
+    )?;
+    Ok(match (is_reachable, good) {
+        (false, _) => Code::Unreachable,
+        (true, true) => Code::Done,
+        (true, false) => Code::No,
+    })
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Ok => "ok",
+        Level::Warn => "warn",
+        Level::Fail => "fail",
+    }
+}
+
+fn print(lines: &[Line], good: bool, output: Output, out: &mut dyn Write) -> Result<()> {
+    match output {
         Output::Table => {
-            for (ok, text) in &checks {
-                writeln!(out, "{:<5}{text}", if *ok { "ok" } else { "fail" })?;
+            for (level, text) in lines {
+                writeln!(out, "{:<5}{text}", word(*level))?;
             }
         }
         Output::Json => {
-            let one = |(ok, text): &(bool, String)| json!({"ok": ok, "text": text});
-            let all: Vec<_> = checks.iter().map(one).collect();
+            let one = |(level, text): &Line| json!({"ok": *level != Level::Fail, "level": word(*level), "text": text});
+            let all: Vec<_> = lines.iter().map(one).collect();
             writeln!(out, "{}", json!({"v": 1, "ok": good, "checks": all}))?;
         }
         Output::Csv => {
-            let one = |(ok, text): &(bool, String)| vec![ok.to_string(), text.clone()];
-            let rows: Vec<_> = checks.iter().map(one).collect();
-            print_csv(&["ok", "text"], &rows, out)?;
+            let one = |(level, text): &Line| vec![word(*level).to_owned(), text.clone()];
+            let rows: Vec<_> = lines.iter().map(one).collect();
+            print_csv(&["level", "text"], &rows, out)?;
         }
     }
-    Ok(if good { Code::Done } else { Code::No })
+    Ok(())
 }
 
-/// What was looked at, and whether it is well.
-fn checks() -> Vec<(bool, String)> {
+/// Looks at the cluster and at Prometheus; `false` where the API server does not answer.
+fn online(args: &DoctorArgs, lines: &mut Vec<Line>) -> Result<bool> {
+    let mut is_reachable = true;
+    match args.cluster.connect() {
+        // Nobody has said that there is a cluster.
+        Err(error) if !args.cluster.is_named() => {
+            let told = format!("what needs a cluster was not looked at: {error}");
+            lines.push((Level::Warn, told));
+        }
+        Err(error) => {
+            lines.push((Level::Fail, error.to_string()));
+            is_reachable = false;
+        }
+        Ok(cluster) => {
+            let is_namespaced = args.cluster.namespace.is_some();
+            let found = cluster.wait(checkup::look(
+                &cluster,
+                is_namespaced,
+                args.account.as_deref(),
+            ))?;
+            is_reachable = found.is_reachable;
+            lines.extend(found.lines);
+        }
+    }
+    let Ok(settings) = Settings::load(None, &Environment) else {
+        return Ok(is_reachable);
+    };
+    if args.access.prometheus.is_none() && settings.text("prometheus.url").is_empty() {
+        let told = "no Prometheus is named: pass --prometheus URL to look at it".to_owned();
+        lines.push((Level::Warn, told));
+        return Ok(is_reachable);
+    }
+    lines.push(match args.access.connect(&settings) {
+        Ok(server) => runtime()?.block_on(checkup::prometheus(&server)),
+        Err(error) => (Level::Fail, format!("Prometheus: {error}")),
+    });
+    Ok(is_reachable)
+}
+
+/// What was looked at on this machine.
+fn checks() -> Vec<Line> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let formats = foresail_adapters::registry::format_names().join(", ");
+    let well = |text: String| (Level::Ok, text);
     vec![
-        (true, format!("foresail {}", env!("CARGO_PKG_VERSION"))),
-        (true, format!("{threads} threads")),
-        (true, format!("proposers: {}", proposer_names().join(", "))),
-        (true, format!("trace formats: {formats}")),
+        well(format!("foresail {}", env!("CARGO_PKG_VERSION"))),
+        well(format!("{threads} threads")),
+        well(format!("proposers: {}", proposer_names().join(", "))),
+        well(format!("trace formats: {formats}")),
         match Settings::load(None, &Environment) {
-            Ok(_) => (true, "settings".to_owned()),
-            Err(error) => (false, format!("settings: {error:#}")),
+            Ok(_) => well("settings".to_owned()),
+            Err(error) => (Level::Fail, format!("settings: {error:#}")),
         },
         match tempfile_here() {
-            Ok(()) => (true, "this folder can be written".to_owned()),
+            Ok(()) => well("this folder can be written".to_owned()),
             Err(error) => (
-                false,
+                Level::Fail,
                 format!("this folder cannot be written: {error}; pass --out FOLDER"),
             ),
         },

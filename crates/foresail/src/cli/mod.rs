@@ -32,6 +32,7 @@ mod trace_generate;
 mod trace_stages;
 mod typed;
 pub mod watch;
+mod watch_cluster;
 pub mod workflow;
 
 use std::io::Write;
@@ -163,6 +164,8 @@ pub enum Command {
     Suspend(cluster::suspend::SuspendArgs),
     /// Let go of what `suspend` holds
     Resume(cluster::suspend::ResumeArgs),
+    /// Check objects in files or in a cluster, and say what will go wrong
+    Lint(Box<cluster::lint::LintArgs>),
     /// From a HorizontalPodAutoscaler to Foresail step by step, and back
     Migrate(cluster::migrate::MigrateArgs),
     /// Replay a flight record; prints `identical` or the first difference
@@ -193,8 +196,8 @@ pub enum Command {
     Serve(serve::ServeArgs),
     /// Print what installs the controller into a cluster
     Manifests(manifests::ManifestsArgs),
-    /// Check this machine and say what to mend
-    Doctor(doctor::DoctorArgs),
+    /// Check this machine and its cluster, and say what to mend
+    Doctor(Box<doctor::DoctorArgs>),
     /// Show the settings
     Config(config::ConfigArgs),
     /// Print completions for a shell
@@ -237,6 +240,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Suspend(args) => cluster::suspend::run(&args, out),
         Command::Resume(args) => cluster::suspend::run_resume(&args, out),
         Command::Migrate(args) => cluster::migrate::run(&args, out),
+        Command::Lint(args) => cluster::lint::run(&args, out),
         Command::Watch(args) => watch::run(&args, out),
         Command::Score(args) => score::run(&args, out),
         Command::Replay(args) => replay::run(&args, out),

@@ -21,6 +21,7 @@ use foresail_models::rng::Seed;
 use serde_json::json;
 
 use crate::cli::Output;
+use crate::cli::cluster::ClusterArgs;
 use crate::compare::prometheus::{AccessArgs, coded, floor, now, runtime};
 use crate::config::{Environment, Settings};
 use crate::exit::{Code, Coded};
@@ -41,55 +42,66 @@ const HISTORY_MAX: Span = Span::from_seconds(14 * 86_400);
 /// Watch what an engine would do beside the autoscaler that is in charge; writes nothing
 #[derive(Args, Debug)]
 pub struct WatchArgs {
+    /// A target in a cluster, such as deploy/web: it and the HPA on it are looked at through the
+    /// kubeconfig; without it all comes from Prometheus
+    #[arg(value_name = "KIND/NAME")]
+    target: Option<String>,
     #[command(flatten)]
-    access: AccessArgs,
+    pub(super) cluster: ClusterArgs,
     #[command(flatten)]
-    llm: LlmArgs,
+    pub(super) access: AccessArgs,
+    #[command(flatten)]
+    pub(super) llm: LlmArgs,
     /// Demand in requests per second, as PromQL that gives one series
-    #[arg(long, value_name = "PROMQL")]
-    query: String,
+    #[arg(long, value_name = "PROMQL", required_unless_present = "target")]
+    pub(super) query: Option<String>,
     /// The incumbent's replicas, as PromQL that gives one series
-    #[arg(long, value_name = "PROMQL")]
-    replicas_query: String,
+    #[arg(
+        long,
+        value_name = "PROMQL",
+        required_unless_present = "target",
+        conflicts_with = "target"
+    )]
+    replicas_query: Option<String>,
     /// Demand that one replica serves, req/s [default: what the target value is 80 % of]
     #[arg(long, value_name = "RATE")]
-    capacity: Option<f64>,
+    pub(super) capacity: Option<f64>,
     /// Demand per replica that is aimed at, req/s [default: 80 % of the capacity]
     #[arg(long, value_name = "RATE")]
-    target_value: Option<f64>,
+    pub(super) target_value: Option<f64>,
     /// Time from a pod's creation to its readiness [default: 45s]
     #[arg(long)]
-    startup: Option<Span>,
+    pub(super) startup: Option<Span>,
     /// Time between two decisions [default: 15s]
     #[arg(long)]
-    interval: Option<Span>,
+    pub(super) interval: Option<Span>,
     /// The fewest replicas [default: 1]
     #[arg(long)]
-    min: Option<u32>,
+    pub(super) min: Option<u32>,
     /// The most replicas [default: 100]
     #[arg(long)]
-    max: Option<u32>,
+    pub(super) max: Option<u32>,
     /// Past demand that the forecasters begin with
     #[arg(long, value_name = "TIME", default_value = "2d")]
-    history: Span,
+    pub(super) history: Span,
     /// Name of the workload in what is told
     #[arg(long, default_value = "workload")]
     name: String,
     /// Write a flight record
     #[arg(long, value_name = "FILE")]
-    record: Option<PathBuf>,
+    pub(super) record: Option<PathBuf>,
     /// How long to watch; 0s = until Ctrl-C
     #[arg(long, value_name = "TIME", default_value = "0s")]
-    duration: Span,
+    pub(super) duration: Span,
     /// The promise, whose share the time with enough replicas is held against [default: wait<200ms:99%]
     #[arg(long)]
     slo: Option<Slo>,
     /// How syncs are printed [default: table]
     #[arg(long, short, value_enum)]
-    output: Option<Output>,
+    pub(super) output: Option<Output>,
     /// Settings file [default: ./foresail.toml]
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
 }
 
 /// Flags over settings over defaults, checked.
@@ -148,8 +160,8 @@ impl Plan {
                 advised: args.llm.is_asked(),
             },
             queries: Queries {
-                demand: args.query.clone(),
-                replicas: args.replicas_query.clone(),
+                demand: args.query.clone().unwrap_or_default(),
+                replicas: args.replicas_query.clone().unwrap_or_default(),
             },
             capacity,
             history: args.history,
@@ -162,7 +174,7 @@ impl Plan {
 }
 
 /// Capacity and target value; each follows from the other where only one is given.
-fn rates(args: &WatchArgs, share: f64) -> Result<(f64, f64)> {
+pub(super) fn rates(args: &WatchArgs, share: f64) -> Result<(f64, f64)> {
     for (flag, value) in [
         ("--capacity", args.capacity),
         ("--target-value", args.target_value),
@@ -190,6 +202,9 @@ fn rates(args: &WatchArgs, share: f64) -> Result<(f64, f64)> {
 /// # Errors
 /// Where the first look at Prometheus fails, or the record cannot be written.
 pub fn run(args: &WatchArgs, out: &mut dyn Write) -> Result<Code> {
+    if let Some(target) = &args.target {
+        return super::watch_cluster::run(args, target, out);
+    }
     let settings = Settings::load(args.config.as_deref(), &Environment)?;
     let server = args.access.connect(&settings)?;
     let plan = Plan::new(args, settings)?;
@@ -363,69 +378,7 @@ impl<'a> Watch<'a> {
             let history = engine.target_history(0);
             beside.offer(|| llm::question(orders, &told, seen, pods, history), at);
         }
-        self.print(&told, seen, out)
-    }
-
-    fn print(&self, told: &Explanation, seen: &Seen, out: &mut dyn Write) -> Result<()> {
-        let known = |value: Option<String>| value.unwrap_or_else(|| "?".to_owned());
-        let replicas =
-            |told: &foresail_core::explain::Told| told.get("replicas").map(ToString::to_string);
-        let wish = told.proposals.iter().find(|p| p.by == "predictive");
-        let forecast = wish.and_then(|p| replicas(&p.wish));
-        let reactive = told.reactive.map(|r| r.to_string());
-        let decided = replicas(&told.decided);
-        let incumbent = seen.incumbent.map(|n| n.to_string());
-        let demand = seen.demand.map(|(value, _)| value);
-        let (ours, theirs) = (self.score.shadow, self.score.incumbent);
-        match self.plan.output {
-            Output::Table => writeln!(
-                out,
-                "{:<20} {:>8} {:>8} {:>7} {:>9}  {:<15} {:<11} {told}",
-                floor(told.at, Span::from_seconds(1)).to_string(),
-                known(reactive),
-                known(forecast),
-                known(decided),
-                known(incumbent),
-                format!("{:.1}/{:.1}", ours.replica_minutes, theirs.replica_minutes),
-                format!("{:.1}/{:.1}", ours.short_minutes, theirs.short_minutes),
-            )?,
-            Output::Csv => {
-                let cell = |value: Option<String>| value.unwrap_or_default();
-                writeln!(
-                    out,
-                    "{},{},{},{},{},{},{},{},{},{}",
-                    told.at,
-                    cell(demand.map(|d| d.to_string())),
-                    cell(reactive),
-                    cell(forecast),
-                    cell(decided),
-                    cell(incumbent),
-                    ours.replica_minutes,
-                    theirs.replica_minutes,
-                    ours.short_minutes,
-                    theirs.short_minutes
-                )?;
-            }
-            Output::Json => {
-                let number = |value: Option<String>| value.and_then(|v| v.parse::<u32>().ok());
-                let value = json!({
-                    "v": 1,
-                    "at": told.at,
-                    "demand": demand,
-                    "measuredAt": seen.demand.map(|(_, at)| at),
-                    "reactive": number(reactive),
-                    "forecast": number(forecast),
-                    "decided": number(decided),
-                    "incumbent": seen.incumbent,
-                    "why": told.to_string(),
-                    "score": self.score,
-                    "explanation": told,
-                });
-                writeln!(out, "{value}")?;
-            }
-        }
-        out.flush()?;
-        Ok(())
+        print(self.plan.output, &self.score, &told, seen, out)
     }
 
     /// Ends the record and tells the score.
@@ -455,7 +408,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn head(output: Output, out: &mut dyn Write) -> Result<()> {
+/// Prints what stands above the rows.
+pub(super) fn head(output: Output, out: &mut dyn Write) -> Result<()> {
     match output {
         Output::Table => writeln!(
             out,
@@ -467,6 +421,75 @@ fn head(output: Output, out: &mut dyn Write) -> Result<()> {
             "at,demand,reactive,forecast,decided,incumbent,shadow_replica_minutes,incumbent_replica_minutes,shadow_short_minutes,incumbent_short_minutes"
         )?,
         Output::Json => {}
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints one row.
+pub(super) fn print(
+    output: Output,
+    score: &Score,
+    told: &Explanation,
+    seen: &Seen,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let known = |value: Option<String>| value.unwrap_or_else(|| "?".to_owned());
+    let replicas =
+        |told: &foresail_core::explain::Told| told.get("replicas").map(ToString::to_string);
+    let wish = told.proposals.iter().find(|p| p.by == "predictive");
+    let forecast = wish.and_then(|p| replicas(&p.wish));
+    let reactive = told.reactive.map(|r| r.to_string());
+    let decided = replicas(&told.decided);
+    let incumbent = seen.incumbent.map(|n| n.to_string());
+    let demand = seen.demand.map(|(value, _)| value);
+    let (ours, theirs) = (score.shadow, score.incumbent);
+    match output {
+        Output::Table => writeln!(
+            out,
+            "{:<20} {:>8} {:>8} {:>7} {:>9}  {:<15} {:<11} {told}",
+            floor(told.at, Span::from_seconds(1)).to_string(),
+            known(reactive),
+            known(forecast),
+            known(decided),
+            known(incumbent),
+            format!("{:.1}/{:.1}", ours.replica_minutes, theirs.replica_minutes),
+            format!("{:.1}/{:.1}", ours.short_minutes, theirs.short_minutes),
+        )?,
+        Output::Csv => {
+            let cell = |value: Option<String>| value.unwrap_or_default();
+            writeln!(
+                out,
+                "{},{},{},{},{},{},{},{},{},{}",
+                told.at,
+                cell(demand.map(|d| d.to_string())),
+                cell(reactive),
+                cell(forecast),
+                cell(decided),
+                cell(incumbent),
+                ours.replica_minutes,
+                theirs.replica_minutes,
+                ours.short_minutes,
+                theirs.short_minutes
+            )?;
+        }
+        Output::Json => {
+            let number = |value: Option<String>| value.and_then(|v| v.parse::<u32>().ok());
+            let value = json!({
+                "v": 1,
+                "at": told.at,
+                "demand": demand,
+                "measuredAt": seen.demand.map(|(_, at)| at),
+                "reactive": number(reactive),
+                "forecast": number(forecast),
+                "decided": number(decided),
+                "incumbent": seen.incumbent,
+                "why": told.to_string(),
+                "score": score,
+                "explanation": told,
+            });
+            writeln!(out, "{value}")?;
+        }
     }
     out.flush()?;
     Ok(())
@@ -504,7 +527,7 @@ fn floor_span(span: Span) -> Span {
 }
 
 /// Sleeps until a time; `false` where somebody asked to end.
-fn sleep_until(at: Timestamp) -> bool {
+pub(super) fn sleep_until(at: Timestamp) -> bool {
     while !interrupt::asked() {
         let left = (at - now()).nanos();
         if left <= 0 {
@@ -516,7 +539,7 @@ fn sleep_until(at: Timestamp) -> bool {
 }
 
 /// What `work` comes to; `None` where somebody asked to end before.
-async fn until_asked<T>(work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn until_asked<T>(work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     loop {
         match tokio::time::timeout(NAP, &mut work).await {

@@ -4,6 +4,7 @@
 //! incumbent's replicas, its decisions count as carried out, and what it adds serves after the
 //! start-up time. Demand is taken for the same under both. Nothing is ever written to the cluster.
 
+pub mod cluster;
 pub mod llm;
 pub mod observe;
 pub mod score;

@@ -91,6 +91,30 @@ pub async fn look(
     now: Timestamp,
     known_until: Timestamp,
 ) -> Seen {
+    let mut seen = demand(server, queries, now).await;
+    if seen.problems.iter().any(is_away) {
+        return seen;
+    }
+    replicas(server, queries, now, &mut seen).await;
+    minutes_since(server, queries, now, known_until, &mut seen).await;
+    seen
+}
+
+/// Looks at demand alone; the incumbent's replicas stay unknown.
+pub async fn look_demand(
+    server: &Prometheus,
+    queries: &Queries,
+    now: Timestamp,
+    known_until: Timestamp,
+) -> Seen {
+    let mut seen = demand(server, queries, now).await;
+    if !seen.problems.iter().any(is_away) {
+        minutes_since(server, queries, now, known_until, &mut seen).await;
+    }
+    seen
+}
+
+async fn demand(server: &Prometheus, queries: &Queries, now: Timestamp) -> Seen {
     let mut seen = Seen::default();
     if let Some((value, at)) = value(server, &queries.demand, now, &mut seen.problems).await {
         if value < 0.0 {
@@ -100,9 +124,10 @@ pub async fn look(
             seen.demand = Some((value, at));
         }
     }
-    if seen.problems.iter().any(is_away) {
-        return seen;
-    }
+    seen
+}
+
+async fn replicas(server: &Prometheus, queries: &Queries, now: Timestamp, seen: &mut Seen) {
     if let Some((value, at)) = value(server, &queries.replicas, now, &mut seen.problems).await {
         let whole = value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value);
         if !whole {
@@ -112,6 +137,16 @@ pub async fn look(
             seen.incumbent = Some(value as u32);
         }
     }
+}
+
+/// The whole minutes since the last that is known.
+async fn minutes_since(
+    server: &Prometheus,
+    queries: &Queries,
+    now: Timestamp,
+    known_until: Timestamp,
+    seen: &mut Seen,
+) {
     let end = crate::compare::prometheus::floor(now, MINUTE);
     if end > known_until {
         match minutes(server, &queries.demand, known_until, end).await {
@@ -122,7 +157,6 @@ pub async fn look(
             Err(error) => seen.problems.push(error.into()),
         }
     }
-    seen
 }
 
 /// The usable minutes of demand from `start` to `end`; an empty answer has none.

@@ -3,12 +3,18 @@
 //! A command that changes something prints its plan and asks; nothing is written before the answer.
 
 pub mod approve;
+pub(crate) mod checkup;
 pub mod describe;
+#[cfg(test)]
+mod fake;
 pub mod get;
+pub mod lint;
 pub mod migrate;
 pub(crate) mod story;
 pub mod suspend;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::io::{BufRead, IsTerminal, Write};
@@ -258,7 +264,7 @@ pub(crate) fn printable(object: &PredictiveAutoscaler) -> Result<Value> {
 }
 
 #[cfg(test)]
-mod tests {
+mod codes {
     use super::*;
     use crate::exit::code_of;
 

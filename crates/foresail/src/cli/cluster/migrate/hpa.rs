@@ -3,8 +3,10 @@
 //! It is kept as JSON: a field that this binary does not know is restored like all others.
 
 use anyhow::{Context, Result, bail, ensure};
-use foresail_adapters::kubernetes::crd::{GROUP, KIND, PredictiveAutoscaler, VERSION};
+use foresail_adapters::kubernetes::convert::engine_spec;
+use foresail_adapters::kubernetes::crd::{self, GROUP, KIND, VERSION};
 use foresail_adapters::kubernetes::scale::Target;
+use foresail_core::spec::SpecProblem;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt};
@@ -261,30 +263,16 @@ impl Hpa {
         Ok(manifest)
     }
 
-    /// Refuses what would be lost: every field has to come back as it was written.
+    /// Refuses what an object of ours cannot say, or what no engine could carry out.
     fn check(&self, manifest: &Value) -> Result<()> {
+        let found = crd::read(manifest).and_then(|object| engine_spec(&object));
         let name = self.name();
-        let object: PredictiveAutoscaler =
-            serde_json::from_value(manifest.clone()).with_context(|| {
-                format!("HorizontalPodAutoscaler {name} cannot be said as an object of ours")
-            })?;
-        let back = serde_json::to_value(&object.spec)?;
-        for field in ["metrics", "behavior"] {
-            let mut lost = Vec::new();
-            let empty = Value::Null;
-            lacks(
-                &manifest["spec"][field],
-                back.get(field).unwrap_or(&empty),
-                &format!("spec.{field}"),
-                &mut lost,
-            );
-            ensure!(
-                lost.is_empty(),
-                "HorizontalPodAutoscaler {name} has what an object of ours cannot say: {}; take it out of the HPA first",
-                lost.join(", ")
-            );
-        }
-        Ok(())
+        found.map(drop).map_err(|problems| {
+            anyhow::anyhow!(
+                "HorizontalPodAutoscaler {name} cannot be said as an object of ours: {}",
+                SpecProblem::joined(&problems)
+            )
+        })
     }
 }
 
@@ -293,30 +281,6 @@ impl Hpa {
 fn default_metrics() -> Value {
     let target = json!({"type": "Utilization", "averageUtilization": 80});
     json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}])
-}
-
-/// Fields of `whole` that `part` lacks, by their paths.
-fn lacks(whole: &Value, part: &Value, path: &str, lost: &mut Vec<String>) {
-    match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => {
-            for (name, value) in whole {
-                let path = format!("{path}.{name}");
-                match part.get(name) {
-                    Some(other) => lacks(value, other, &path, lost),
-                    None if value.is_null() => {}
-                    None => lost.push(path),
-                }
-            }
-        }
-        (Value::Array(whole), Value::Array(part)) if whole.len() == part.len() => {
-            for (place, (value, other)) in whole.iter().zip(part).enumerate() {
-                lacks(value, other, &format!("{path}[{place}]"), lost);
-            }
-        }
-        (Value::Null, _) => {}
-        (whole, part) if whole == part => {}
-        _ => lost.push(path.to_owned()),
-    }
 }
 
 #[cfg(test)]
@@ -409,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_lost_is_refused_by_its_path() {
+    fn what_cannot_be_said_is_refused_by_its_path() {
         let mut odd = plain();
         odd["metrics"][0]["resource"]["newer"] = json!(1);
         let error = hpa(&odd).adopted().unwrap_err().to_string();
