@@ -99,8 +99,9 @@ impl<'a, L: Listener> GroupPilot<'a, L> {
     ) -> Self {
         let target = &engine.spec().written().targets[0];
         let reads = reads(&target.hpa.metrics);
-        let unread =
-            |r: &Reads| target.resources.contains_key(r.name()) && !reads.contains(&Source::Pods(*r));
+        let unread = |r: &Reads| {
+            target.resources.contains_key(r.name()) && !reads.contains(&Source::Pods(*r))
+        };
         Self {
             unread: Reads::ALL.into_iter().filter(unread).collect(),
             reads: if looks { reads } else { Vec::new() },
