@@ -35,7 +35,14 @@ fn record(folder: &Path, hours: u32, paid: u32) {
 fn the_verdict_is_printed_and_told_by_the_code() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), 26, 6);
-    let lines = ["score", "web.jsonl", "--capacity", "12.5"];
+    let lines = [
+        "score",
+        "web.jsonl",
+        "--capacity",
+        "12.5",
+        "--service",
+        "1s",
+    ];
     let text = stdout(folder.path(), &lines, 0);
     assert!(text.contains("Better: it costs less"), "{text}");
     assert!(
@@ -47,7 +54,16 @@ fn the_verdict_is_printed_and_told_by_the_code() {
     assert_eq!((&told["v"], &told["hours"]), (&1.into(), &26.into()));
     assert_eq!(told["verdict"], "Better");
     assert!((told["incumbent"]["replicaMinutes"].as_f64().unwrap() - 9360.0).abs() < 1e-6);
-    let csv = ["score", "web.csv", "--capacity", "12.5", "-o", "csv"];
+    let csv = [
+        "score",
+        "web.csv",
+        "--capacity",
+        "12.5",
+        "--service",
+        "1s",
+        "-o",
+        "csv",
+    ];
     let rows = stdout(folder.path(), &csv, 0);
     assert!(
         rows.lines().nth(1).unwrap().starts_with("incumbent,156.0,"),
@@ -60,6 +76,8 @@ fn the_verdict_is_printed_and_told_by_the_code() {
         "web.jsonl",
         "--capacity",
         "25",
+        "--service",
+        "1s",
         "--config",
         "foresail.toml",
     ];

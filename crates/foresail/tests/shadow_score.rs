@@ -15,7 +15,7 @@
 
 mod twins;
 
-use foresail::shadow_score::{Answer, Case, Row, judge};
+use foresail::shadow_score::{Answer, Case, Known, Row, Verdict, judge, pods_of};
 use foresail_core::hpa::HpaSpec;
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::{Span, Timestamp};
@@ -90,8 +90,13 @@ fn external(average: &str) -> Spec {
     Spec::of_hpa(TargetId::new("shop/Deployment/web"), hpa)
 }
 
-fn judged(rows: &[Row], spec: &Spec) -> foresail::shadow_score::Verdict {
-    let cluster = foresail::shadow_score::pods_of(spec, &Default::default()).unwrap();
+fn judged(rows: &[Row], spec: &Spec) -> Verdict {
+    let known = Known {
+        capacity: Some(20.0),
+        service: Span::from_seconds(1),
+        ..Known::default()
+    };
+    let cluster = pods_of(spec, &known).unwrap();
     let case = Case {
         spec,
         cluster: &cluster,

@@ -210,6 +210,10 @@ fn basis(verdict: &Verdict) -> String {
     let what = match known.basis {
         Basis::LateShare => "requests late",
         Basis::MinutesOverP95 => "minutes over the promise at the 95 % quantile",
+        Basis::TooFewLate => {
+            text.push_str("too few were late to fit the simulator, its error is unknown");
+            return text;
+        }
         Basis::NotObserved => {
             text.push_str("latency was not observed, the simulator's error is unknown");
             return text;

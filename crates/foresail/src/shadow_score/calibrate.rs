@@ -18,13 +18,19 @@ use super::fly::incumbent;
 use super::grid::{Grid, Observed};
 
 /// Factor from one service time to the next.
-const FACTOR: f64 = 1.189_207_115_002_721; // 2^(1/4)
+const FACTOR: f64 = std::f64::consts::SQRT_2;
 
 /// Steps of that factor that are tried in either direction: up to four times.
-const STEPS_MAX: i32 = 8;
+const STEPS_MAX: i32 = 4;
 
 /// Minutes that must be observed for a fit.
 const MINUTES_MIN: usize = 120;
+
+/// Fewer late requests, or minutes over the promise, tell nothing of the service time.
+const PARTS_MIN: f64 = 30.0;
+
+/// Shares below this are alike where they are interpolated.
+const SHARE_MIN: f64 = 1e-5;
 
 /// The share of which a 95 % quantile is the edge.
 const P95_SHARE: f64 = 0.05;
@@ -37,6 +43,8 @@ pub enum Basis {
     LateShare,
     /// Share of the minutes whose 95 % quantile was above what is promised.
     MinutesOverP95,
+    /// Too little was late to tell anything of the service time: the simulator is as it was given.
+    TooFewLate,
     /// Nothing was observed: the simulator is as it was given.
     NotObserved,
 }
@@ -83,6 +91,10 @@ impl Halves {
         if whole > 0.0 { part / whole } else { 0.0 }
     }
 
+    fn part(&self) -> f64 {
+        self.0[0].0 + self.0[1].0
+    }
+
     fn all(&self) -> f64 {
         let [a, b] = self.0;
         let whole = a.1 + b.1;
@@ -117,7 +129,7 @@ impl Minutes {
         let wanted = |o: &(usize, Observed)| match basis {
             Basis::LateShare => late(o),
             Basis::MinutesOverP95 => !late(o),
-            Basis::NotObserved => false,
+            Basis::TooFewLate | Basis::NotObserved => false,
         };
         Self {
             observed: all.into_iter().filter(wanted).collect(),
@@ -216,7 +228,8 @@ impl Runs<'_> {
             (Some(before), Some((to, _))) => {
                 let from = f64::from(self.made[before].0);
                 let share = (step - from) / (f64::from(*to) - from);
-                value(before) + share * (value(after) - value(before))
+                let (a, b) = (log(value(before)), log(value(after)));
+                (a + share * (b - a)).exp()
             }
             (Some(before), None) => value(before),
             (None, _) => value(0),
@@ -224,18 +237,24 @@ impl Runs<'_> {
     }
 }
 
-/// Where `want` lies between two values, 0 at the first and 1 at the second; `None` outside.
+/// Where `want` lies between two shares, 0 at the first and 1 at the second; `None` outside.
+///
+/// On the logarithm: the share that waits too long grows about exponentially with the service time.
 fn between(a: f64, b: f64, want: f64) -> Option<f64> {
     let inside = (a <= want && want <= b) || (b <= want && want <= a);
     if !inside {
         return None;
     }
-    let apart = b - a;
+    let apart = log(b) - log(a);
     Some(if apart.abs() > 0.0 {
-        (want - a) / apart
+        (log(want) - log(a)) / apart
     } else {
         0.0
     })
+}
+
+fn log(share: f64) -> f64 {
+    larger(share, SHARE_MIN).ln()
 }
 
 /// The same cluster with another service time; CPU per request stays.
@@ -273,6 +292,12 @@ pub(super) fn calibrated(
         return Ok((given.clone(), first, told));
     }
     let (observed, simulated) = minutes.both(&first);
+    told.observed_percent = Some(observed.all() * 100.0);
+    told.simulated_percent = Some(simulated.all() * 100.0);
+    if observed.part() < PARTS_MIN {
+        told.basis = Basis::TooFewLate;
+        return Ok((given.clone(), first, told));
+    }
     let mut runs = Runs {
         grid,
         workload,
@@ -294,7 +319,6 @@ pub(super) fn calibrated(
     let reached = minutes.both(&measures).1.all();
     let want = observed.all();
     told.capacity = cluster.full_capacity();
-    told.observed_percent = Some(want * 100.0);
     told.simulated_percent = Some(reached * 100.0);
     // What the fit itself could not reach counts as well.
     let points = larger(missed, (reached - want).abs() * 100.0);
@@ -308,10 +332,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_placed_between_two_others() {
-        assert_eq!(between(1.0, 3.0, 2.0), Some(0.5));
-        assert_eq!(between(3.0, 1.0, 3.0), Some(0.0));
-        assert_eq!(between(1.0, 3.0, 3.5), None);
+    fn a_share_is_placed_between_two_others() {
+        let middle = between(0.01, 0.04, 0.02).unwrap();
+        assert!((middle - 0.5).abs() < 1e-12, "{middle}");
+        assert_eq!(between(0.3, 0.1, 0.3), Some(0.0));
+        assert_eq!(between(0.1, 0.3, 0.35), None);
         assert_eq!(between(0.0, 0.0, 0.0), Some(0.0));
     }
 

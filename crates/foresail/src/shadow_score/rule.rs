@@ -16,8 +16,8 @@ pub const COST_OF_PROMISE_PERCENT: f64 = 25.0;
 /// incumbent has, is the same.
 pub const LATE_MARGIN_PART: f64 = 0.1;
 
-/// Where latency was not observed, late shares count against the promise only if they are clear of
-/// it by this factor.
+/// Where the simulator could not be fitted, a promise counts as broken only by this factor, and never
+/// as kept beyond doubt: the share of those who wait hangs steeply on the service time.
 const UNOBSERVED_FACTOR: f64 = 2.0;
 
 /// What is to be said of Foresail beside the incumbent.
@@ -44,7 +44,7 @@ pub(super) struct Evidence {
     pub(super) level: [Interval; 2],
     /// Late share that the promise allows, in percent.
     pub(super) allowed: f64,
-    /// Error of the simulator in points; `None` where it was not observed.
+    /// Error of the simulator in points; `None` where it could not be fitted.
     pub(super) error: Option<f64>,
 }
 
@@ -76,7 +76,7 @@ impl Evidence {
         let high = self.level[side].high;
         match self.error {
             Some(error) => high + error <= self.allowed,
-            None => high * UNOBSERVED_FACTOR <= self.allowed,
+            None => false,
         }
     }
 
@@ -160,7 +160,7 @@ mod tests {
             // Cost change %, late % of incumbent and Foresail, half-width, error in points.
             (-10.0, [0.5, 0.5], 1.0, Some(0.05), Better),
             (-10.0, [0.1, 0.5], 1.0, Some(0.05), Better), // later, but it keeps the promise
-            (-10.0, [0.1, 0.5], 1.0, None, Undecided),    // that is not sure unobserved
+            (-10.0, [0.1, 0.5], 1.0, None, Undecided),    // that is not sure unfitted
             (-10.0, [0.1, 1.5], 1.0, Some(0.05), Worse),  // cheaper by breaking it
             (-10.0, [0.8, 1.02], 1.0, Some(0.05), Undecided),
             (0.0, [0.5, 0.5], 1.0, Some(0.05), Undecided),

@@ -218,7 +218,14 @@ fn why(answer: Answer, reason: &str, evidence: &Evidence) -> String {
 }
 
 fn calibration_note(calibration: &Calibration) -> Option<String> {
-    (calibration.basis == Basis::NotObserved).then(|| {
-        "latency was not observed: the simulator is as it was given, and its error is not known; record late or p95".to_owned()
-    })
+    let note = match calibration.basis {
+        Basis::LateShare | Basis::MinutesOverP95 => return None,
+        Basis::TooFewLate => {
+            "too few requests of the incumbent were late to fit the simulator: it is as it was given, and its error is not known"
+        }
+        Basis::NotObserved => {
+            "latency was not observed: the simulator is as it was given, and its error is not known; record late or p95"
+        }
+    };
+    Some(note.to_owned())
 }

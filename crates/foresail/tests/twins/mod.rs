@@ -20,7 +20,7 @@ use foresail_sim::workload::{Within, Workload};
 const STEP: i64 = 15;
 
 /// Length of a record in hours.
-const HOURS: usize = 36;
+const HOURS: usize = 72;
 
 /// Fresh runs of both policies from which the truth is taken.
 const FRESH: u64 = 2;
@@ -30,12 +30,12 @@ const ALLOWED: f64 = 1.0;
 
 /// What was told of one twin.
 #[derive(Debug)]
-pub struct Told {
+pub(crate) struct Told {
     seed: u64,
     pair: &'static str,
     shape: &'static str,
-    pub truth: Answer,
-    pub answer: Answer,
+    pub(crate) truth: Answer,
+    pub(crate) answer: Answer,
     real: Real,
     why: String,
     error_points: Option<f64>,
@@ -266,7 +266,7 @@ fn with_gaps(rows: &mut Vec<Row>, seed: Seed) {
 }
 
 /// One twin of this seed, judged.
-pub fn twin(seed: u64) -> Told {
+pub(crate) fn twin(seed: u64) -> Told {
     let pair = PAIRS[(seed % 7) as usize];
     let shape = SHAPES[(seed / 7 % 5) as usize];
     let chance = Seed(seed);
@@ -306,7 +306,7 @@ pub fn twin(seed: u64) -> Told {
 }
 
 /// A line per twin, then what was said by what is true.
-pub fn table(told: &[Told]) -> String {
+pub(crate) fn table(told: &[Told]) -> String {
     let mut text = String::new();
     for t in told {
         let Real {
