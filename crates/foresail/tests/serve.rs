@@ -513,7 +513,7 @@ fn a_thousand_objects_are_shown() {
                 let told = explanation("shop", "web-0000", 100 + i);
                 let begin = || LiveObject::new("shop", "web-0000", Keeping::CONTROLLER);
                 server.store.update("shop", "web-0000", begin, |o| {
-                    o.push(told, &Seen::default())
+                    o.push(told, &Seen::default());
                 });
             }
             let begun = Instant::now();

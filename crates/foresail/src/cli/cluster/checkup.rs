@@ -412,7 +412,7 @@ async fn rights(
                 Ok(true) => {}
                 Ok(false) => lacking.push(what.trim_end_matches('.').to_owned()),
                 Err(fault) => {
-                    lacking.push(format!("{} (unknown: {fault})", what.trim_end_matches('.')))
+                    lacking.push(format!("{} (unknown: {fault})", what.trim_end_matches('.')));
                 }
             }
         }

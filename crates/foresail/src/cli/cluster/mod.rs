@@ -185,7 +185,7 @@ impl Cluster {
     /// With the code of what went wrong: 5 where there is none.
     pub(crate) async fn object(&self, name: &str) -> Result<PredictiveAutoscaler> {
         let found = call(self.objects().get(name)).await;
-        found.map_err(|fault| self.coded(&self.what(name), fault))
+        found.map_err(|fault| coded(&self.what(name), &fault))
     }
 
     /// An object of ours as it is told.
@@ -204,12 +204,7 @@ impl Cluster {
         };
         let (api, patch) = (self.objects_written(), Patch::Merge(patch));
         let changed = call(api.patch(name, &parameters, &patch)).await;
-        changed.map_err(|fault| self.coded(&self.what(name), fault))
-    }
-
-    /// A fault of a call as an error with its exit code and mend.
-    pub(crate) fn coded(&self, what: &str, fault: Fault) -> anyhow::Error {
-        coded(what, &fault)
+        changed.map_err(|fault| coded(&self.what(name), &fault))
     }
 }
 

@@ -73,7 +73,7 @@ pub fn suspend(args: &SuspendArgs, cluster: &Cluster, out: &mut dyn Write) -> Re
     if let Some(at) = args.at {
         cluster.wait(check_hpas(cluster, &object, at))?;
     }
-    set(&args.name, wanted, &object, cluster, args.consent, out)
+    set(&args.name, &wanted, &object, cluster, args.consent, out)
 }
 
 /// `foresail resume` on a given cluster.
@@ -83,7 +83,7 @@ pub fn suspend(args: &SuspendArgs, cluster: &Cluster, out: &mut dyn Write) -> Re
 pub fn resume(args: &ResumeArgs, cluster: &Cluster, out: &mut dyn Write) -> Result<Code> {
     let object = cluster.wait(cluster.object(&args.name))?;
     let wanted = Suspend::default();
-    set(&args.name, wanted, &object, cluster, args.consent, out)
+    set(&args.name, &wanted, &object, cluster, args.consent, out)
 }
 
 fn wanted(args: &SuspendArgs) -> Suspend {
@@ -112,7 +112,7 @@ fn patch(suspend: &Suspend) -> Value {
 
 fn set(
     name: &str,
-    wanted: Suspend,
+    wanted: &Suspend,
     object: &PredictiveAutoscaler,
     cluster: &Cluster,
     consent: Consent,
@@ -120,14 +120,14 @@ fn set(
 ) -> Result<Code> {
     let what = cluster.what(name);
     let before = &object.spec.suspend;
-    if *before == wanted {
-        writeln!(out, "{what} is {} already", told(&wanted))?;
+    if before == wanted {
+        writeln!(out, "{what} is {} already", told(wanted))?;
         return Ok(Code::Done);
     }
-    let plan = format!("plan: {what}: {} → {}", told(before), told(&wanted));
+    let plan = format!("plan: {what}: {} → {}", told(before), told(wanted));
     consent.ask(&plan, out)?;
-    cluster.wait(cluster.change(name, &patch(&wanted)))?;
-    writeln!(out, "{what} is {}", told(&wanted))?;
+    cluster.wait(cluster.change(name, &patch(wanted)))?;
+    writeln!(out, "{what} is {}", told(wanted))?;
     Ok(Code::Done)
 }
 

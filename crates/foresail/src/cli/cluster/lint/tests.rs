@@ -168,15 +168,15 @@ fn budgets_windows_horizons_and_history_are_looked_at() {
         assert_eq!(told == ["FS007"], bad, "{rule}: {told:?}");
     }
     let slow = object(&json!({"forecast": {"startupSeconds": 400}}));
-    assert_eq!(found(&slow, &[target.clone()]), ["FS008"]);
+    assert_eq!(found(&slow, std::slice::from_ref(&target)), ["FS008"]);
     let mut none = object(&json!({}));
     none["spec"].as_object_mut().unwrap().remove("behavior");
-    assert_eq!(found(&none, &[target.clone()]), ["FS014"]);
+    assert_eq!(found(&none, std::slice::from_ref(&target)), ["FS014"]);
     let near = object(
         &json!({"metrics": [demand()], "forecast": {"startupSeconds": 60},
         "proposers": [{"name": "predictive-hpa", "knobs": {"horizonSeconds": "60"}}]}),
     );
-    assert_eq!(found(&near, &[target.clone()]), ["FS015"]);
+    assert_eq!(found(&near, std::slice::from_ref(&target)), ["FS015"]);
     let short = object(&json!({"metrics": [demand()], "forecast": {"historySeconds": 86400}}));
     assert_eq!(found(&short, &[target]), ["FS016"]);
 }

@@ -136,9 +136,9 @@ fn containers<'a>(case: &Case<'a>) -> Option<Vec<&'a Value>> {
 }
 
 /// Resource metrics of an object: place, resource, the one container, target.
-fn resources<'a>(
-    metrics: &'a [Metric],
-) -> impl Iterator<Item = (usize, &'a str, Option<&'a str>, &'a MetricTarget)> {
+fn resources(
+    metrics: &[Metric],
+) -> impl Iterator<Item = (usize, &str, Option<&str>, &MetricTarget)> {
     metrics.iter().enumerate().filter_map(|(place, m)| {
         if let Some(resource) = &m.resource {
             return Some((place, resource.name.as_str(), None, &resource.target));
