@@ -72,7 +72,7 @@ fn rates(shape: &str, seed: Seed) -> Vec<f64> {
     let every = 80 + (160.0 * stream.uniform()) as usize;
     let rate = |k: usize| {
         let day = ((k as f64 / 5760.0 + phase) * std::f64::consts::TAU).sin();
-        if k % every == 0 {
+        if k.is_multiple_of(every) {
             level = 0.4 + 1.2 * stream.uniform();
         }
         walk = 0.998 * walk + 0.03 * stream.normal();
@@ -277,7 +277,7 @@ pub(crate) fn twin(seed: u64) -> Told {
     let incumbent = policy(theirs, &item.setup, mean);
     let foresail = policy(ours, &item.setup, mean);
     let mut rows = recorded(&item, &incumbent, chance);
-    if seed % 4 == 0 {
+    if seed.is_multiple_of(4) {
         with_gaps(&mut rows, chance);
     }
     // What is known of the pods is off: the score has to find out.
