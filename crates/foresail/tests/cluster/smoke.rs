@@ -159,10 +159,8 @@ fn the_hpa_scales_by_other_metrics(rig: &Rig) {
 /// What a resize shows: the condition, its reason, and the CPU that the kubelet gives.
 fn resize_state(rig: &Rig) -> (String, String, String) {
     let pod = &rig.pods("resize", "web")[0];
-    let conditions = pod["status"]["conditions"].as_array().unwrap().iter();
-    let condition = conditions
-        .filter(|c| c["type"].as_str().unwrap().starts_with("PodResize"))
-        .next_back();
+    let mut conditions = pod["status"]["conditions"].as_array().unwrap().iter();
+    let condition = conditions.rfind(|c| c["type"].as_str().unwrap().starts_with("PodResize"));
     let of = |name: &str| {
         let value = condition.and_then(|c| c[name].as_str());
         value.unwrap_or_default().to_owned()
@@ -224,8 +222,8 @@ fn pods_start_late_and_lose_readiness(rig: &Rig) {
         stamp.as_second()
     };
     let ready = |pod: &Value, field: &str| {
-        let conditions = pod["status"]["conditions"].as_array().unwrap().iter();
-        let found = conditions.filter(|c| c["type"] == "Ready").next_back();
+        let mut conditions = pod["status"]["conditions"].as_array().unwrap().iter();
+        let found = conditions.rfind(|c| c["type"] == "Ready");
         found.map_or(Value::Null, |c| c[field].clone())
     };
     wait_until(MINUTE, "a ready pod", || {
