@@ -427,13 +427,9 @@ impl Meters {
         }
     }
 
-    /// An object is gone: its series go with it.
-    pub(crate) fn forget(&self, key: &Key) {
-        let object = Object {
-            namespace: key.0.clone(),
-            name: key.1.clone(),
-        };
-        for family in [
+    /// What is one number an object.
+    fn of_objects(&self) -> [&Family<Object, Gauge>; 8] {
+        [
             &self.current,
             &self.ready,
             &self.desired,
@@ -442,7 +438,16 @@ impl Meters {
             &self.most,
             &self.health,
             &self.conflict,
-        ] {
+        ]
+    }
+
+    /// An object is gone: its series go with it.
+    pub(crate) fn forget(&self, key: &Key) {
+        let object = Object {
+            namespace: key.0.clone(),
+            name: key.1.clone(),
+        };
+        for family in self.of_objects() {
             family.remove(&object);
         }
     }
@@ -454,7 +459,38 @@ mod tests {
 
     #[test]
     fn every_name_is_exported_once_and_no_other() {
-        let text = Meters::new().text();
+        let meters = Meters::new();
+        let key = ("shop".to_owned(), "web".to_owned());
+        let (namespace, name) = key.clone();
+        let object = Object { namespace, name };
+        for family in meters.of_objects() {
+            family.get_or_create(&object).set(1);
+        }
+        let (namespace, name) = key.clone();
+        let metric = "cpu".to_owned();
+        let labels = ObjectMetric {
+            namespace,
+            name,
+            metric,
+        };
+        meters.age.get_or_create(&labels).set(1.0);
+        let (namespace, name) = key.clone();
+        let guard = "Rate".to_owned();
+        let labels = ObjectGuard {
+            namespace,
+            name,
+            guard,
+        };
+        meters.limit.get_or_create(&labels).set(1);
+        meters.judged(&key, "Better");
+        meters.wrote(&key, 1, 2, &Written::Applied(String::new()));
+        meters.watch("pods", None);
+        let pass = Pass {
+            action: "none",
+            error: "none",
+        };
+        meters.passes.get_or_create(&pass).inc();
+        let text = meters.text();
         let help = text.lines().filter_map(|l| l.strip_prefix("# TYPE "));
         let mut found: Vec<String> = help
             .map(|l| {
