@@ -210,6 +210,8 @@ fn measure(options: &Options, api: &Api, address: SocketAddr) -> Value {
     let fleet = options.fleet;
     let controller = Controller::start(options, address);
     let pid = controller.pid();
+    // Whoever profiles the child needs its number.
+    eprintln!("controller: process {pid}");
     let period = Duration::from_secs(fleet.period.into());
     let passes = || controller.scrape().sum("foresail_reconcile_lag_seconds_count");
     let first = wait("a first pass", FIRST_MAX, || passes() >= 1.0);
@@ -236,7 +238,7 @@ fn measure(options: &Options, api: &Api, address: SocketAddr) -> Value {
         "first_pass_s": first, "all_passed_s": all, "first_cpu_s": first_cpu,
         "steady": steady,
         "rss_mib": resident.iter().copied().max_by(f64::total_cmp),
-        "hwm_mib": process::memory_mib(pid, "VmHWM"),
+        "anonymous_mib": process::memory_mib(pid, "RssAnon"), "hwm_mib": process::memory_mib(pid, "VmHWM"),
         "metrics": {"ms": scrape_ms, "bytes": scraped.bytes},
         "store_bytes": controller.bytes("store/foresail.redb"),
         "scale_out": scale_out,
@@ -304,6 +306,7 @@ fn scale_out(fleet: Fleet, controller: &Controller, api: &Api) -> Value {
     json!({
         "from": fleet.replicas(false), "to": goal, "half_s": half, "all_s": all, "reached": api.reached(goal),
         "scale_gets": more("get deployments/scale"), "scale_puts": more("update deployments/scale"),
+        "status_patches": more("patch predictiveautoscalers/status"), "events": more("create events"),
         "cpu_s": (after.cpu - before.cpu).as_secs_f64(),
     })
 }
@@ -328,7 +331,7 @@ fn table(result: &Value) {
     row("lag, p50 and p99 at most, ms", &["/steady/lag_ms_at_most/p50", "/steady/lag_ms_at_most/p99"]);
     row("cores, CPU ms a pass", &["/steady/cores", "/steady/cpu_ms_per_pass"]);
     row("cores that were waited for", &["/steady/waited_for_a_core_cores"]);
-    row("VmRSS at most, VmHWM, MiB", &["/rss_mib", "/hwm_mib"]);
+    row("VmRSS at most, VmHWM, RssAnon, MiB", &["/rss_mib", "/hwm_mib", "/anonymous_mib"]);
     row("calls a second", &["/steady/calls_per_s"]);
     row("own metrics, ms, bytes", &["/metrics/ms", "/metrics/bytes"]);
     row("scale-out, half and all, s", &["/scale_out/half_s", "/scale_out/all_s"]);

@@ -225,14 +225,14 @@ impl Api {
 
     fn list(&self, kind: usize, namespace: Option<&str>, query: &str) -> Response<Body> {
         let limit = parameter(query, "limit").and_then(|l| l.parse().ok());
-        let after = parameter(query, "continue").and_then(|c| c.split_once('~'));
+        let after = parameter(query, "continue").and_then(|c| c.split_once('.'));
         let after: Option<Key> = after.map(|(n, o)| (n.to_owned(), o.to_owned()));
         let limit = limit.filter(|l| *l > 0).unwrap_or(usize::MAX);
         let page = self
             .lock()
             .objects
             .list(kind, namespace, after.as_ref(), limit);
-        let next = page.next.map(|(n, o)| format!("{n}~{o}"));
+        let next = page.next.map(|(n, o)| format!("{n}.{o}"));
         let meta = json!({"resourceVersion": page.version.to_string(), "continue": next.unwrap_or_default()});
         let (version, name) = (KINDS[kind].api_version(), KINDS[kind].kind);
         let items = page.items.join(",");
