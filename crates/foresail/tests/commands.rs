@@ -658,7 +658,7 @@ fn a_file_that_is_not_there_ends_with_2_and_its_cause_is_told_once() {
         &["trace", "check", "absent"],
         &["report", "absent"],
         &["replay", "absent"],
-        &["explain", "absent", "--at=2026-01-01T00:00:00Z"],
+        &["explain", "absent.jsonl", "--at=2026-01-01T00:00:00Z"],
         &["decide", "--spec", "absent"],
         &["conformance", "hpa", "absent"],
     ];

@@ -534,6 +534,10 @@ async fn write_scale(
     order: &Order,
     story: &mut Story,
 ) -> Written {
+    // Before anything is read: when all want to write at once, most of them wait here.
+    if !shared.bucket(story.now) {
+        return Written::Dropped("too many writes at once".to_owned());
+    }
     let target = look::target_of(&pilot.object);
     let api = match shared
         .world
@@ -555,9 +559,6 @@ async fn write_scale(
         let told = format!("{} replicas are asked for by now", fresh.asked);
         story.fresh = Some(fresh);
         return Written::Stale(told);
-    }
-    if !shared.bucket(story.now) {
-        return Written::Dropped("too many writes at once".to_owned());
     }
     if let Err(why) = act::announce(shared, order, &fresh.version).await
         && order.to < order.from

@@ -1,6 +1,5 @@
 //! What a pass leaves behind: status, events, log line, meters, store.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
@@ -33,9 +32,6 @@ const STATUS_EVERY: Span = Span::from_seconds(30);
 
 /// A wish that is not carried out is told as an event at most so often.
 const WOULD_EVERY: Span = Span::from_seconds(3600);
-
-/// The most decisions that are kept for the live page.
-const RECENT_MAX: usize = 240;
 
 /// What one pass came to.
 #[derive(Debug)]
@@ -83,8 +79,6 @@ pub(crate) struct Telling {
     pub(crate) status: PredictiveAutoscalerStatus,
     written_at: Option<Timestamp>,
     would_at: Option<Timestamp>,
-    /// The last explanations, oldest first.
-    pub(crate) recent: VecDeque<Arc<Explanation>>,
     pub(crate) fits: Fits,
 }
 
@@ -95,7 +89,6 @@ impl Telling {
             status,
             written_at: None,
             would_at: None,
-            recent: VecDeque::new(),
             fits: Fits::default(),
         }
     }
@@ -123,12 +116,9 @@ pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: Story) 
         write_status(shared, pilot, next, story.now).await;
     }
     store(shared, pilot, &story);
-    live::publish(shared, pilot, &story, story.told.as_ref());
-    if let Some(told) = story.told {
-        pilot.telling.recent.push_back(Arc::new(told));
-        while pilot.telling.recent.len() > RECENT_MAX {
-            pilot.telling.recent.pop_front();
-        }
+    // Without pages nobody would look at it, and it takes about 50 KB an object.
+    if shared.options.web.is_some() {
+        live::publish(shared, pilot, &story, story.told.as_ref());
     }
 }
 
