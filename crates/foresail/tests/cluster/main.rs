@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod beside_hpa;
 mod crd;
 mod install;
 mod rig;
@@ -31,7 +32,13 @@ use rig::Rig;
 type Row = (&'static str, bool, fn(&Rig));
 
 /// All tests, one file of rows each.
-const FILES: &[&[Row]] = &[smoke::ROWS, crd::ROWS, install::ROWS, walk::ROWS];
+const FILES: &[&[Row]] = &[
+    smoke::ROWS,
+    crd::ROWS,
+    install::ROWS,
+    walk::ROWS,
+    beside_hpa::ROWS,
+];
 
 /// Held for reading by a test that shares the control plane, for writing by one that does not.
 static SHARED: RwLock<()> = RwLock::new(());

@@ -1,0 +1,86 @@
+//! A Prometheus with a past, that scrapes the control plane's exporter.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::rig::{Rig, repository, wait_until};
+
+/// A server that runs; it ends with this.
+pub struct Prometheus {
+    pub url: String,
+    child: Child,
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program of Prometheus: from the path, or from where `.ci/run` unpacks the package.
+fn program(name: &str) -> Option<PathBuf> {
+    let unpacked = repository().join("target/prometheus/usr/bin").join(name);
+    let mut places = [PathBuf::from(name), unpacked].into_iter();
+    places.find(|place| {
+        let run = Command::new(place).arg("--version").output();
+        run.is_ok_and(|output| output.status.success())
+    })
+}
+
+impl Prometheus {
+    /// Starts one that knows this past, in OpenMetrics; `None`, and a visible skip, where it is not
+    /// installed.
+    pub fn start(rig: &Rig, past: &str) -> Option<Self> {
+        let (Some(server), Some(tool)) = (program("prometheus"), program("promtool")) else {
+            crate::skip("beside_hpa: prometheus and promtool are not installed");
+            return None;
+        };
+        let folder = rig.folder.join("prometheus");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("past.om"), past).unwrap();
+        let made = Command::new(tool)
+            .args([
+                "tsdb",
+                "create-blocks-from",
+                "openmetrics",
+                "past.om",
+                "data",
+            ])
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{error}");
+        let scraped = rig.exporter().replace("http://", "");
+        let settings = format!(
+            "global: {{scrape_interval: 2s, scrape_timeout: 2s}}\n\
+             scrape_configs: [{{job_name: rig, static_configs: [{{targets: ['{scraped}']}}]}}]\n"
+        );
+        std::fs::write(folder.join("prometheus.yml"), settings).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let child = Command::new(server)
+            .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
+            .arg("--storage.tsdb.retention.time=100y")
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .current_dir(&folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let started = Self {
+            url: format!("http://127.0.0.1:{port}"),
+            child,
+        };
+        wait_until(Duration::from_secs(60), "Prometheus is ready", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        Some(started)
+    }
+}
