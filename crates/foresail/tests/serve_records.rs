@@ -145,7 +145,7 @@ fn what_is_no_record_is_refused_with_the_mend() {
     assert!(told.contains("no.jsonl, line 1"), "{told}");
     let told = refused(
         folder.path(),
-        &["serve", "no.jsonl", "--replica-hour", "-1"],
+        &["serve", "no.jsonl", "--replica-hour=-1"],
     );
     assert!(told.contains("--replica-hour"), "{told}");
 }
