@@ -13,8 +13,13 @@
 
 mod api;
 mod crd;
+mod entry;
+mod faults;
 mod install;
+mod process;
+mod proxy;
 mod rig;
+mod rule;
 mod smoke;
 mod walk;
 
@@ -38,7 +43,7 @@ static SHARED: RwLock<()> = RwLock::new(());
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let rows: Vec<Row> = FILES.iter().copied().flatten().copied().collect();
+    let rows: Vec<Row> = FILES.iter().chain(faults::ROWS).copied().flatten().copied().collect();
     let missing = rig::missing();
     if let Some(why) = &missing {
         if std::env::var_os("FORESAIL_REQUIRE_CLUSTER").is_some() {
