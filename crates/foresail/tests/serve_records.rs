@@ -143,10 +143,7 @@ fn what_is_no_record_is_refused_with_the_mend() {
     assert!(told.contains("--record empty/run.jsonl"), "{told}");
     let told = refused(folder.path(), &["serve", "no.jsonl"]);
     assert!(told.contains("no.jsonl, line 1"), "{told}");
-    let told = refused(
-        folder.path(),
-        &["serve", "no.jsonl", "--replica-hour=-1"],
-    );
+    let told = refused(folder.path(), &["serve", "no.jsonl", "--replica-hour=-1"]);
     assert!(told.contains("--replica-hour"), "{told}");
 }
 

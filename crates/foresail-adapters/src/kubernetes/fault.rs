@@ -29,6 +29,10 @@ pub enum Fault {
         /// For how long, where it says so.
         after: Option<Duration>,
     },
+    /// The server answered that it failed (500, 504, ...): whether the call took effect is not known,
+    /// but what it had to do is over.
+    #[error("the server failed: {0}")]
+    Failed(String),
     /// It is not known whether the call took effect: no answer, or one that was cut short.
     #[error("no usable answer: {0}")]
     Unknown(String),
@@ -45,6 +49,7 @@ impl Fault {
             Self::Forbidden(_) => "forbidden",
             Self::Invalid(_) => "invalid",
             Self::Busy { .. } => "busy",
+            Self::Failed(_) => "failed",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -52,7 +57,7 @@ impl Fault {
     /// `true` where the server could not be reached or gave no usable answer.
     #[must_use]
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::Unknown(_) | Self::Busy { .. })
+        matches!(self, Self::Unknown(_) | Self::Failed(_) | Self::Busy { .. })
     }
 }
 
@@ -76,7 +81,7 @@ impl From<kube::Error> for Fault {
             410 => Self::Gone(told),
             400 | 405 | 406 | 413 | 415 | 422 => Self::Invalid(told),
             429 | 503 => Self::Busy { after },
-            _ => Self::Unknown(format!("{} {told}", status.code)),
+            _ => Self::Failed(format!("{} {told}", status.code)),
         }
     }
 }
@@ -132,7 +137,7 @@ mod tests {
         assert!(matches!(of(422, 0), Fault::Invalid(_)));
         assert!(matches!(of(410, 0), Fault::Gone(_)));
         for code in [500, 504, 502] {
-            assert!(matches!(of(code, 0), Fault::Unknown(_)), "{code}");
+            assert!(matches!(of(code, 0), Fault::Failed(_)), "{code}");
         }
         let wait = of(429, 7);
         assert!(matches!(wait, Fault::Busy { after: Some(s) } if s.as_secs() == 7));

@@ -215,6 +215,10 @@ pub async fn run<K, T>(
         let event = match event {
             Ok(event) => event,
             Err(error) => {
+                if matches!(error, watcher::Error::WatchFailed(_)) {
+                    // It had begun, so the server takes it: whoever cuts it is no reason to wait longer.
+                    wait = BACKOFF.0;
+                }
                 let why = fault_of(error).to_string();
                 tracing::debug!(watch = watched.what, why, "watch interrupted");
                 watched.fail(why);

@@ -204,12 +204,14 @@ impl ControllerArgs {
             access.timeout = duration(self.query_timeout);
             access
         });
-        let timing = Timing {
+        let mut timing = Timing {
             lease: duration(self.lease_duration),
             renew_deadline: duration(self.renew_deadline),
             retry: duration(self.retry_period),
             ..Timing::default()
         };
+        // An answer that comes after the deadline is of no use.
+        timing.request = timing.request.min(timing.renew_deadline);
         timing.check().context("the times of the lease")?;
         Ok(Options {
             place: Place {

@@ -9,7 +9,7 @@ use foresail_adapters::kubernetes::lease::NotLeading;
 use foresail_adapters::kubernetes::rival::HpaSeen;
 use foresail_adapters::kubernetes::scale::{self, FIELD_MANAGER, ScaleSeen, Target};
 use foresail_adapters::store::{Batch, Intent, IntentState};
-use foresail_core::quantity::time::Timestamp;
+use foresail_core::quantity::time::{Span, Timestamp};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -18,6 +18,17 @@ use super::Shared;
 
 /// The annotation that keeps an HPA's own minReplicas while we raise it.
 pub(crate) const HPA_MIN: &str = "foresail.dev/min-replicas";
+
+/// How old a decision may be when it is written.
+/// Source: specs/reliability.md 1.4.
+pub(crate) const DECISION_LIFE: Span = Span::from_seconds(15);
+
+/// How long a write may take effect after the server said that it failed.
+const ANSWERED_LIFE: Span = Span::from_seconds(5);
+
+/// How long one without any answer may: it was given up after 5 s, and may have been held on its way.
+/// Source: specs/reliability.md F8, a write that takes 30 s.
+pub(crate) const UNANSWERED_LIFE: Span = Span::from_seconds(35);
 
 /// What a write came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +39,12 @@ pub(crate) enum Written {
     Stale(String),
     /// Not written: why.
     Refused(String),
-    /// The server asks to wait; the decision is dropped.
+    /// Not sent: the decision is dropped.
     Dropped(String),
-    /// It is not known.
-    Unknown(String),
+    /// The server asks to wait, perhaps for so long; the decision is dropped.
+    Busy(String, Option<Duration>),
+    /// It is not known, and for how long it may still take effect.
+    Unknown(String, Span),
     /// Not ours to write.
     NotLeading(String),
 }
@@ -41,9 +54,31 @@ impl Written {
         let told = fault.to_string();
         match fault {
             Fault::Conflict(_) => Self::Stale(told),
-            Fault::Busy { .. } => Self::Dropped(told),
-            Fault::Unknown(_) => Self::Unknown(told),
+            Fault::Busy { after } => Self::Busy(told, *after),
+            Fault::Failed(_) => Self::Unknown(told, ANSWERED_LIFE),
+            Fault::Unknown(_) => Self::Unknown(told, UNANSWERED_LIFE),
             _ => Self::Refused(told),
+        }
+    }
+
+    /// What a read before the write came to: nothing was sent, so nothing is unknown.
+    pub(crate) fn before(fault: &Fault) -> Self {
+        match Self::of(fault) {
+            Self::Unknown(told, _) => Self::Dropped(told),
+            other => other,
+        }
+    }
+
+    /// The kind as a metric's label.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Applied(_) => "applied",
+            Self::Stale(_) => "stale",
+            Self::Refused(_) => "refused",
+            Self::Dropped(_) => "dropped",
+            Self::Busy(..) => "busy",
+            Self::Unknown(..) => "unknown",
+            Self::NotLeading(_) => "not_leading",
         }
     }
 
@@ -52,8 +87,10 @@ impl Written {
         match self {
             Self::Applied(_) => IntentState::Applied,
             Self::Stale(_) => IntentState::Superseded,
-            Self::Unknown(_) => IntentState::Unknown,
-            Self::Refused(_) | Self::Dropped(_) | Self::NotLeading(_) => IntentState::NotApplied,
+            Self::Unknown(..) => IntentState::Unknown,
+            Self::Refused(_) | Self::Dropped(_) | Self::Busy(..) | Self::NotLeading(_) => {
+                IntentState::NotApplied
+            }
         }
     }
 }
@@ -130,7 +167,7 @@ pub(crate) async fn set_scale(
         .await
     {
         Ok(api) => api,
-        Err(fault) => return Written::of(&fault),
+        Err(fault) => return Written::before(&fault),
     };
     let most = match fence(shared, order.epoch).await {
         Ok(most) => most,
@@ -158,7 +195,7 @@ pub(crate) async fn set_hpa_floor(
         Api::namespaced(shared.world.clients.write.clone(), &order.namespace);
     let read = match call(api.get(name)).await {
         Ok(read) => read,
-        Err(fault) => return Written::of(&fault),
+        Err(fault) => return Written::before(&fault),
     };
     if read.metadata.uid.as_deref() != Some(seen.uid.as_str()) {
         return Written::Stale(format!("the HPA {name} is another one now"));

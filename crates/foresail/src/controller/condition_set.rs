@@ -137,7 +137,16 @@ fn hpa_conditions(pilot: &Pilot, story: &Story) -> Vec<Draft> {
             .iter()
             .find(|c| c.kind == *kind)?;
         let message = match (*kind, &story.written, &story.fault) {
-            ("AbleToScale", Some(Written::Refused(why) | Written::Unknown(why)), _) => why.clone(),
+            (
+                "AbleToScale",
+                Some(
+                    Written::Refused(why)
+                    | Written::Unknown(why, _)
+                    | Written::Stale(why)
+                    | Written::Dropped(why),
+                ),
+                _,
+            ) => why.clone(),
             ("AbleToScale", _, Some(fault)) => fault.to_string(),
             ("ScalingActive", ..) => troubles(story),
             _ => String::new(),
@@ -152,6 +161,13 @@ fn hpa_conditions(pilot: &Pilot, story: &Story) -> Vec<Draft> {
     {
         drafts.retain(|d| d.kind != "AbleToScale");
         let message = format!("{why}; tried again at {until}");
+        drafts.push(draft("AbleToScale", false, "FailedUpdateScale", message));
+    } else if let Some(open) = &pilot.unresolved {
+        drafts.retain(|d| d.kind != "AbleToScale");
+        let message = format!(
+            "whether {} replicas were written is not known yet; nothing is written before",
+            open.to
+        );
         drafts.push(draft("AbleToScale", false, "FailedUpdateScale", message));
     }
     drafts
@@ -289,6 +305,14 @@ fn conflicted(pilot: &Pilot, story: &Story) -> Draft {
             true,
             "AutoscalerFound",
             format!("the older PredictiveAutoscaler {name} has the same target; delete one"),
+        ),
+        Claim::Rival(Rival::Unseen(why)) => draft(
+            kind,
+            true,
+            "HPAsUnreadable",
+            format!(
+                "whether a HorizontalPodAutoscaler scales the target is not known, so nothing is written: {why}"
+            ),
         ),
         Claim::Rival(Rival::HpaMissing(name)) => draft(
             kind,

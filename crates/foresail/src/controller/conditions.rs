@@ -399,6 +399,13 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "Conflicted",
+        "HPAsUnreadable",
+        "True",
+        "HorizontalPodAutoscalers cannot be read, so whether one scales the target is not known.",
+        "Allow the controller to list and watch them.",
+    ),
+    reason(
+        "Conflicted",
         "HPAMissing",
         "True",
         "actuation HPAFloor names an HPA that is not there or moves nothing.",

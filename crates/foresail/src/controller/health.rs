@@ -21,6 +21,9 @@ const GOOD_MAX: u32 = 240;
 /// Good passes that end a hold.
 const VALID_MIN: u32 = 2;
 
+/// How long nothing goes down after a jump of the time of day: one window of stabilization.
+pub(crate) const WINDOW_AFTER_JUMP: Span = Span::from_seconds(300);
+
 /// An API server that is silent for longer freezes.
 pub(crate) const API_SILENT_MAX: Span = Span::from_seconds(30);
 
@@ -61,9 +64,10 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    /// Nothing goes down until `until`, as after a jump of the clock.
+    /// Nothing goes down until `until`, as after a jump of the clock; what was said before is by the
+    /// clock of before.
     pub(crate) fn hold_until(&mut self, until: Timestamp) {
-        self.hold_until = self.hold_until.max(Some(until));
+        self.hold_until = Some(until);
     }
 
     /// A panic or worse in a forecast: not trusted at once.

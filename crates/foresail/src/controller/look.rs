@@ -78,6 +78,22 @@ pub(crate) async fn scale_of(
     Ok((scale::read(&api, &target.name).await?, None))
 }
 
+/// The newer of what a watch shows and what was read or written since: a watch may lag, and an own
+/// write that it does not show yet must not look like one of somebody else's.
+///
+/// Source: kubernetes/enhancements KEP-5504, versions of one resource compare as whole numbers.
+pub(crate) fn newest(watched: ScaleSeen, known: Option<&ScaleSeen>) -> ScaleSeen {
+    let number = |seen: &ScaleSeen| seen.version.parse::<u64>().ok();
+    match known {
+        Some(known) if known.uid == watched.uid && number(known) > number(&watched) => ScaleSeen {
+            existing: watched.existing,
+            selector: watched.selector,
+            ..known.clone()
+        },
+        _ => watched,
+    }
+}
+
 /// The metrics of an object that the engine's reactive floor reads, in its order.
 pub(crate) fn reactive_metrics(object: &PredictiveAutoscaler) -> impl Iterator<Item = &Metric> {
     object
@@ -264,7 +280,7 @@ impl Reader<'_> {
     }
 }
 
-/// Looks at everything that one object needs; `fresh` is a scale that is newer than the watch's.
+/// Looks at everything that one object needs; `known` is the scale as it was last read past the watch.
 ///
 /// # Errors
 /// [`Fault`] where the target's scale cannot be read; a metric that cannot be is told as such.
@@ -272,16 +288,13 @@ pub(crate) async fn look(
     world: &World,
     object: &PredictiveAutoscaler,
     rules: &ValidTarget,
-    fresh: Option<ScaleSeen>,
+    known: Option<&ScaleSeen>,
     now: Timestamp,
 ) -> Result<Look, Fault> {
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let target = target_of(object);
-    let (mut scale, workload) = scale_of(world, &namespace, &target).await?;
-    if let Some(fresh) = fresh {
-        let selector = scale.selector.take();
-        scale = ScaleSeen { selector, ..fresh };
-    }
+    let (watched, workload) = scale_of(world, &namespace, &target).await?;
+    let scale = newest(watched, known);
     let mut pods: Vec<Arc<PodSeen>> = Vec::new();
     let mut selector = hpa::Selector::Valid;
     match Selector::parse(scale.selector.as_deref()) {
@@ -399,5 +412,31 @@ impl Look {
         let old = |at: Option<Timestamp>| at.is_none_or(|at| now - at > stale_after);
         let invalid = |m: &MetricRead| matches!(m.reading, Reading::Failed) || old(m.at);
         self.scale.asked > 0 && self.metrics.iter().any(invalid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(uid: &str, version: &str, asked: i32) -> ScaleSeen {
+        ScaleSeen {
+            uid: uid.to_owned(),
+            version: version.to_owned(),
+            asked,
+            existing: 7,
+            selector: None,
+        }
+    }
+
+    #[test]
+    fn a_watch_that_lags_does_not_hide_what_was_written_since() {
+        let asked =
+            |watched: &ScaleSeen, known: &ScaleSeen| newest(watched.clone(), Some(known)).asked;
+        assert_eq!(asked(&seen("a", "99", 3), &seen("a", "100", 5)), 5);
+        assert_eq!(asked(&seen("a", "101", 3), &seen("a", "100", 5)), 3);
+        assert_eq!(asked(&seen("b", "99", 3), &seen("a", "100", 5)), 3);
+        assert_eq!(asked(&seen("a", "99", 3), &seen("a", "", 5)), 3);
+        assert_eq!(newest(seen("a", "9", 3), None).asked, 3);
     }
 }

@@ -305,14 +305,7 @@ impl Meters {
     }
 
     pub(crate) fn wrote(&self, key: &Key, from: i32, to: i32, written: &Written) {
-        let outcome = match written {
-            Written::Applied(_) => "applied",
-            Written::Stale(_) => "stale",
-            Written::Refused(_) => "refused",
-            Written::Dropped(_) => "dropped",
-            Written::Unknown(_) => "unknown",
-            Written::NotLeading(_) => "not_leading",
-        };
+        let outcome = written.label();
         let scaled = Scaled {
             namespace: key.0.clone(),
             name: key.1.clone(),

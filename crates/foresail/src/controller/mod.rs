@@ -12,6 +12,7 @@ mod fits;
 mod floors;
 mod health;
 mod http;
+mod jumps;
 mod live;
 mod look;
 pub mod meters;

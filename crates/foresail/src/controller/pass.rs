@@ -6,7 +6,7 @@ use foresail_adapters::kubernetes::crd::ActuationType;
 use foresail_adapters::kubernetes::fault::Fault;
 use foresail_adapters::kubernetes::scale::{self, ScaleSeen};
 use foresail_adapters::store::IntentState;
-use foresail_core::act::Outcome;
+use foresail_core::act::{Outcome, Seq};
 use foresail_core::admit::Decision;
 use foresail_core::combine::gate::{self, GateScene};
 use foresail_core::engine::{Engine, Input, Tick};
@@ -20,20 +20,13 @@ use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::Mode;
 
 use super::Shared;
-use super::act::{self, Order, Written};
+use super::act::{self, DECISION_LIFE, Order, UNANSWERED_LIFE, Written};
 use super::demand::{self, History, Past};
-use super::health::{API_SILENT_MAX, Facts, Freeze};
+use super::health::{API_SILENT_MAX, Facts, Freeze, WINDOW_AFTER_JUMP};
 use super::look::{self, Look};
 use super::pilot::{Advised, Pilot, Unresolved, mode_of, uid_of};
 use super::rivals::{Claim, claim};
 use super::tell::Story;
-
-/// How old a decision may be when it is written.
-/// Source: specs/reliability.md 1.4.
-const DECISION_LIFE: Span = Span::from_seconds(15);
-
-/// While a write without an answer may still take effect, nothing else is written.
-const UNRESOLVED_LIFE: Span = Span::from_seconds(60);
 
 /// How long most of the last step may wait for a place before nothing more is added.
 /// Source: specs/reliability.md F40.
@@ -63,27 +56,31 @@ pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
     }
     let mut story = Story::new(now);
     if pilot.engine.is_some() && mode_of(&pilot.object, shared.options.max_mode) != Mode::Off {
-        story = decide(shared, pilot, None, now).await;
+        story = decide(shared, pilot, now).await;
         // A number that somebody changed meanwhile is looked at once more within the pass.
-        if let Some(fresh) = story.fresh.take() {
-            story = decide(shared, pilot, Some(fresh), now).await;
+        if story.fresh.is_some() {
+            super::tell::record(shared, pilot, &story);
+            story = decide(shared, pilot, now).await;
         }
     }
     super::tell::tell(shared, pilot, story).await;
 }
 
-async fn decide(
-    shared: &Arc<Shared>,
-    pilot: &mut Pilot,
-    fresh: Option<ScaleSeen>,
-    now: Timestamp,
-) -> Story {
+async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Story {
     let mut story = Story::new(now);
     let Some(engine) = &pilot.engine else {
         return story;
     };
     let rules = engine.spec().targets()[0].clone();
-    let look = match look::look(&shared.world, &pilot.object, &rules, fresh, now).await {
+    let mut look = match look::look(
+        &shared.world,
+        &pilot.object,
+        &rules,
+        pilot.scale.as_ref(),
+        now,
+    )
+    .await
+    {
         Ok(look) => look,
         Err(fault) => {
             unreadable(pilot, &mut story, fault);
@@ -96,7 +93,8 @@ async fn decide(
         // Another target under the old name: the next pass begins with a fresh engine.
         return story;
     }
-    resolve(shared, pilot, &look.scale).await;
+    resolve(shared, pilot).await;
+    look.scale = look::newest(look.scale, pilot.scale.as_ref());
     story.claim = claim(&shared.world, &pilot.object, &look);
     let acting = mode_of(&pilot.object, shared.options.max_mode) == Mode::Auto;
     let ours = story.claim == Claim::Ours(ActuationType::Scale);
@@ -161,7 +159,7 @@ fn notice_target(pilot: &mut Pilot, look: &Look) {
 }
 
 /// Finds out what became of a write without an answer.
-async fn resolve(shared: &Shared, pilot: &mut Pilot, seen: &ScaleSeen) {
+async fn resolve(shared: &Shared, pilot: &mut Pilot) {
     let Some(open) = pilot.unresolved.clone() else {
         return;
     };
@@ -172,13 +170,14 @@ async fn resolve(shared: &Shared, pilot: &mut Pilot, seen: &ScaleSeen) {
         .api(&shared.world.clients.read, &pilot.key.0, &target)
         .await
     {
-        Ok(api) => scale::read(&api, &target.name)
-            .await
-            .unwrap_or_else(|_| seen.clone()),
-        Err(_) => seen.clone(),
+        Ok(api) => scale::read(&api, &target.name).await,
+        Err(fault) => Err(fault),
     };
+    // What a watch shows may be older than the write: without a fresh look nothing is known.
+    let Ok(fresh) = fresh else { return };
     let moved = fresh.version != open.version;
-    let late = shared.clock.wall() - open.at > UNRESOLVED_LIFE;
+    let since = shared.clock.wall() - open.at;
+    let late = since > open.life || since < Span::ZERO - open.life;
     let (outcome, state) = match (moved, fresh.asked == open.to) {
         (true, true) => (Outcome::Applied, IntentState::Applied),
         (true, false) => (Outcome::Stale, IntentState::Superseded),
@@ -186,6 +185,7 @@ async fn resolve(shared: &Shared, pilot: &mut Pilot, seen: &ScaleSeen) {
         (false, _) => return,
     };
     pilot.unresolved = None;
+    pilot.scale = Some(fresh);
     let uid = pilot.identity.uid.clone();
     act::settle(shared, &uid, &open.id, state).await;
     let mut executed = Vec::new();
@@ -354,7 +354,7 @@ fn health(
         None
     };
     if freeze == Some(Freeze::ClockJump) {
-        pilot.ladder.hold_until(now + Span::from_seconds(300));
+        pilot.ladder.hold_until(now + WINDOW_AFTER_JUMP);
     }
     let stale_after = i64::from(pilot.object.spec.guardrails.stale_after_seconds);
     let facts = Facts {
@@ -546,27 +546,43 @@ async fn write_scale(
         .await
     {
         Ok(api) => api,
-        Err(fault) => return Written::Refused(fault.to_string()),
+        Err(fault) => return Written::before(&fault),
     };
     let fresh = match scale::read(&api, &target.name).await {
         Ok(fresh) => fresh,
-        Err(fault @ (Fault::Unknown(_) | Fault::Busy { .. })) => {
-            return Written::Dropped(fault.to_string());
-        }
-        Err(fault) => return Written::Refused(fault.to_string()),
+        Err(fault) => return Written::before(&fault),
     };
+    pilot.scale = Some(fresh.clone());
+    story.version = Some(fresh.version.clone());
     if fresh.asked != look.scale.asked || fresh.uid != look.scale.uid {
         let told = format!("{} replicas are asked for by now", fresh.asked);
         story.fresh = Some(fresh);
         return Written::Stale(told);
     }
+    // Noted before it begins: a pass that is given up midway leaves it to be looked for.
+    pilot.unresolved = Some(Unresolved {
+        id: order.id.clone(),
+        seq: Seq(order.seq),
+        from: order.from,
+        to: order.to,
+        version: fresh.version.clone(),
+        at: shared.clock.wall(),
+        life: UNANSWERED_LIFE,
+    });
     if let Err(why) = act::announce(shared, order, &fresh.version).await
         && order.to < order.from
     {
         return Written::Refused(format!("not written down, so nothing goes down: {why}"));
     }
     let written = act::set_scale(shared, &target, &fresh, order).await;
-    story.version = Some(fresh.version);
+    if let Written::Applied(version) = &written {
+        let (version, asked) = (version.clone(), order.to);
+        pilot.scale = Some(ScaleSeen {
+            version,
+            asked,
+            ..fresh
+        });
+    }
     written
 }
 
@@ -581,6 +597,7 @@ async fn settle(
 ) -> (Option<Outcome>, Write) {
     let now = story.now;
     act::settle(shared, &order.uid, &order.id, written.intent()).await;
+    let under_way = pilot.unresolved.take();
     shared
         .meters
         .wrote(&pilot.key, order.from, order.to, &written);
@@ -596,27 +613,40 @@ async fn settle(
             }
             (Some(Outcome::Applied), Write::Fine)
         }
-        Written::Stale(_) => (Some(Outcome::Stale), Write::Fine),
+        Written::Stale(_) if story.fresh.is_some() => (Some(Outcome::Stale), Write::Fine),
+        Written::Stale(_) => (Some(Outcome::Stale), Write::Failed),
         // What the HPA's floor is now, the next pass sees.
-        Written::Unknown(_) if how == ActuationType::HpaFloor => {
+        Written::Unknown(..) if how == ActuationType::HpaFloor => {
             (Some(Outcome::Failed), Write::Failed)
         }
-        Written::Unknown(_) => {
-            pilot.unresolved = Some(Unresolved {
-                id: order.id.clone(),
-                seq: decision.seq,
-                from: order.from,
-                to: order.to,
-                version: story.version.clone().unwrap_or_default(),
-                at: now,
-            });
+        Written::Unknown(_, life) => {
+            pilot.unresolved =
+                under_way
+                    .map(|open| Unresolved { life, ..open })
+                    .or(Some(Unresolved {
+                        id: order.id.clone(),
+                        seq: decision.seq,
+                        from: order.from,
+                        to: order.to,
+                        version: String::new(),
+                        at: now,
+                        life,
+                    }));
             (None, Write::Failed)
+        }
+        Written::Busy(why, after) => {
+            let after =
+                after.map(|a| Span::from_seconds(i64::try_from(a.as_secs()).unwrap_or(i64::MAX)));
+            // From the answer on, not from the pass's begin.
+            pilot.postpone(why, after, shared.clock.wall());
+            (Some(Outcome::Failed), Write::Failed)
         }
         Written::Refused(why) => {
             pilot.refuse(why, now);
             (Some(Outcome::Failed), Write::Failed)
         }
-        Written::Dropped(_) | Written::NotLeading(_) => (Some(Outcome::Failed), Write::Fine),
+        Written::Dropped(_) => (Some(Outcome::Failed), Write::Failed),
+        Written::NotLeading(_) => (Some(Outcome::Failed), Write::Fine),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use foresail_adapters::kubernetes::convert;
 use foresail_adapters::kubernetes::crd::{Mode as CrdMode, PredictiveAutoscaler};
+use foresail_adapters::kubernetes::scale::ScaleSeen;
 use foresail_adapters::kubernetes::watch::Key;
 use foresail_core::engine::{Engine, Input, Snapshot};
 use foresail_core::explain::Identity;
@@ -14,6 +15,7 @@ use foresail_core::spec::{Mode, Spec, SpecProblem};
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
 
+use super::act::{DECISION_LIFE, UNANSWERED_LIFE};
 use super::demand::DemandFeed;
 use super::health::Ladder;
 use super::options::Options;
@@ -37,6 +39,10 @@ const APPROVAL_LIFE: Span = Span::from_seconds(600);
 /// Source: specs/reliability.md 1.4.
 const REFUSED_WAIT: (Span, Span) = (Span::from_seconds(30), Span::from_seconds(600));
 
+/// Waits where the server asks for one: the first where it does not say how long, and the longest.
+/// Source: specs/reliability.md F3; whatever it asks for, a new decision is tried within the latter.
+const BUSY_WAIT: (Span, Span) = (Span::from_seconds(1), Span::from_seconds(30));
+
 /// A write of which it is not known whether it took effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unresolved {
@@ -47,6 +53,8 @@ pub(crate) struct Unresolved {
     /// The version that it was written against.
     pub(crate) version: String,
     pub(crate) at: Timestamp,
+    /// For how long it may still take effect.
+    pub(crate) life: Span,
 }
 
 impl From<foresail_adapters::store::Intent> for Unresolved {
@@ -59,7 +67,9 @@ impl From<foresail_adapters::store::Intent> for Unresolved {
             from: count(intent.from),
             to: count(intent.to),
             version: intent.resource_version,
-            at: intent.expires,
+            // It was begun before; nothing tells when exactly.
+            at: intent.expires - DECISION_LIFE,
+            life: UNANSWERED_LIFE,
         }
     }
 }
@@ -106,7 +116,8 @@ impl Foreign {
 
     /// `true` while the target is left to whoever keeps writing it.
     pub(crate) fn holds(&self, now: Timestamp) -> bool {
-        self.until.is_some_and(|until| now < until)
+        self.until
+            .is_some_and(|until| now < until && until - now <= FOREIGN_HOLD)
     }
 }
 
@@ -126,7 +137,10 @@ pub(crate) struct Pilot {
     pub(crate) scoring: Scoring,
     /// CPU request of a pod in thousandths of a core, as last seen.
     pub(crate) cpu_request: Option<u32>,
+    /// A write that is under way, or of which it is not known what it came to.
     pub(crate) unresolved: Option<Unresolved>,
+    /// The scale as it was last read or written past the watch.
+    pub(crate) scale: Option<ScaleSeen>,
     pub(crate) advised: VecDeque<Advised>,
     /// The unique name of the target, once it was seen.
     pub(crate) target_uid: Option<String>,
@@ -190,6 +204,7 @@ impl Pilot {
             foreign: Foreign::default(),
             demand: DemandFeed::default(),
             unresolved: None,
+            scale: None,
             advised: VecDeque::new(),
             target_uid: None,
             ceiling: None,
@@ -279,6 +294,7 @@ impl Pilot {
         self.foreign = Foreign::default();
         self.demand = DemandFeed::default();
         self.unresolved = None;
+        self.scale = None;
         self.pending_since = None;
         self.ceiling = None;
     }
@@ -325,11 +341,22 @@ impl Pilot {
         self.refused = Some((now + wait, wait, why));
     }
 
-    /// `true` while writes wait after a refusal.
+    /// The server asked to wait: for as long as it says, or longer each time.
+    pub(crate) fn postpone(&mut self, why: String, after: Option<Span>, now: Timestamp) {
+        let again = self
+            .refused
+            .as_ref()
+            .map_or(BUSY_WAIT.0, |(_, wait, _)| *wait + *wait);
+        let wait = after.unwrap_or(again).min(BUSY_WAIT.1);
+        self.refused = Some((now + wait, wait, why));
+    }
+
+    /// `true` while writes wait after a refusal; a time of day that went back ends the wait.
     pub(crate) fn waits(&self, now: Timestamp) -> bool {
+        let begun = |until: Timestamp, wait: Span| now >= until - wait;
         self.refused
             .as_ref()
-            .is_some_and(|(until, ..)| now < *until)
+            .is_some_and(|(until, wait, _)| now < *until && begun(*until, *wait))
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) enum Rival {
     Older(String),
     /// An HPA is asked for as actuator, and it is not there.
     HpaMissing(String),
+    /// HPAs cannot be read, and why: there may be one.
+    Unseen(String),
 }
 
 impl std::fmt::Display for Rival {
@@ -27,6 +29,9 @@ impl std::fmt::Display for Rival {
             Self::ScaledObject(owner) => f.write_str(owner),
             Self::Older(name) => write!(f, "the older PredictiveAutoscaler {name}"),
             Self::HpaMissing(name) => write!(f, "the HorizontalPodAutoscaler {name} is not there"),
+            Self::Unseen(_) => {
+                f.write_str("a HorizontalPodAutoscaler, perhaps: they cannot be read")
+            }
         }
     }
 }
@@ -61,6 +66,9 @@ fn older(world: &World, object: &PredictiveAutoscaler) -> Option<String> {
 /// Without a word on the actuation, an HPA that moves the target stays its actuator and only its
 /// floor is raised.
 pub(crate) fn claim(world: &World, object: &Arc<PredictiveAutoscaler>, look: &Look) -> Claim {
+    if !world.hpas.is_synced() {
+        return Claim::Rival(Rival::Unseen(world.hpas.trouble().unwrap_or_default()));
+    }
     if let Some(name) = older(world, object) {
         return Claim::Rival(Rival::Older(name));
     }

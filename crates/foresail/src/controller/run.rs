@@ -35,6 +35,9 @@ use crate::serve::{self, token_review::TokenReviewer};
 /// Source: specs/reliability.md 1.5.
 const PASS_MAX: Duration = Duration::from_secs(10);
 
+/// How long an object waits again whose pass under an earlier seat has not ended.
+const LEAVING: Duration = Duration::from_millis(250);
+
 /// How often housekeeping is done: notices of the store, floors that nobody holds any more.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
@@ -176,14 +179,23 @@ fn open_store(options: &Options, clock: &Arc<dyn Clock>) -> Result<Store> {
     Ok(store)
 }
 
-/// A pass that ended: the pilot comes back, unless it broke down.
-type Ended = (Key, Option<Box<Pilot>>);
+/// A pass that ended: the pilot comes back to its seat, unless it broke down.
+type Ended = (Key, u64, Option<Box<Pilot>>);
+
+/// The place of one object: another pass under it begins only when the pilot is back.
+struct Seat {
+    /// Tells this seat from one that the same key had before.
+    number: u64,
+    /// `None` while a pass is under way.
+    pilot: Option<Box<Pilot>>,
+}
 
 /// Passes by their time.
 struct Loop {
     shared: Arc<Shared>,
-    /// Who waits for a pass; `None` while one is under way.
-    pilots: BTreeMap<Key, Option<Box<Pilot>>>,
+    pilots: BTreeMap<Key, Seat>,
+    /// Objects of seats that are gone, while their last pass is under way.
+    leaving: BTreeMap<Key, usize>,
     /// When who is due, with the number of the order: only the newest counts.
     due: BinaryHeap<Reverse<(Duration, u64, Key)>>,
     orders: BTreeMap<Key, u64>,
@@ -193,6 +205,8 @@ struct Loop {
     epoch: Option<u64>,
     /// Objects that are to be looked at again once their pass ends.
     again: std::collections::BTreeSet<Key>,
+    /// Objects whose next pass was due while the one before was under way.
+    overdue: std::collections::BTreeSet<Key>,
 }
 
 /// A share between 0 and 1 that is an object's own.
@@ -207,12 +221,14 @@ impl Loop {
         Self {
             shared,
             pilots: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             due: BinaryHeap::new(),
             orders: BTreeMap::new(),
             next_order: 0,
             running: JoinSet::new(),
             epoch: None,
             again: std::collections::BTreeSet::new(),
+            overdue: std::collections::BTreeSet::new(),
         }
     }
 
@@ -260,7 +276,9 @@ impl Loop {
             return;
         }
         self.epoch = epoch;
-        self.pilots.clear();
+        for (key, seat) in std::mem::take(&mut self.pilots) {
+            self.leave(&key, &seat);
+        }
         self.due.clear();
         self.orders.clear();
         if let Some(epoch) = epoch {
@@ -268,6 +286,14 @@ impl Loop {
             for key in self.shared.world.autoscalers.keys() {
                 self.meet(&key);
             }
+        }
+    }
+
+    /// A seat is gone; its last pass may still be under way, and no other of the object begins before
+    /// that has ended.
+    fn leave(&mut self, key: &Key, seat: &Seat) {
+        if seat.pilot.is_none() {
+            *self.leaving.entry(key.clone()).or_default() += 1;
         }
     }
 
@@ -285,7 +311,11 @@ impl Loop {
             0.0
         };
         let first = pilot.period().seconds() * offset;
-        self.pilots.insert(key.clone(), Some(Box::new(pilot)));
+        let seat = Seat {
+            number: self.next_order,
+            pilot: Some(Box::new(pilot)),
+        };
+        self.pilots.insert(key.clone(), seat);
         self.order(key, now + Duration::from_secs_f64(first));
     }
 
@@ -296,11 +326,15 @@ impl Loop {
         match change {
             Change::Applied(key) => self.applied(&key),
             Change::Deleted(key) => {
-                if let Some(Some(pilot)) = self.pilots.remove(&key) {
+                self.orders.remove(&key);
+                let Some(seat) = self.pilots.remove(&key) else {
+                    return;
+                };
+                self.leave(&key, &seat);
+                if let Some(pilot) = seat.pilot {
                     self.shared.forget(&pilot);
                     floors::give_back(&self.shared, &pilot);
                 }
-                self.orders.remove(&key);
             }
         }
     }
@@ -310,7 +344,7 @@ impl Loop {
         let Some(object) = self.shared.world.autoscalers.get(&key.0, &key.1) else {
             return;
         };
-        match self.pilots.get(key) {
+        match self.pilots.get(key).map(|seat| seat.pilot.as_ref()) {
             None => self.meet(key),
             Some(None) => {
                 self.again.insert(key.clone());
@@ -342,12 +376,21 @@ impl Loop {
             if self.orders.get(&key) != Some(&order) {
                 continue;
             }
-            let Some(pilot) = self.pilots.get_mut(&key).and_then(Option::take) else {
+            if self.leaving.contains_key(&key) {
+                self.order(&key, now + LEAVING);
+                continue;
+            }
+            let Some(seat) = self.pilots.get_mut(&key) else {
+                continue;
+            };
+            let (Some(pilot), number) = (seat.pilot.take(), seat.number) else {
+                // The pass before outlasts the period: the next begins when it ends.
+                self.overdue.insert(key);
                 continue;
             };
             self.shared.meters.began(now.saturating_sub(at));
             let next = at.max(now.saturating_sub(Duration::from_secs(1)));
-            self.spawn(pilot, epoch);
+            self.spawn(pilot, number, epoch);
             self.plan(&key, next);
         }
     }
@@ -364,7 +407,7 @@ impl Loop {
         );
     }
 
-    fn spawn(&mut self, mut pilot: Box<Pilot>, epoch: u64) {
+    fn spawn(&mut self, mut pilot: Box<Pilot>, seat: u64, epoch: u64) {
         let shared = Arc::clone(&self.shared);
         self.running.spawn(async move {
             let key = pilot.key.clone();
@@ -376,14 +419,14 @@ impl Loop {
             let ended = one.catch_unwind().await;
             shared.meters.took(shared.clock.mono().saturating_sub(began));
             match ended {
-                Ok(Ok(())) => (key, Some(pilot)),
+                Ok(Ok(())) => (key, seat, Some(pilot)),
                 Ok(Err(_)) => {
                     tracing::warn!(object = %pilot.name(), "a pass took too long and was given up");
-                    (key, Some(pilot))
+                    (key, seat, Some(pilot))
                 }
                 Err(_) => {
                     tracing::error!(object = %pilot.name(), "a pass broke down; the object begins anew");
-                    (key, None)
+                    (key, seat, None)
                 }
             }
         });
@@ -391,25 +434,50 @@ impl Loop {
 
     fn end(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         self.shared.passed(self.pilots.len());
-        let Ok((key, pilot)) = ended else { return };
-        let again = self.again.remove(&key);
-        let Some(slot) = self.pilots.get_mut(&key) else {
-            // It was deleted while its pass was under way.
-            if let Some(pilot) = pilot {
-                self.shared.forget(&pilot);
-                floors::give_back(&self.shared, &pilot);
-            }
+        let Ok((key, number, pilot)) = ended else {
+            return;
+        };
+        let (again, overdue) = (self.again.remove(&key), self.overdue.remove(&key));
+        let now = self.shared.clock.mono();
+        let Some(seat) = self
+            .pilots
+            .get_mut(&key)
+            .filter(|seat| seat.number == number)
+        else {
+            self.left(&key, pilot.as_deref());
             return;
         };
         match pilot {
-            Some(pilot) => *slot = Some(pilot),
+            Some(pilot) => seat.pilot = Some(pilot),
             None => {
                 self.pilots.remove(&key);
                 self.meet(&key);
+                // What broke down may do so again: not before its time.
+                self.plan(&key, now);
+                return;
             }
+        }
+        if overdue {
+            self.order(&key, now);
         }
         if again {
             self.applied(&key);
+        }
+    }
+
+    /// The last pass of a seat that is gone: the object was deleted meanwhile, or the leadership was
+    /// another's.
+    fn left(&mut self, key: &Key, pilot: Option<&Pilot>) {
+        if let Some(count) = self.leaving.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.leaving.remove(key);
+            }
+        }
+        let there = self.shared.world.autoscalers.get(&key.0, &key.1);
+        if let (Some(pilot), None) = (pilot, there) {
+            self.shared.forget(pilot);
+            floors::give_back(&self.shared, pilot);
         }
     }
 
@@ -439,7 +507,11 @@ impl Loop {
         };
         let _ = tokio::time::timeout(LAST_PASSES, last).await;
         self.running.abort_all();
-        for pilot in self.pilots.values_mut().flatten() {
+        for pilot in self
+            .pilots
+            .values_mut()
+            .filter_map(|seat| seat.pilot.as_mut())
+        {
             let mut batch = foresail_adapters::store::Batch::new();
             pilot.inputs = u32::MAX;
             self.shared.keep(pilot, &mut batch);

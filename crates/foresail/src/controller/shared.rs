@@ -4,30 +4,24 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use foresail_adapters::clock::{Clock, JumpWatch};
+use foresail_adapters::clock::Clock;
 use foresail_adapters::kubernetes::event::Events;
 use foresail_adapters::kubernetes::lease::Leadership;
 use foresail_adapters::kubernetes::watch::Key;
 use foresail_adapters::store::{Batch, Kind, Store};
 use foresail_core::admit::{Admission, Budgets, Decision, admit_one};
 use foresail_core::engine::{Engine, Input, Snapshot, Tick};
-use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::time::Timestamp;
 use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::Mode;
 use foresail_web::live::LiveStore;
 use tokio::sync::Semaphore;
 
+use super::jumps::Jumps;
 use super::meters::Meters;
 use super::options::Options;
 use super::pilot::Pilot;
 use super::world::World;
-
-/// A jump of the time of day beyond this is one.
-/// Source: specs/reliability.md 1.2.
-const JUMP_MAX: Span = Span::from_seconds(30);
-
-/// How long a jump freezes: one pass.
-const JUMP_FREEZES: Duration = Duration::from_secs(15);
 
 /// Writes a second, and how many at once.
 /// Source: specs/reliability.md 1.1 S10b.
@@ -89,7 +83,7 @@ pub(crate) struct Shared {
     admission: Mutex<Admission>,
     fleet: Mutex<Fleet>,
     bucket: Mutex<Bucket>,
-    jumps: Mutex<(JumpWatch, Duration)>,
+    jumps: Mutex<Jumps>,
     /// The last write of a status did not get through.
     api_trouble: Mutex<bool>,
     passed_at: Mutex<Duration>,
@@ -126,7 +120,7 @@ impl Shared {
                 left: WRITES.1,
                 at: now,
             }),
-            jumps: Mutex::new((JumpWatch::default(), Duration::ZERO)),
+            jumps: Mutex::default(),
             api_trouble: Mutex::new(false),
             passed_at: Mutex::new(now),
             objects: Mutex::new(0),
@@ -168,14 +162,7 @@ impl Shared {
 
     /// `true` for one pass after the time of day jumped.
     pub(crate) fn jumped(&self, _now: Timestamp) -> bool {
-        let mut jumps = lock(&self.jumps);
-        let jump = jumps.0.look(&*self.clock);
-        let mono = self.clock.mono();
-        if jump > JUMP_MAX || jump < Span::ZERO - JUMP_MAX {
-            tracing::warn!(jump = %jump, "the time of day jumped");
-            jumps.1 = mono + JUMP_FREEZES;
-        }
-        mono < jumps.1
+        lock(&self.jumps).look(&*self.clock)
     }
 
     /// The server answered a write, or did not.

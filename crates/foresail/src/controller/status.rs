@@ -336,7 +336,9 @@ fn write_note(written: &Written, told: &Explanation) -> Option<Note> {
         }
         Written::Applied(_) => Some(note(false, "Scaled", format!("{told} [{}]", told.id))),
         Written::Refused(why) => Some(note(true, "FailedRescale", format!("{told}: {why}"))),
-        Written::Unknown(why) => Some(note(true, "WriteUnknown", format!("{told}: {why}"))),
-        Written::Stale(_) | Written::Dropped(_) | Written::NotLeading(_) => None,
+        Written::Unknown(why, _) => Some(note(true, "WriteUnknown", format!("{told}: {why}"))),
+        Written::Stale(_) | Written::Dropped(_) | Written::Busy(..) | Written::NotLeading(_) => {
+            None
+        }
     }
 }

@@ -104,7 +104,7 @@ impl Telling {
 pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: Story) {
     shared.meters.passed(pilot, &story);
     score::follow(shared, pilot, story.now);
-    log(pilot, &story);
+    record(shared, pilot, &story);
     for note in status::notes(pilot, &story) {
         post(shared, pilot, &note, story.now).await;
     }
@@ -115,13 +115,20 @@ pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: Story) 
     if is_due(&pilot.telling, &next, story.now) {
         write_status(shared, pilot, next, story.now).await;
     }
-    store(shared, pilot, &story);
     // Without pages nobody would look at it, and it takes about 50 KB an object.
     if shared.options.web.is_some() {
         live::publish(shared, pilot, &story, story.told.as_ref());
     }
 }
 
+/// Writes a decision down, before anything that waits for the server: a pass may be given up then.
+pub(crate) fn record(shared: &Shared, pilot: &mut Pilot, story: &Story) {
+    log(pilot, story);
+    store(shared, pilot, story);
+}
+
+/// One line of the log a decision, with its numbers; only what was or should have been written is
+/// told at level info.
 fn log(pilot: &Pilot, story: &Story) {
     let object = pilot.name();
     let Some(told) = &story.told else {
@@ -130,10 +137,30 @@ fn log(pilot: &Pilot, story: &Story) {
         }
         return;
     };
+    let (from, to) = (status::current(told), status::decided(told));
+    let floor = told.reactive.map(|r| r.as_i32());
+    let (health, version) = (format!("{:?}", story.health), story.version.as_deref());
+    let decision_id = &told.id;
     match &story.written {
-        Some(Written::Applied(_)) => tracing::info!(object, decision_id = told.id, "{told}"),
-        Some(other) => tracing::warn!(object, decision_id = told.id, ?other, "not written"),
-        None => tracing::debug!(object, decision_id = told.id, "{told}"),
+        Some(written @ Written::Applied(_)) => {
+            let outcome = written.label();
+            tracing::info!(
+                object,
+                decision_id,
+                from,
+                to,
+                floor,
+                health,
+                outcome,
+                version,
+                "{told}"
+            );
+        }
+        Some(other) => {
+            let outcome = other.label();
+            tracing::warn!(object, decision_id, from, to, floor, health, outcome, version, why = ?other, "not written");
+        }
+        None => tracing::debug!(object, decision_id, from, to, floor, health, "{told}"),
     }
 }
 
@@ -195,7 +222,9 @@ fn is_due(telling: &Telling, next: &PredictiveAutoscalerStatus, now: Timestamp) 
     if status::matters(&telling.status, next) {
         return true;
     }
-    now - written_at >= STATUS_EVERY && telling.status != *next
+    let since = now - written_at;
+    // A time of day that went back is no reason to wait.
+    !(Span::ZERO..STATUS_EVERY).contains(&since) && telling.status != *next
 }
 
 async fn write_status(

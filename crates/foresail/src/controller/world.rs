@@ -132,9 +132,12 @@ impl World {
         ]
     }
 
-    /// `true` once objects, pods and rivals were seen whole.
+    /// `true` once objects, pods and rivals were seen whole. HPAs that cannot be read stop no pass:
+    /// a pass that does not know its rivals writes nothing (`rivals.rs`).
     pub(crate) fn is_synced(&self) -> bool {
-        self.watches().iter().all(|(_, synced, ..)| *synced)
+        let optional = self.hpas.what;
+        let mut all = self.watches().into_iter();
+        all.all(|(what, synced, _, trouble)| synced || (what == optional && trouble.is_some()))
     }
 
     /// The shortest silence of all watches: the server lives as long as one of them hears it.

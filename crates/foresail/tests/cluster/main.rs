@@ -14,8 +14,13 @@
 mod api;
 mod beside_hpa;
 mod crd;
+mod entry;
+mod faults;
 mod install;
+mod process;
+mod proxy;
 mod rig;
+mod rule;
 mod smoke;
 mod walk;
 
@@ -45,7 +50,13 @@ static SHARED: RwLock<()> = RwLock::new(());
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let rows: Vec<Row> = FILES.iter().copied().flatten().copied().collect();
+    let rows: Vec<Row> = FILES
+        .iter()
+        .chain(faults::ROWS)
+        .copied()
+        .flatten()
+        .copied()
+        .collect();
     let missing = rig::missing();
     if let Some(why) = &missing {
         if std::env::var_os("FORESAIL_REQUIRE_CLUSTER").is_some() {

@@ -147,6 +147,14 @@ impl Rig {
         config
     }
 
+    /// Settings of a client that adds nothing to a request and waits for its answer for ever.
+    pub fn config_for_proxy(&self) -> Config {
+        let mut config = self.config.clone();
+        config.auth_info = kube::config::AuthInfo::default();
+        config.read_timeout = None;
+        config
+    }
+
     /// Runs what is asynchronous to its end.
     pub fn block<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)

@@ -1,0 +1,31 @@
+//! Rows of the fault catalogue (specs/reliability.md A) on the real control plane: one file each.
+//!
+//! Each has the form of E.5: a start state, the fault, what is seen under it, its end, the recovery
+//! without a hand, and then three logs that must tell of the same writes ([`laws`]).
+
+mod f01_conflicts;
+mod f02_too_many_requests;
+mod f03_server_errors;
+mod f04_black_hole;
+mod f05_reply_lost;
+mod f06_watches;
+mod f09_server_killed;
+mod f34_two_leaders;
+mod f35_paused;
+mod laws;
+mod record;
+mod scene;
+
+use crate::Row;
+
+pub const ROWS: &[&[Row]] = &[
+    f01_conflicts::ROWS,
+    f02_too_many_requests::ROWS,
+    f03_server_errors::ROWS,
+    f04_black_hole::ROWS,
+    f05_reply_lost::ROWS,
+    f06_watches::ROWS,
+    f34_two_leaders::ROWS,
+    f35_paused::ROWS,
+    f09_server_killed::ROWS,
+];

@@ -1,0 +1,232 @@
+//! A real controller as a child process behind a fault proxy of its own.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::proxy::Proxy;
+use crate::rig::{Rig, wait_until};
+
+/// How a controller is started.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Its namespace: of the lease, and the one that it serves.
+    pub namespace: String,
+    /// Unique in this run: of the proxy and the candidate.
+    pub name: String,
+    pub lease: String,
+    /// Seconds: lease, deadline, retry.
+    pub times: (u32, u32, u32),
+    pub more: Vec<String>,
+}
+
+impl Start {
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: format!("{namespace}-{name}"),
+            lease: "foresail".to_owned(),
+            times: (8, 6, 1),
+            more: Vec::new(),
+        }
+    }
+}
+
+/// A controller that runs.
+pub struct Controller {
+    pub start: Start,
+    pub proxy: Proxy,
+    pub folder: PathBuf,
+    token: String,
+    child: Option<Child>,
+    /// Log files, one for each life.
+    lives: u32,
+}
+
+impl Controller {
+    /// Starts one with the administrator's token.
+    pub fn start(rig: &Rig, start: Start) -> Self {
+        let mut one = Self::held(rig, start);
+        one.begin();
+        one
+    }
+
+    /// One that does not run yet.
+    pub fn held(rig: &Rig, start: Start) -> Self {
+        let token = std::fs::read_to_string(rig.folder.join("pki/admin.token")).unwrap();
+        let folder = rig.folder.join("controllers").join(&start.name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self {
+            proxy: Proxy::start(rig, &start.name),
+            start,
+            folder,
+            token: token.trim().to_owned(),
+            child: None,
+            lives: 0,
+        }
+    }
+
+    /// Starts the process, again after an end.
+    pub fn begin(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let kubeconfig = self.kubeconfig();
+        self.lives += 1;
+        let log = File::create(self.log_file(self.lives)).unwrap();
+        let (lease, deadline, retry) = self.start.times;
+        let seconds = |n: u32| format!("{n}s");
+        let child = Command::new(env!("CARGO_BIN_EXE_foresail"))
+            .args([
+                "run",
+                "controller",
+                "--log-level",
+                "info,foresail=debug,foresail_adapters=debug",
+            ])
+            .args([
+                "--watch-namespace",
+                &self.start.namespace,
+                "--namespace",
+                &self.start.namespace,
+            ])
+            .args(["--lease", &self.start.lease])
+            .args(["--identity", &format!("{}_{}", self.start.name, self.lives)])
+            .args([
+                "--lease-duration",
+                &seconds(lease),
+                "--renew-deadline",
+                &seconds(deadline),
+            ])
+            .args(["--retry-period", &seconds(retry)])
+            .arg("--store")
+            .arg(self.store())
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .args(&self.start.more)
+            .env_remove("FORESAIL_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        let path = self.folder.join("kubeconfig");
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: rig\n\
+             clusters:\n- name: rig\n  cluster:\n    server: http://{}\n\
+             contexts:\n- name: rig\n  context:\n    cluster: rig\n    user: rig\n    namespace: {}\n\
+             users:\n- name: rig\n  user:\n    token: {}\n",
+            self.proxy.address, self.start.namespace, self.token
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.folder.join("store")
+    }
+
+    fn log_file(&self, life: u32) -> PathBuf {
+        self.folder.join(format!("log-{life}.jsonl"))
+    }
+
+    /// Everything that it logged, in all its lives; a last line that is half written is left out.
+    pub fn log(&self) -> Vec<Value> {
+        let read = |life: u32| lines(&self.log_file(life));
+        (1..=self.lives).flat_map(read).collect()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.child.take().unwrap().wait().unwrap();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(&mut self) {
+        if self.child.is_none() {
+            return;
+        }
+        self.signal(Signal::TERM);
+        let mut child = self.child.take().unwrap();
+        let name = self.start.name.clone();
+        let ended = wait_until(
+            Duration::from_secs(20),
+            &format!("the end of {name}"),
+            || child.try_wait().unwrap(),
+        );
+        assert!(ended.success(), "{name}: {ended}\n{}", self.tail());
+    }
+
+    /// Whether the process is still there.
+    pub fn is_alive(&mut self) -> bool {
+        let child = self.child.as_mut().expect("it was started");
+        child.try_wait().unwrap().is_none()
+    }
+
+    /// Its last lines, for a message.
+    pub fn tail(&self) -> String {
+        let text = std::fs::read_to_string(self.log_file(self.lives)).unwrap_or_default();
+        let last: Vec<&str> = text.lines().rev().take(15).collect();
+        last.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Waits until it leads and makes passes.
+    pub fn wait_leading(&self, limit: Duration) {
+        let what = format!("{} leads", self.start.name);
+        wait_until(limit, &what, || self.leads().then_some(()));
+    }
+
+    /// Whether the last word on its leadership was that it leads.
+    pub fn leads(&self) -> bool {
+        let mut last = false;
+        for line in self.log() {
+            match line["message"].as_str() {
+                Some("leads") => last = true,
+                Some("this process leads no more") => last = false,
+                _ => {}
+            }
+        }
+        last
+    }
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // A stopped process takes no other signal before it goes on; this one it does.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
