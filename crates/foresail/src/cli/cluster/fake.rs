@@ -98,8 +98,14 @@ impl Fake {
 }
 
 fn refusal(code: u16, message: &str) -> (u16, Value) {
+    let reason = match code {
+        404 => "NotFound",
+        409 => "Conflict",
+        403 => "Forbidden",
+        _ => "Refused",
+    };
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": message, "reason": "Refused", "code": code});
+        "message": message, "reason": reason, "code": code});
     (code, status)
 }
 

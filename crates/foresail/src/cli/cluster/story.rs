@@ -239,7 +239,7 @@ mod tests {
     fn told() -> Explanation {
         let text = r#"{"v":1,"id":"u/1/1/4","at":"2026-01-01T00:00:00Z","target":"shop/Deployment/web","mode":"Shadow","health":"Predict",
             "current":{"replicas":"10"},"ready":10,
-            "proposals":[{"by":"aapa","wish":{"replicas":"30"},"shape":[],"confidencePercent":90,"basis":{"Fixed":{}}}],
+            "proposals":[{"by":"aapa","wish":{"replicas":"30"},"shape":[],"confidencePercent":90,"basis":{"metric":"cpu","ratio":"3"}}],
             "chosenBy":"aapa","reactive":16,"wanted":{"replicas":"30"},
             "limits":[{"by":"Rate","target":"shop/Deployment/web","axis":"replicas","from":"30","to":"20","why":{"RateUp":{"step":10,"perSeconds":15}}},
                       {"by":"Bounds","target":"shop/Deployment/web","axis":"replicas","from":"20","to":"18","why":{"AboveMax":"18"}}],

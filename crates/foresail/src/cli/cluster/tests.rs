@@ -193,7 +193,8 @@ fn what_was_deleted_in_the_end_is_made_again() {
     assert_eq!(migrate(&cluster, &["--cutover"]).0, Code::Done);
     assert_eq!(migrate(&cluster, &["--finalize"]).0, Code::Done);
     assert!(fake.get(HPA).is_none());
-    assert_eq!(rollback(&cluster).0, Code::Done);
+    let (code, text) = rollback(&cluster);
+    assert_eq!(code, Code::Done, "{text}");
     assert_eq!(fake.get(HPA).unwrap()["spec"], hpa()["spec"]);
 }
 
