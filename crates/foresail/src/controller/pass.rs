@@ -69,7 +69,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
             story = decide(shared, pilot, Some(fresh), now).await;
         }
     }
-    super::tell::tell(shared, pilot, story).await;
+    super::tell::tell(shared, pilot, &story).await;
 }
 
 async fn decide(

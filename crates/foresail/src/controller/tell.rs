@@ -101,24 +101,24 @@ impl Telling {
 }
 
 /// Tells what a pass came to, to everybody.
-pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: Story) {
-    shared.meters.passed(pilot, &story);
+pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: &Story) {
+    shared.meters.passed(pilot, story);
     score::follow(shared, pilot, story.now);
-    log(pilot, &story);
-    for note in status::notes(pilot, &story) {
+    log(pilot, story);
+    for note in status::notes(pilot, story) {
         post(shared, pilot, &note, story.now).await;
     }
-    if let Some(note) = would_scale(pilot, &story) {
+    if let Some(note) = would_scale(pilot, story) {
         post(shared, pilot, &note, story.now).await;
     }
-    let next = status::of(shared, pilot, &story);
+    let next = status::of(shared, pilot, story);
     if is_due(&pilot.telling, &next, story.now) {
         write_status(shared, pilot, next, story.now).await;
     }
-    store(shared, pilot, &story);
+    store(shared, pilot, story);
     // Without pages nobody would look at it, and it takes about 50 KB an object.
     if shared.options.web.is_some() {
-        live::publish(shared, pilot, &story, story.told.as_ref());
+        live::publish(shared, pilot, story, story.told.as_ref());
     }
 }
 
