@@ -60,12 +60,19 @@ fn options() -> Options {
         },
         seconds: 120,
         workers: 8,
-        controller: option_env!("CARGO_BIN_EXE_foresail").unwrap_or("foresail").into(),
+        controller: option_env!("CARGO_BIN_EXE_foresail")
+            .unwrap_or("foresail")
+            .into(),
         scale_out: true,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = || words.next().and_then(|w| w.parse::<u32>().ok()).expect("a number");
+        let mut number = || {
+            words
+                .next()
+                .and_then(|w| w.parse::<u32>().ok())
+                .expect("a number")
+        };
         match word.as_str() {
             "--objects" => options.fleet.objects = number() as usize,
             "--period" => options.fleet.period = number(),
@@ -97,9 +104,19 @@ impl Controller {
         let kubeconfig = folder.join("kubeconfig");
         std::fs::write(&kubeconfig, kubeconfig_of(api)).unwrap();
         // Taken and given back: a child cannot be handed a listener.
-        let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let metrics = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let child = Command::new(&options.controller)
-            .args(["run", "controller", "--log-level", "warn", "-n", "foresail-system"])
+            .args([
+                "run",
+                "controller",
+                "--log-level",
+                "warn",
+                "-n",
+                "foresail-system",
+            ])
             .arg("--kubeconfig")
             .arg(&kubeconfig)
             .arg("--store")
@@ -197,7 +214,9 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+        .unwrap();
     let address = listener.local_addr().unwrap();
     let served = api.clone();
     let router = Router::new().fallback(move |request| served.clone().serve(request));
@@ -237,7 +256,9 @@ fn measure(options: &Options, api: &Api, address: SocketAddr) -> Value {
     let scrape_began = Instant::now();
     let scraped = controller.scrape();
     let scrape_ms = scrape_began.elapsed().as_secs_f64() * 1e3;
-    let scale_out = options.scale_out.then(|| scale_out(fleet, &controller, api));
+    let scale_out = options
+        .scale_out
+        .then(|| scale_out(fleet, &controller, api));
     let result = json!({
         "bench": "controller fleet", "objects": fleet.objects, "period": fleet.period, "workers": options.workers,
         "profile": profile(&options.controller), "load": process::load(),
@@ -258,7 +279,11 @@ fn measure(options: &Options, api: &Api, address: SocketAddr) -> Value {
 
 fn profile(controller: &Path) -> &'static str {
     let text = controller.to_string_lossy();
-    if text.contains("/release/") { "release" } else { "dev" }
+    if text.contains("/release/") {
+        "release"
+    } else {
+        "dev"
+    }
 }
 
 fn steady(options: &Options, before: &Look, after: &Look) -> Value {
@@ -329,16 +354,40 @@ fn table(result: &Value) {
             .collect();
         println!("{what:<48} {}", values.join("  "));
     };
-    row("objects, period s, load of the machine", &["/objects", "/period", "/load"]);
-    row("first pass, all passed once, s", &["/first_pass_s", "/all_passed_s"]);
+    row(
+        "objects, period s, load of the machine",
+        &["/objects", "/period", "/load"],
+    );
+    row(
+        "first pass, all passed once, s",
+        &["/first_pass_s", "/all_passed_s"],
+    );
     row("passes a second", &["/steady/passes_per_s"]);
     row("share on time", &["/steady/on_time"]);
-    row("a pass, p50 and p99 at most, ms", &["/steady/pass_ms_at_most/p50", "/steady/pass_ms_at_most/p99"]);
-    row("lag, p50 and p99 at most, ms", &["/steady/lag_ms_at_most/p50", "/steady/lag_ms_at_most/p99"]);
-    row("cores, CPU ms a pass", &["/steady/cores", "/steady/cpu_ms_per_pass"]);
-    row("cores that were waited for", &["/steady/waited_for_a_core_cores"]);
-    row("VmRSS at most, VmHWM, RssAnon, MiB", &["/rss_mib", "/hwm_mib", "/anonymous_mib"]);
+    row(
+        "a pass, p50 and p99 at most, ms",
+        &["/steady/pass_ms_at_most/p50", "/steady/pass_ms_at_most/p99"],
+    );
+    row(
+        "lag, p50 and p99 at most, ms",
+        &["/steady/lag_ms_at_most/p50", "/steady/lag_ms_at_most/p99"],
+    );
+    row(
+        "cores, CPU ms a pass",
+        &["/steady/cores", "/steady/cpu_ms_per_pass"],
+    );
+    row(
+        "cores that were waited for",
+        &["/steady/waited_for_a_core_cores"],
+    );
+    row(
+        "VmRSS at most, VmHWM, RssAnon, MiB",
+        &["/rss_mib", "/hwm_mib", "/anonymous_mib"],
+    );
     row("calls a second", &["/steady/calls_per_s"]);
     row("own metrics, ms, bytes", &["/metrics/ms", "/metrics/bytes"]);
-    row("scale-out, half and all, s", &["/scale_out/half_s", "/scale_out/all_s"]);
+    row(
+        "scale-out, half and all, s",
+        &["/scale_out/half_s", "/scale_out/all_s"],
+    );
 }

@@ -107,8 +107,7 @@ fn groups() -> Value {
     ]);
     names.dedup();
     let group = |(group, version): &(&str, &str)| {
-        let version =
-            json!({"groupVersion": format!("{group}/{version}"), "version": version});
+        let version = json!({"groupVersion": format!("{group}/{version}"), "version": version});
         json!({"name": group, "versions": [version], "preferredVersion": version})
     };
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": names.iter().map(group).collect::<Vec<_>>()})
@@ -217,7 +216,9 @@ impl Api {
                 let milli = (self.lock().demand * 1e3) as i64;
                 let now = k8s_openapi::jiff::Timestamp::now().to_string();
                 let item = json!({"metricName": "queue", "metricLabels": {}, "timestamp": now, "value": format!("{milli}m")});
-                good(&json!({"kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {}, "items": [item]}))
+                good(
+                    &json!({"kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {}, "items": [item]}),
+                )
             }
             _ => self.refuse(StatusCode::NOT_FOUND, path),
         }
@@ -251,20 +252,21 @@ impl Api {
             return self.refuse(StatusCode::GONE, "too old resource version");
         };
         let first = (missed.into_iter(), receive, self.clone());
-        let lines = futures_util::stream::unfold(first, move |(mut missed, mut receive, api)| async move {
-            if let Some(line) = missed.next() {
-                return Some((Ok::<Bytes, Infallible>(line), (missed, receive, api)));
-            }
-            let bookmark = Instant::now() + BOOKMARK;
-            tokio::select! {
-                line = receive.recv() => Some((Ok(line?), (missed, receive, api))),
-                () = tokio::time::sleep_until(ends) => None,
-                () = tokio::time::sleep_until(bookmark) => {
-                    let line = api.bookmark(kind);
-                    Some((Ok(line), (missed, receive, api)))
+        let lines =
+            futures_util::stream::unfold(first, move |(mut missed, mut receive, api)| async move {
+                if let Some(line) = missed.next() {
+                    return Some((Ok::<Bytes, Infallible>(line), (missed, receive, api)));
                 }
-            }
-        });
+                let bookmark = Instant::now() + BOOKMARK;
+                tokio::select! {
+                    line = receive.recv() => Some((Ok(line?), (missed, receive, api))),
+                    () = tokio::time::sleep_until(ends) => None,
+                    () = tokio::time::sleep_until(bookmark) => {
+                        let line = api.bookmark(kind);
+                        Some((Ok(line), (missed, receive, api)))
+                    }
+                }
+            });
         answer(StatusCode::OK, Body::from_stream(lines))
     }
 
@@ -274,7 +276,10 @@ impl Api {
             "kind": KINDS[kind].kind, "apiVersion": KINDS[kind].api_version(),
             "metadata": {"resourceVersion": version}, "spec": {"containers": []},
         });
-        Bytes::from(format!("{}\n", json!({"type": "BOOKMARK", "object": object})))
+        Bytes::from(format!(
+            "{}\n",
+            json!({"type": "BOOKMARK", "object": object})
+        ))
     }
 
     fn one(&self, kind: usize, method: &Method, asked: &Asked<'_>, body: &[u8]) -> Response<Body> {
@@ -283,7 +288,10 @@ impl Api {
             .name
             .or_else(|| written["metadata"]["name"].as_str())
             .unwrap_or_default();
-        let key = (asked.namespace.unwrap_or_default().to_owned(), name.to_owned());
+        let key = (
+            asked.namespace.unwrap_or_default().to_owned(),
+            name.to_owned(),
+        );
         match (method.as_str(), asked.sub) {
             (_, Some("scale")) => self.scale(kind, method, &key, &written),
             ("GET", None) => match self.lock().objects.text(kind, &key) {
@@ -368,7 +376,10 @@ impl Api {
 
     /// Targets that have so many replicas or more.
     pub fn reached(&self, replicas: i64) -> usize {
-        let all = self.lock().objects.list(DEPLOYMENTS, None, None, usize::MAX);
+        let all = self
+            .lock()
+            .objects
+            .list(DEPLOYMENTS, None, None, usize::MAX);
         let has = |text: &String| {
             serde_json::from_str::<Value>(text)
                 .is_ok_and(|d| d["spec"]["replicas"].as_i64() >= Some(replicas))

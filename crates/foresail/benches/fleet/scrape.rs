@@ -43,7 +43,10 @@ impl Scrape {
 
     /// Samples of a name that are not zero, by their labels.
     pub fn some(&self, name: &str) -> Vec<(String, f64)> {
-        let of = self.samples.iter().filter(|(k, v)| k.split('{').next() == Some(name) && **v > 0.0);
+        let of = self
+            .samples
+            .iter()
+            .filter(|(k, v)| k.split('{').next() == Some(name) && **v > 0.0);
         of.map(|(k, v)| (k.clone(), *v)).collect()
     }
 

@@ -183,8 +183,7 @@ impl Fleet {
             let whole = (PODS_FIRST * TARGET) as f64 * demand;
             for place in 0..replicas {
                 let wobble = 0.98
-                    + 0.04
-                        * (noise(self.seed, objects.version() + place as u64) % 1000) as f64
+                    + 0.04 * (noise(self.seed, objects.version() + place as u64) % 1000) as f64
                         / 1000.0;
                 let milli = whole / replicas as f64 * wobble;
                 items.push(json!({
