@@ -44,6 +44,8 @@ pub(crate) struct Story {
     pub(crate) tick: Option<Tick>,
     pub(crate) told: Option<Explanation>,
     pub(crate) written: Option<Written>,
+    /// The store has an intent of that write.
+    pub(crate) announced: bool,
     /// The version of the scale that a write named.
     pub(crate) version: Option<String>,
     /// Somebody else changed the number since the last pass.
@@ -64,6 +66,7 @@ impl Story {
             tick: None,
             told: None,
             written: None,
+            announced: false,
             version: None,
             foreign: false,
             hpa_failed: false,
@@ -132,6 +135,10 @@ fn log(pilot: &Pilot, story: &Story) {
     };
     match &story.written {
         Some(Written::Applied(_)) => tracing::info!(object, decision_id = told.id, "{told}"),
+        // Counted, and tried again by the next pass: when all want to write at once, a line each is a flood.
+        Some(Written::Dropped(why)) => {
+            tracing::debug!(object, decision_id = told.id, why, "not written");
+        }
         Some(other) => tracing::warn!(object, decision_id = told.id, ?other, "not written"),
         None => tracing::debug!(object, decision_id = told.id, "{told}"),
     }
