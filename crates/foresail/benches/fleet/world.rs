@@ -138,7 +138,7 @@ impl Fleet {
                 "name": "cpu", "target": {"type": "Utilization", "averageUtilization": TARGET * 100 / REQUEST},
             }}),
         };
-        json!({
+        let mut object = json!({
             "apiVersion": "autoscaling.foresail.dev/v1alpha1", "kind": "PredictiveAutoscaler",
             "metadata": metadata(key, &format!("a-{n:08}")),
             "spec": {
@@ -146,7 +146,14 @@ impl Fleet {
                 "mode": "Auto", "syncPeriodSeconds": self.period,
                 "minReplicas": i64::from(!self.from_zero), "maxReplicas": 20, "metrics": [metric],
             },
-        })
+        });
+        if self.from_zero {
+            // Zero that somebody else wrote means: leave it alone (KEP-2021). Only who went there itself comes back.
+            object["status"] = json!({"conditions": [{
+                "type": "ScaledToZero", "status": "True", "reason": "ScaledToZero", "message": "", "lastTransitionTime": ago(600),
+            }]});
+        }
+        object
     }
 
     /// Makes everything.

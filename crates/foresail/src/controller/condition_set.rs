@@ -154,6 +154,12 @@ fn hpa_conditions(pilot: &Pilot, story: &Story) -> Vec<Draft> {
         Some(draft(kind, found.status == "True", &found.reason, message))
     });
     let mut drafts: Vec<Draft> = all.collect();
+    // A process that began anew has not gone to zero itself; without the condition, nobody would bring the target back from there.
+    let is_known = drafts.iter().any(|d| d.kind == "ScaledToZero");
+    let at_zero = story.look.as_ref().is_none_or(|l| l.scale.asked == 0);
+    if !is_known && at_zero && pilot.telling.was_scaled_to_zero() {
+        drafts.push(draft("ScaledToZero", true, "ScaledToZero", String::new()));
+    }
     if let Some((until, _, why)) = pilot
         .refused
         .as_ref()

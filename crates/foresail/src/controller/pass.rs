@@ -63,7 +63,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
             story = decide(shared, pilot, now).await;
         }
     }
-    super::tell::tell(shared, pilot, story).await;
+    super::tell::tell(shared, pilot, &story).await;
 }
 
 async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Story {
@@ -494,7 +494,7 @@ async fn act(
     let written = match how {
         ActuationType::Scale => write_scale(shared, pilot, look, &order, story).await,
         ActuationType::HpaFloor => match floor_order(look, &order) {
-            Some(order) => write_floor(shared, look, &order).await,
+            Some(order) => write_floor(shared, look, &order, story).await,
             None => return fine,
         },
     };
@@ -515,14 +515,30 @@ fn floor_order(look: &Look, order: &Order) -> Option<Order> {
     })
 }
 
-async fn write_floor(shared: &Shared, look: &Look, order: &Order) -> Written {
+/// Writes the intent down; a way up goes on without where that fails.
+async fn announce(
+    shared: &Shared,
+    order: &Order,
+    version: &str,
+    story: &mut Story,
+) -> Result<(), Written> {
+    match act::announce(shared, order, version).await {
+        Ok(()) => story.announced = true,
+        Err(why) if order.to < order.from => {
+            let told = format!("not written down, so nothing goes down: {why}");
+            return Err(Written::Refused(told));
+        }
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+async fn write_floor(shared: &Shared, look: &Look, order: &Order, story: &mut Story) -> Written {
     let Some((name, hpa)) = &look.hpa else {
         return Written::Stale("the HPA is gone".to_owned());
     };
-    if let Err(why) = act::announce(shared, order, "").await
-        && order.to < order.from
-    {
-        return Written::Refused(format!("not written down, so nothing goes down: {why}"));
+    if let Err(refused) = announce(shared, order, "", story).await {
+        return refused;
     }
     act::set_hpa_floor(shared, (name, hpa), order).await
 }
@@ -569,10 +585,8 @@ async fn write_scale(
         at: shared.clock.wall(),
         life: UNANSWERED_LIFE,
     });
-    if let Err(why) = act::announce(shared, order, &fresh.version).await
-        && order.to < order.from
-    {
-        return Written::Refused(format!("not written down, so nothing goes down: {why}"));
+    if let Err(refused) = announce(shared, order, &fresh.version, story).await {
+        return refused;
     }
     let written = act::set_scale(shared, &target, &fresh, order).await;
     if let Written::Applied(version) = &written {
@@ -596,7 +610,10 @@ async fn settle(
     how: ActuationType,
 ) -> (Option<Outcome>, Write) {
     let now = story.now;
-    act::settle(shared, &order.uid, &order.id, written.intent()).await;
+    // What was dropped before it was announced has no intent: to settle it would cost a commit and fail.
+    if story.announced {
+        act::settle(shared, &order.uid, &order.id, written.intent()).await;
+    }
     let under_way = pilot.unresolved.take();
     shared
         .meters

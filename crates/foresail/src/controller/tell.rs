@@ -44,6 +44,8 @@ pub(crate) struct Story {
     pub(crate) tick: Option<Tick>,
     pub(crate) told: Option<Explanation>,
     pub(crate) written: Option<Written>,
+    /// The store has an intent of that write.
+    pub(crate) announced: bool,
     /// The version of the scale that a write named.
     pub(crate) version: Option<String>,
     /// Somebody else changed the number since the last pass.
@@ -64,6 +66,7 @@ impl Story {
             tick: None,
             told: None,
             written: None,
+            announced: false,
             version: None,
             foreign: false,
             hpa_failed: false,
@@ -101,23 +104,23 @@ impl Telling {
 }
 
 /// Tells what a pass came to, to everybody.
-pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: Story) {
-    shared.meters.passed(pilot, &story);
+pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: &Story) {
+    shared.meters.passed(pilot, story);
     score::follow(shared, pilot, story.now);
-    record(shared, pilot, &story);
-    for note in status::notes(pilot, &story) {
+    record(shared, pilot, story);
+    for note in status::notes(pilot, story) {
         post(shared, pilot, &note, story.now).await;
     }
-    if let Some(note) = would_scale(pilot, &story) {
+    if let Some(note) = would_scale(pilot, story) {
         post(shared, pilot, &note, story.now).await;
     }
-    let next = status::of(shared, pilot, &story);
+    let next = status::of(shared, pilot, story);
     if is_due(&pilot.telling, &next, story.now) {
         write_status(shared, pilot, next, story.now).await;
     }
     // Without pages nobody would look at it, and it takes about 50 KB an object.
     if shared.options.web.is_some() {
-        live::publish(shared, pilot, &story, story.told.as_ref());
+        live::publish(shared, pilot, story, story.told.as_ref());
     }
 }
 
