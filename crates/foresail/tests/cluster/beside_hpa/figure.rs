@@ -10,11 +10,9 @@ use foresail_web::png;
 use super::curve::Curve;
 use super::twins::{BEFORE, CAPACITY, Seen, Twin};
 
-/// Where they go: `FORESAIL_VALIDATION`, else a folder of the build.
+/// Where they go: a folder of the build, which outlives the control plane.
 fn folder() -> PathBuf {
-    let given = std::env::var_os("FORESAIL_VALIDATION").map(PathBuf::from);
-    let folder =
-        given.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("validation"));
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("validation");
     fs::create_dir_all(&folder).unwrap();
     folder
 }

@@ -32,16 +32,16 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// Stairs up, a spike, and the fall: seconds, and requests per second from then on. At 5 requests/s
-/// a pod these are 3, 5, 8, 11, 16, 11 and 6 pods: no more are to go within a minute than the
-/// controller's own budget of removals (10) lets go.
+/// a pod these are 2.5, 4.5, 7.5, 10.5, 15.5, 10.5 and 5.5 pods: noise alone rounds none otherwise,
+/// and no more are to go within a minute than the controller's own budget of removals (10) lets go.
 const STAIRS: [(f64, f64); 7] = [
-    (0.0, 15.0),
-    (20.0, 25.0),
-    (60.0, 40.0),
-    (100.0, 55.0),
-    (140.0, 80.0),
-    (180.0, 55.0),
-    (250.0, 30.0),
+    (0.0, 12.5),
+    (20.0, 22.5),
+    (60.0, 37.5),
+    (100.0, 52.5),
+    (140.0, 77.5),
+    (180.0, 52.5),
+    (250.0, 27.5),
 ];
 
 /// Seconds that are watched.

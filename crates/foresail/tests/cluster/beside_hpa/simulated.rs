@@ -25,6 +25,8 @@ const DELAY: Span = Span::from_seconds(1);
 /// An engine, and what it asked for.
 struct Recorded {
     pilot: EnginePilot<Deaf>,
+    /// From the begin of the simulation to that of the course.
+    before: f64,
     asked: Vec<(f64, f64)>,
 }
 
@@ -33,7 +35,7 @@ impl Pilot for Recorded {
         let wanted = self.pilot.sync(seen);
         let replicas = wanted.as_ref().and_then(|w| w.replicas);
         let asked = replicas.map_or(seen.current, |r| r.get());
-        let at = (seen.now - Timestamp::EPOCH).seconds() - BEFORE;
+        let at = (seen.now - Timestamp::EPOCH).seconds() - self.before;
         self.asked.push((at, f64::from(asked)));
         wanted
     }
@@ -46,16 +48,17 @@ fn constant(mean: Span) -> Times {
     }
 }
 
-/// Whole requests of each second; what is left over goes to the next.
+/// Whole requests of each half second; what is left over goes to the next.
 fn counts(demand: &[f64]) -> Vec<u32> {
     let (mut due, mut sent) = (0.0, 0.0);
     let whole = |rate: &f64| {
-        due += rate;
+        due += rate / 2.0;
         let now = f64::floor(due - sent);
         sent += now;
         now as u32
     };
-    demand.iter().map(whole).collect()
+    let halves = demand.iter().flat_map(|rate| [rate, rate]);
+    halves.map(whole).collect()
 }
 
 fn setup(seen: &Seen) -> Setup {
@@ -101,14 +104,19 @@ pub fn replicas(seen: &Seen) -> Curve {
         ..ControllerSettings::default()
     };
     let engine = engine_of(policy.spec.clone(), Seed(0)).unwrap();
+    // It samples at its begin and each period after it: that has to fall on the cluster's samples,
+    // whose times are cut to whole seconds, half a second on average.
+    let late = (seen.sampled_at + 0.5).rem_euclid(SCRAPE.seconds());
+    let before = BEFORE - late;
     let mut recorded = Recorded {
+        before,
         pilot: EnginePilot::new(engine, policy.reads_cpu, Deaf),
         asked: Vec::new(),
     };
     let workload = Workload::Counts {
         start: Timestamp::EPOCH,
-        step: Span::from_seconds(1),
-        counts: counts(&seen.demand),
+        step: Span::from_millis(500),
+        counts: counts(&seen.demand).split_off((2.0 * late) as usize),
         within: Within::Uniform,
     };
     let (cluster, pipeline) = (&setup.cluster, &policy.pipeline);

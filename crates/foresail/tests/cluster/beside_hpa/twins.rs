@@ -28,7 +28,7 @@ pub const REQUEST_MS: u32 = 10;
 pub const CAPACITY: f64 = 5.0;
 
 /// Seconds of demand that are recorded before a course begins.
-pub const BEFORE: f64 = 60.0;
+pub const BEFORE: f64 = 70.0;
 
 /// Who scales.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +88,8 @@ pub struct Seen {
     pub demand: Vec<f64>,
     /// Seconds from a pod's creation to its being ready, mean.
     pub startup: f64,
+    /// When usage was sampled, in seconds from the begin: one time of many, a period apart.
+    pub sampled_at: f64,
     pub initial: u32,
     pub bounds: (u32, u32),
     pub down_window_seconds: u32,
@@ -209,6 +211,7 @@ impl Course {
         let mut ready = asked.clone();
         let mut startups = BTreeMap::new();
         let path = format!("/apis/apps/v1/namespaces/{}/deployments", self.namespace);
+        let mut sampled_at = None;
         let mut turn = 0_u32;
         while now_seconds() < start + self.length {
             let list = rig.get(&path).unwrap();
@@ -229,6 +232,7 @@ impl Course {
             }
             if turn.is_multiple_of(10) {
                 self.take_startups(rig, &mut startups);
+                sampled_at = self.sampled(rig).map(|at| at - start).or(sampled_at);
             }
             turn += 1;
             let next = start + at + 1.0 - now_seconds();
@@ -249,10 +253,22 @@ impl Course {
                 self.length,
             ),
             startup: startups.values().sum::<f64>() / startups.len() as f64,
+            sampled_at: sampled_at.expect("metrics.k8s.io has times"),
             initial: count(self.replicas.0),
             bounds: (count(self.replicas.1), count(self.replicas.2)),
             down_window_seconds: self.down_window_seconds,
         }
+    }
+
+    /// When metrics-server took its newest sample.
+    fn sampled(&self, rig: &Rig) -> Option<f64> {
+        let path = format!(
+            "/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods",
+            self.namespace
+        );
+        let list = rig.get(&path).ok()?;
+        let pods = list["items"].as_array()?.iter();
+        pods.map(|pod| seconds(&pod["timestamp"])).reduce(f64::max)
     }
 
     /// Time from creation to readiness of the pods that are ready, by name.
