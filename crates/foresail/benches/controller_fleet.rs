@@ -10,6 +10,7 @@
 //! `--period S` time between two passes of an object (15); `--from-zero` targets begin at 0 and are scaled by an external
 //! metric; `--workers N`; `--controller PROGRAM` another build of the controller; `--no-scale-out`.
 #![allow(
+    clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::unwrap_used,

@@ -300,7 +300,7 @@ impl Api {
             },
             ("POST", None) => self.create(kind, &key, written),
             ("PUT", None) => self.update(kind, &key, written),
-            ("PATCH", None | Some("status")) => self.patch(kind, &key, written),
+            ("PATCH", None | Some("status")) => self.patch(kind, &key, &written),
             _ => self.refuse(StatusCode::METHOD_NOT_ALLOWED, "no such verb"),
         }
     }
@@ -331,7 +331,7 @@ impl Api {
     }
 
     /// A merge at the top level: what status writers and series of events need.
-    fn patch(&self, kind: usize, key: &Key, change: Value) -> Response<Body> {
+    fn patch(&self, kind: usize, key: &Key, change: &Value) -> Response<Body> {
         let mut held = self.lock();
         let Some(mut object) = held.objects.get(kind, key) else {
             return refusal(StatusCode::NOT_FOUND, &key.1);

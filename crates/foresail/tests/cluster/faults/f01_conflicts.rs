@@ -56,11 +56,11 @@ fn a_conflict_is_decided_anew_and_a_hand_is_not_overwritten(rig: &Rig) {
     assert!(found.counts.of("I25 conflicts") >= conflicts as usize);
     assert!(conflicts >= 25, "{conflicts}");
     // What the person wrote is what the next decision began with.
-    let from = found
+    let mut from = found
         .decided
         .iter()
         .filter(|d| d.object == "w0" && d.was_sent());
-    assert_eq!(from.last().map(|d| (d.from, d.to)), Some((7, 5)));
+    assert_eq!(from.next_back().map(|d| (d.from, d.to)), Some((7, 5)));
     // After the last conflict of each object its next write is the one that settles it.
     let mut last: BTreeMap<&str, usize> = BTreeMap::new();
     for (i, one) in found
