@@ -23,6 +23,7 @@ use foresail_core::spec::Spec;
 use foresail_models::rng::Seed;
 use foresail_sim::config::ClusterConfig;
 use rayon::prelude::*;
+use rustix::time::{ClockId, clock_gettime};
 
 use twins::{Told, table, twin};
 
@@ -165,13 +166,14 @@ fn a_week_is_judged_in_time() {
     }
     let mut spec = external("10");
     spec.proposers = vec![foresail_core::spec::ProposerSpec::named("predictive")];
-    let begin = std::time::Instant::now();
+    // The thread's own time: other work may share the machine.
+    let spent = || clock_gettime(ClockId::ThreadCPUTime);
+    let begin = spent();
     let verdict = judged(&all, &spec);
-    let took = begin.elapsed();
-    println!("a week of {} rows: {took:?}, {}", all.len(), verdict.why);
+    let took = spent().tv_sec - begin.tv_sec;
+    println!("a week of {} rows: {took} s, {}", all.len(), verdict.why);
     assert_eq!(verdict.hours, 168);
-    // Generous: other work shares the machine.
-    assert!(took.as_secs() < 20, "{took:?}");
+    assert!(took < 12, "{took} s");
 }
 
 #[test]

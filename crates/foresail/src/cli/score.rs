@@ -211,7 +211,7 @@ fn basis(verdict: &Verdict) -> String {
         Basis::LateShare => "requests late",
         Basis::MinutesOverP95 => "minutes over the promise at the 95 % quantile",
         Basis::TooFewLate => {
-            text.push_str("too few were late to fit the simulator, its error is unknown");
+            text.push_str("too few of the incumbent's requests were late for a fit");
             return text;
         }
         Basis::NotObserved => {

@@ -43,7 +43,7 @@ pub enum Basis {
     LateShare,
     /// Share of the minutes whose 95 % quantile was above what is promised.
     MinutesOverP95,
-    /// Too little was late to tell anything of the service time: the simulator is as it was given.
+    /// Too little was late to fit the service time any further.
     TooFewLate,
     /// Nothing was observed: the simulator is as it was given.
     NotObserved,
@@ -65,7 +65,7 @@ pub struct Calibration {
     pub error_percent: Option<f64>,
     /// The same in points.
     pub error_points: Option<f64>,
-    /// The fitted mean service time over the one that was given.
+    /// The fitted mean service time over the one that the fit began with.
     pub factor: f64,
     /// Demand that one replica serves at the most, in requests per second.
     pub capacity: f64,
@@ -73,6 +73,8 @@ pub struct Calibration {
     pub startup_seconds: f64,
     /// `true` where the incumbent's pods showed the start-up, `false` where it was given.
     pub startup_measured: bool,
+    /// `true` where latency of quiet times showed the service time that the fit began with.
+    pub service_measured: bool,
 }
 
 /// Part and whole of what is compared, over the even and over the odd hours.
@@ -287,6 +289,7 @@ pub(super) fn calibrated(
         capacity: given.full_capacity(),
         startup_seconds: given.startup.mean.seconds(),
         startup_measured: false,
+        service_measured: false,
     };
     if minutes.basis == Basis::NotObserved {
         return Ok((given.clone(), first, told));

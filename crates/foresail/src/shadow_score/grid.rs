@@ -44,17 +44,17 @@ pub(super) struct Grid {
     counts: Vec<u32>,
     /// The incumbent's replicas of each step, the last known where they are not.
     plan: Vec<u32>,
-    /// What is promised, in seconds.
-    below: f64,
+    /// The latency that is promised, in seconds; absent where the promise is on waits.
+    below: Option<f64>,
 }
 
 impl Grid {
     /// Lays rows on a grid of this step; `None` where demand and incumbent are never known together,
-    /// or only once. `below` is the time that is promised.
+    /// or only once. `below` is the latency that is promised, where it is one.
     ///
     /// # Errors
     /// Where the rows reach too far.
-    pub(super) fn new(rows: &[Row], step: Span, below: Span) -> Result<Option<Self>> {
+    pub(super) fn new(rows: &[Row], step: Span, below: Option<Span>) -> Result<Option<Self>> {
         let both = |row: &&Row| row.demand.is_some() && row.paid.is_some();
         let (Some(first), Some(last)) = (rows.iter().find(both), rows.iter().rfind(both)) else {
             return Ok(None);
@@ -88,7 +88,7 @@ impl Grid {
         Ok(Some(Self::of(first.at, step, below, held(&found))))
     }
 
-    fn of(start: Timestamp, step: Span, below: Span, cells: Vec<Cell>) -> Self {
+    fn of(start: Timestamp, step: Span, below: Option<Span>, cells: Vec<Cell>) -> Self {
         let mut counts = Vec::with_capacity(cells.len());
         let mut plan = Vec::with_capacity(cells.len());
         // A rest below one request is carried on, so that small rates do not vanish.
@@ -109,7 +109,7 @@ impl Grid {
             cells,
             counts,
             plan,
-            below: below.seconds(),
+            below: below.map(Span::seconds),
         }
     }
 
@@ -172,7 +172,8 @@ impl Grid {
         if let Some(late) = late.sum::<Option<f64>>() {
             return Some(Observed::Late(late));
         }
-        let over = steps().map(|(_, c)| Some(c.p95? >= self.below));
+        let below = self.below?;
+        let over = steps().map(|(_, c)| Some(c.p95? >= below));
         let over: Vec<bool> = over.collect::<Option<_>>()?;
         let count = over.iter().filter(|o| **o).count();
         Some(Observed::P95(2 * count > over.len()))
@@ -210,7 +211,7 @@ mod tests {
     }
 
     fn grid(rows: &[Row]) -> Grid {
-        let grid = Grid::new(rows, Span::from_seconds(15), Span::from_seconds(1));
+        let grid = Grid::new(rows, Span::from_seconds(15), None);
         grid.unwrap().unwrap()
     }
 
@@ -265,11 +266,11 @@ mod tests {
     fn nothing_known_is_no_grid_and_a_record_of_centuries_is_refused() {
         let step = Span::from_seconds(15);
         let none = [row(0, Some(1.0), None), row(15, None, Some(1))];
-        assert!(Grid::new(&none, step, step).unwrap().is_none());
+        assert!(Grid::new(&none, step, None).unwrap().is_none());
         let far = [
             row(0, Some(1.0), Some(1)),
             row(9_000_000_000, Some(1.0), Some(1)),
         ];
-        assert!(Grid::new(&far, step, step).is_err());
+        assert!(Grid::new(&far, step, None).is_err());
     }
 }

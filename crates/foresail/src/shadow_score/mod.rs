@@ -14,6 +14,7 @@ mod hours;
 mod pods;
 mod row;
 mod rule;
+mod service;
 mod simulated;
 mod startup;
 mod verdict;

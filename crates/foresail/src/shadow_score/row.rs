@@ -30,7 +30,7 @@ pub struct Row {
     /// Share of the requests since the sync before that broke the promise, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<f64>,
-    /// 95 % quantile of what is promised (wait or latency), in seconds.
+    /// 95 % quantile of the time until requests were answered, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p95: Option<f64>,
 }

@@ -16,9 +16,10 @@ pub const COST_OF_PROMISE_PERCENT: f64 = 25.0;
 /// incumbent has, is the same.
 pub const LATE_MARGIN_PART: f64 = 0.1;
 
-/// Where the simulator could not be fitted, a promise counts as broken only by this factor, and never
-/// as kept beyond doubt: the share of those who wait hangs steeply on the service time.
-const UNOBSERVED_FACTOR: f64 = 2.0;
+/// Where nothing tells how far the simulator is off, a promise counts as broken only where so many
+/// are late, in percent, and never as kept beyond doubt: the share of those who wait hangs steeply on
+/// the service time.
+const UNFITTED_LATE_PERCENT: f64 = 25.0;
 
 /// What is to be said of Foresail beside the incumbent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -85,7 +86,7 @@ impl Evidence {
         let low = self.level[side].low;
         match self.error {
             Some(error) => low - error > self.allowed,
-            None => low > self.allowed * UNOBSERVED_FACTOR,
+            None => low > larger(self.allowed, UNFITTED_LATE_PERCENT),
         }
     }
 

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::spec::Spec;
+use foresail_core::value::slo::Measure;
 use foresail_models::rng::{Seed, child_seed};
 use foresail_sim::config::ClusterConfig;
 use serde::Serialize;
@@ -14,7 +15,7 @@ use super::hours::{Hours, Interval, Side};
 use super::row::{self, Row};
 use super::rule::{Answer, Evidence};
 use super::simulated::simulated;
-use super::startup;
+use super::{service, startup};
 
 /// The fewest hours that give a verdict: a day, so that a day's hours are all in it.
 pub const HOURS_MIN: usize = 24;
@@ -101,7 +102,8 @@ pub fn judge(rows: &[Row], case: &Case<'_>) -> Result<Verdict> {
         "intervalSeconds {step}: must be 100ms or more"
     );
     let slo = case.cluster.slo;
-    let Some(grid) = Grid::new(rows, step, slo.below)? else {
+    let latency = (slo.measure == Measure::Latency).then_some(slo.below);
+    let Some(grid) = Grid::new(rows, step, latency)? else {
         let why = "demand and the incumbent's replicas are never known together: record both";
         return Ok(Verdict::insufficient(why.to_owned(), simulated.notes));
     };
@@ -114,9 +116,12 @@ pub fn judge(rows: &[Row], case: &Case<'_>) -> Result<Verdict> {
         );
         return Ok(Verdict::insufficient(why, simulated.notes));
     }
-    let (cluster, measured) = pods(case.cluster, startup::measured(rows));
+    let startup = startup::measured(rows);
+    let service = service::measured(rows, &case.cluster.service.shape);
+    let cluster = pods(case.cluster, startup, service);
     let (cluster, theirs, mut calibration) = calibrated(&grid, &workload, &cluster)?;
-    calibration.startup_measured = measured;
+    calibration.startup_measured = startup.is_some();
+    calibration.service_measured = service.is_some();
     let seed = child_seed(case.seed, "shadow score");
     let ours = foresail(&grid, &workload, &cluster, &simulated.spec, seed)?;
     let hours = Hours::new(&grid, [&theirs, &ours], slo.share);
@@ -128,9 +133,9 @@ fn minutes(grid: &Grid) -> usize {
     (grid.workload_length().nanos() as u64).div_ceil(super::grid::MINUTE as u64) as usize
 }
 
-/// The pods as the simulator has them: slots alone bind, and the start-up is the measured one, where
-/// there is one.
-fn pods(given: &ClusterConfig, startup: Option<Span>) -> (ClusterConfig, bool) {
+/// The pods as the simulator has them: slots alone bind, start-up and service time are the measured
+/// ones, where there are any.
+fn pods(given: &ClusterConfig, startup: Option<Span>, service: Option<Span>) -> ClusterConfig {
     let mut cluster = given.clone();
     if cluster.cpu_bound {
         let capacity = cluster.full_capacity();
@@ -143,7 +148,10 @@ fn pods(given: &ClusterConfig, startup: Option<Span>) -> (ClusterConfig, bool) {
     if let Some(startup) = startup {
         cluster.startup.mean = startup;
     }
-    (cluster, startup.is_some())
+    if let Some(service) = service {
+        cluster.service.mean = service;
+    }
+    cluster
 }
 
 fn told(
@@ -187,7 +195,7 @@ fn told(
         late,
         level,
         allowed: (1.0 - case.cluster.slo.share) * 100.0,
-        error: calibration.error_points,
+        error: error(&calibration),
     };
     let (answer, reason) = evidence.answer();
     verdict.verdict = answer;
@@ -217,14 +225,28 @@ fn why(answer: Answer, reason: &str, evidence: &Evidence) -> String {
     )
 }
 
+/// How far the simulator may be off, in points; `None` where nothing tells.
+///
+/// A measured service time under which nobody is late, as it was observed, is as good as a fit.
+fn error(calibration: &Calibration) -> Option<f64> {
+    let both = (calibration.observed_percent, calibration.simulated_percent);
+    match (calibration.basis, both) {
+        (Basis::TooFewLate, (Some(observed), Some(simulated))) if calibration.service_measured => {
+            Some((observed - simulated).abs())
+        }
+        _ => calibration.error_points,
+    }
+}
+
 fn calibration_note(calibration: &Calibration) -> Option<String> {
     let note = match calibration.basis {
         Basis::LateShare | Basis::MinutesOverP95 => return None,
+        Basis::TooFewLate if calibration.service_measured => return None,
         Basis::TooFewLate => {
             "too few requests of the incumbent were late to fit the simulator: it is as it was given, and its error is not known"
         }
         Basis::NotObserved => {
-            "latency was not observed: the simulator is as it was given, and its error is not known; record late or p95"
+            "latency was not observed: the simulator is as it was given, and its error is not known; record late and p95"
         }
     };
     Some(note.to_owned())

@@ -189,6 +189,7 @@ impl Pilot for Observer<'_> {
             paid: Some(decided.unwrap_or(seen.current)),
             ready: Some(ready as u32),
             late: came.map(late),
+            p95: seen.interval.latency.p95_ms().map(|ms| ms / 1000.0),
             ..Row::at(seen.now)
         });
         asked
