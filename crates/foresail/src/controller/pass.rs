@@ -55,7 +55,9 @@ pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
         }
     }
     let mut story = Story::new(now);
-    if pilot.engine.is_some() && mode_of(&pilot.object, shared.options.max_mode) != Mode::Off {
+    // With a spec that cannot be carried out nothing is decided: the former one is not the user's any more.
+    let served = pilot.engine.is_some() && pilot.problems.is_empty();
+    if served && mode_of(&pilot.object, shared.options.max_mode) != Mode::Off {
         story = decide(shared, pilot, now).await;
         // A number that somebody changed meanwhile is looked at once more within the pass.
         if story.fresh.is_some() {

@@ -10,8 +10,13 @@ mod f04_black_hole;
 mod f05_reply_lost;
 mod f06_watches;
 mod f09_server_killed;
+mod f12_metric_gone;
 mod f34_two_leaders;
 mod f35_paused;
+mod f37_bounds;
+mod f38_rivals;
+mod f39_other_target;
+mod f40_no_place;
 mod laws;
 mod record;
 mod scene;
@@ -25,7 +30,12 @@ pub const ROWS: &[&[Row]] = &[
     f04_black_hole::ROWS,
     f05_reply_lost::ROWS,
     f06_watches::ROWS,
+    f12_metric_gone::ROWS,
     f34_two_leaders::ROWS,
     f35_paused::ROWS,
+    f37_bounds::ROWS,
+    f38_rivals::ROWS,
+    f39_other_target::ROWS,
+    f40_no_place::ROWS,
     f09_server_killed::ROWS,
 ];

@@ -45,14 +45,16 @@ impl<'a> Scene<'a> {
         Controller::start(self.rig, Start::new(&self.namespace, name))
     }
 
-    fn objects(&self) -> String {
+    /// Where the objects are.
+    pub fn objects(&self) -> String {
         let namespace = &self.namespace;
         format!(
             "/apis/autoscaling.foresail.dev/v1alpha1/namespaces/{namespace}/predictiveautoscalers"
         )
     }
 
-    fn object(&self, name: &str) -> Value {
+    /// The object of one workload, as it is made.
+    pub fn object(&self, name: &str) -> Value {
         let metric = json!({"name": "queue", "selector": {"matchLabels": {"queue": name}}});
         let rules = json!({
             "stabilizationWindowSeconds": 0,
@@ -137,6 +139,12 @@ impl<'a> Scene<'a> {
             let told = format!("{} {}", found["reason"], found["message"]);
             (found["status"] == status && told.contains(text)).then_some(())
         });
+    }
+
+    /// Changes one object as its user would.
+    pub fn change(&self, name: &str, change: &Value) -> crate::api::Answer {
+        self.rig
+            .patch(&format!("{}/{name}", self.objects()), change)
     }
 
     /// Sets replicas as a person would.
