@@ -117,8 +117,9 @@ pub fn judge(rows: &[Row], case: &Case<'_>) -> Result<Verdict> {
         return Ok(Verdict::insufficient(why, simulated.notes));
     }
     let startup = startup::measured(rows);
-    let service = service::measured(rows, &case.cluster.service.shape);
-    let cluster = pods(case.cluster, startup, service);
+    let mut cluster = pods(case.cluster, startup);
+    let service = service::measured(rows, &cluster.service, cluster.concurrency);
+    cluster.service.mean = service.unwrap_or(cluster.service.mean);
     let (cluster, theirs, mut calibration) = calibrated(&grid, &workload, &cluster)?;
     calibration.startup_measured = startup.is_some();
     calibration.service_measured = service.is_some();
@@ -133,9 +134,9 @@ fn minutes(grid: &Grid) -> usize {
     (grid.workload_length().nanos() as u64).div_ceil(super::grid::MINUTE as u64) as usize
 }
 
-/// The pods as the simulator has them: slots alone bind, start-up and service time are the measured
-/// ones, where there are any.
-fn pods(given: &ClusterConfig, startup: Option<Span>, service: Option<Span>) -> ClusterConfig {
+/// The pods as the simulator has them: slots alone bind, and the start-up is the measured one, where
+/// there is one.
+fn pods(given: &ClusterConfig, startup: Option<Span>) -> ClusterConfig {
     let mut cluster = given.clone();
     if cluster.cpu_bound {
         let capacity = cluster.full_capacity();
@@ -147,9 +148,6 @@ fn pods(given: &ClusterConfig, startup: Option<Span>, service: Option<Span>) -> 
     }
     if let Some(startup) = startup {
         cluster.startup.mean = startup;
-    }
-    if let Some(service) = service {
-        cluster.service.mean = service;
     }
     cluster
 }
