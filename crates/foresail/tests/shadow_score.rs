@@ -49,11 +49,7 @@ fn twins_are_judged_as_they_are() {
     let told = tally(1..=21);
     println!("{}", table(&told));
     // A few seeds scatter: the whole run below is the figure that counts.
-    assert!(
-        right(&told) * 4 >= told.len() * 3,
-        "{} of 21",
-        right(&told)
-    );
+    assert!(right(&told) * 4 >= told.len() * 3, "{} of 21", right(&told));
     assert_eq!(opposite(&told), 0);
 }
 
