@@ -1,6 +1,6 @@
 //! The three metrics APIs as the HPA reads them: resource, custom, external.
 //!
-//! What cannot be read is [`Reading::Failed`] with its [`Fault`], never an empty list that would
+//! What cannot be read is [`foresail_core::hpa::Reading::Failed`] with its [`Fault`], never an empty list that would
 //! pass for zero.
 
 use std::collections::BTreeMap;

@@ -165,6 +165,10 @@ pub struct ExternalMetric {
 }
 
 /// A query to the controller's Prometheus.
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "brackets of a query are no link"
+)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrometheusMetric {
