@@ -1,10 +1,10 @@
 //! What the server can do, found by asking it: absent means a condition, not a failure.
 
-use http::Request;
 use kube::Client;
 use serde::Deserialize;
 
-use super::fault::{Fault, call};
+use super::fault::Fault;
+use super::metrics::get;
 
 /// The least version of Kubernetes.
 pub const KUBERNETES_MIN: (u32, u32) = (1, 30);
@@ -60,14 +60,6 @@ struct Resources {
 #[derive(Deserialize)]
 struct Resource {
     name: String,
-}
-
-async fn get<T: serde::de::DeserializeOwned>(client: &Client, path: &str) -> Result<T, Fault> {
-    let request = Request::get(path)
-        .header("accept", "application/json")
-        .body(Vec::new())
-        .map_err(|e| Fault::Invalid(e.to_string()))?;
-    call(client.request(request)).await
 }
 
 /// Digits at the start of a version's part: clouds write `30+`.

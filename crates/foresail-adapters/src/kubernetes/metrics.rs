@@ -130,7 +130,11 @@ impl PodMetricsItem {
     }
 }
 
-async fn get<T: serde::de::DeserializeOwned>(client: &Client, path: &str) -> Result<T, Fault> {
+/// One answer of a path, as JSON.
+pub(super) async fn get<T: serde::de::DeserializeOwned>(
+    client: &Client,
+    path: &str,
+) -> Result<T, Fault> {
     let request = Request::get(path)
         .header("accept", "application/json")
         .body(Vec::new())

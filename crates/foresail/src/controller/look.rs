@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use foresail_adapters::kubernetes::crd::metric::{
-    EmptyIs, LabelOperator, LabelSelector, Metric, MetricType, PrometheusMetric,
-};
+use foresail_adapters::kubernetes::crd::metric::{EmptyIs, Metric, MetricType, PrometheusMetric};
 use foresail_adapters::kubernetes::crd::{PredictiveAutoscaler, Role};
 use foresail_adapters::kubernetes::fault::Fault;
 use foresail_adapters::kubernetes::metrics;
@@ -108,25 +106,6 @@ pub(crate) fn demand_metric(object: &PredictiveAutoscaler) -> Option<&Metric> {
     object.spec.metrics.iter().find(|m| m.role != Role::React)
 }
 
-fn selector_text(selector: Option<&LabelSelector>) -> String {
-    let Some(selector) = selector else {
-        return String::new();
-    };
-    let labels = selector.match_labels.iter().flatten();
-    let mut all: Vec<String> = labels.map(|(k, v)| format!("{k}={v}")).collect();
-    for demand in selector.match_expressions.iter().flatten() {
-        let values = demand.values.clone().unwrap_or_default().join(",");
-        let key = &demand.key;
-        all.push(match demand.operator {
-            LabelOperator::In => format!("{key} in ({values})"),
-            LabelOperator::NotIn => format!("{key} notin ({values})"),
-            LabelOperator::Exists => key.clone(),
-            LabelOperator::DoesNotExist => format!("!{key}"),
-        });
-    }
-    all.join(",")
-}
-
 fn failed(why: &dyn std::fmt::Display) -> MetricRead {
     MetricRead {
         reading: Reading::Failed,
@@ -202,7 +181,7 @@ impl Reader<'_> {
         else {
             return failed(&"the server has no custom.metrics.k8s.io");
         };
-        let series = selector_text(written.metric.selector.as_ref());
+        let series = written.metric.series();
         let selectors = (self.selector, series.as_str());
         let client = &self.world.clients.read;
         let name = &written.metric.name;
@@ -234,7 +213,7 @@ impl Reader<'_> {
             Ok(kind) => format!("{}.{}", kind.plural, kind.group),
             Err(fault) => return failed(&fault),
         };
-        let series = selector_text(written.metric.selector.as_ref());
+        let series = written.metric.series();
         let asked = (written.metric.name.as_str(), series.as_str());
         let named = (resource.as_str(), object.name.as_str());
         match metrics::object_metric(client, &version, self.namespace, named, asked).await {
@@ -251,7 +230,7 @@ impl Reader<'_> {
         let Some(written) = &metric.external else {
             return failed(&"the metric has no field `external`");
         };
-        let series = selector_text(written.metric.selector.as_ref());
+        let series = written.metric.series();
         let client = &self.world.clients.read;
         let name = &written.metric.name;
         match metrics::external_metric(client, self.namespace, name, &series).await {

@@ -27,6 +27,8 @@ mod status;
 mod tell;
 mod world;
 
+pub(crate) use act::HPA_MIN;
 pub use options::Options;
+pub(crate) use pilot::APPROVED;
 pub use run::run;
 pub(crate) use shared::Shared;

@@ -348,7 +348,7 @@ fn health(
     let away = shared.api_trouble() && silent.is_none_or(|s| s > limit);
     let freeze = if away {
         Some(Freeze::ApiAway)
-    } else if shared.jumped(now) {
+    } else if shared.jumped() {
         Some(Freeze::ClockJump)
     } else if pilot.foreign.holds(now) || matches!(claim, Claim::Rival(_)) {
         Some(Freeze::Rival)
@@ -553,7 +553,7 @@ async fn write_scale(
     story: &mut Story,
 ) -> Written {
     // Before anything is read: when all want to write at once, most of them wait here.
-    if !shared.bucket(story.now) {
+    if !shared.bucket() {
         return Written::Dropped("too many writes at once".to_owned());
     }
     let target = look::target_of(&pilot.object);

@@ -146,7 +146,7 @@ impl Shared {
     }
 
     /// Takes a write out of the bucket; `false` where there is none left.
-    pub(crate) fn bucket(&self, _now: Timestamp) -> bool {
+    pub(crate) fn bucket(&self) -> bool {
         let now = self.clock.mono();
         let mut bucket = lock(&self.bucket);
         let passed = now.saturating_sub(bucket.at).as_secs_f64();
@@ -161,7 +161,7 @@ impl Shared {
     }
 
     /// `true` for one pass after the time of day jumped.
-    pub(crate) fn jumped(&self, _now: Timestamp) -> bool {
+    pub(crate) fn jumped(&self) -> bool {
         lock(&self.jumps).look(&*self.clock)
     }
 

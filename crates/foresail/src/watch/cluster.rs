@@ -3,9 +3,7 @@
 //! Nothing is installed and nothing is written: it reads what the user's own kubeconfig may read.
 
 use foresail_adapters::kubernetes::client::Clients;
-use foresail_adapters::kubernetes::crd::metric::{
-    LabelOperator, LabelSelector, Metric, MetricType,
-};
+use foresail_adapters::kubernetes::crd::metric::{Metric, MetricType};
 use foresail_adapters::kubernetes::discover::Features;
 use foresail_adapters::kubernetes::fault::{Fault, call};
 use foresail_adapters::kubernetes::metrics;
@@ -165,7 +163,7 @@ impl Place {
         let (Some(written), Some(version)) = (&metric.pods, &self.features.custom_metrics) else {
             return Err("the server has no custom.metrics.k8s.io".to_owned());
         };
-        let series = selector_text(written.metric.selector.as_ref());
+        let series = written.metric.series();
         let (client, name) = (&self.clients.read, &written.metric.name);
         let selectors = (selector, series.as_str());
         let asked = metrics::pods_metric(client, version, &self.namespace, name, selectors);
@@ -187,7 +185,7 @@ impl Place {
             true => kind.plural,
             false => format!("{}.{}", kind.plural, kind.group),
         };
-        let series = selector_text(written.metric.selector.as_ref());
+        let series = written.metric.series();
         let asked = metrics::object_metric(
             client,
             version,
@@ -203,31 +201,11 @@ impl Place {
         let Some(written) = &metric.external else {
             return Err("the metric has no field `external`".to_owned());
         };
-        let series = selector_text(written.metric.selector.as_ref());
+        let series = written.metric.series();
         let (client, name) = (&self.clients.read, &written.metric.name);
         let asked = metrics::external_metric(client, &self.namespace, name, &series);
         let values = asked.await.map_err(|f| f.to_string())?;
         let at = values.iter().filter_map(|v| v.at).min();
         Ok((Reading::Total(values.iter().map(|v| v.milli).collect()), at))
     }
-}
-
-/// A selector of series as the metrics APIs take it.
-fn selector_text(selector: Option<&LabelSelector>) -> String {
-    let Some(selector) = selector else {
-        return String::new();
-    };
-    let labels = selector.match_labels.iter().flatten();
-    let mut all: Vec<String> = labels.map(|(k, v)| format!("{k}={v}")).collect();
-    for demand in selector.match_expressions.iter().flatten() {
-        let values = demand.values.clone().unwrap_or_default().join(",");
-        let key = &demand.key;
-        all.push(match demand.operator {
-            LabelOperator::In => format!("{key} in ({values})"),
-            LabelOperator::NotIn => format!("{key} notin ({values})"),
-            LabelOperator::Exists => key.clone(),
-            LabelOperator::DoesNotExist => format!("!{key}"),
-        });
-    }
-    all.join(",")
 }

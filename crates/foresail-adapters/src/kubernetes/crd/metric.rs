@@ -351,3 +351,26 @@ impl Metric {
         .unwrap_or_else(|| "prometheus".to_owned())
     }
 }
+
+impl MetricIdentifier {
+    /// Which of its series, as the metrics APIs take it; empty for all.
+    #[must_use]
+    pub fn series(&self) -> String {
+        let Some(selector) = &self.selector else {
+            return String::new();
+        };
+        let labels = selector.match_labels.iter().flatten();
+        let mut all: Vec<String> = labels.map(|(k, v)| format!("{k}={v}")).collect();
+        for demand in selector.match_expressions.iter().flatten() {
+            let values = demand.values.clone().unwrap_or_default().join(",");
+            let key = &demand.key;
+            all.push(match demand.operator {
+                LabelOperator::In => format!("{key} in ({values})"),
+                LabelOperator::NotIn => format!("{key} notin ({values})"),
+                LabelOperator::Exists => key.clone(),
+                LabelOperator::DoesNotExist => format!("!{key}"),
+            });
+        }
+        all.join(",")
+    }
+}

@@ -13,8 +13,7 @@ use super::{Cluster, ClusterArgs, Consent, refusal};
 use crate::compare::prometheus::now;
 use crate::exit::Code;
 
-/// The annotation that approves a decision.
-pub(crate) const APPROVED: &str = "foresail.dev/approved";
+pub(crate) use crate::controller::APPROVED;
 
 /// How long the controller carries out an approved number of replicas.
 const GOOD_FOR: Span = Span::from_seconds(600);

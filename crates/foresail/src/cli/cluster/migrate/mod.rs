@@ -29,8 +29,7 @@ pub(crate) const ADOPTED_FROM: &str = "foresail.dev/adopted-from";
 /// The annotation of object and HPA that keeps what the cutover changed, as JSON.
 pub(crate) const BEFORE_CUTOVER: &str = "foresail.dev/before-cutover";
 
-/// The annotation with which the controller keeps an HPA's own minReplicas while it raises it.
-pub(crate) const HPA_MIN: &str = "foresail.dev/min-replicas";
+pub(crate) use crate::controller::HPA_MIN;
 
 /// How often a write that met another writer is made anew.
 const ATTEMPTS: usize = 5;
