@@ -18,17 +18,20 @@ const CRD: &str = include_str!("../../../../deploy/kustomize/crd/crd.yaml");
 const OWN: [&str; 5] = [
     include_str!("../../../../deploy/kustomize/base/namespace.yaml"),
     include_str!("../../../../deploy/kustomize/base/account.yaml"),
-    include_str!("../../../../deploy/kustomize/base/own.yaml"),
+    OWN_ROLE,
     include_str!("../../../../deploy/kustomize/base/deployment.yaml"),
     include_str!("../../../../deploy/kustomize/base/service.yaml"),
 ];
 const NETWORK: &str = include_str!("../../../../deploy/kustomize/base/network.yaml");
 const DISRUPTION: &str = include_str!("../../../../deploy/kustomize/base/disruption.yaml");
 
-/// Rights in what is watched.
-const READ: &str = include_str!("../../../../deploy/kustomize/base/read.yaml");
-const SCALE: &str = include_str!("../../../../deploy/kustomize/base/scale.yaml");
-const HPA_FLOOR: &str = include_str!("../../../../deploy/kustomize/hpa-floor/role.yaml");
+/// Rights in the controller's own namespace.
+pub(crate) const OWN_ROLE: &str = include_str!("../../../../deploy/kustomize/base/own.yaml");
+
+/// Rights in what is watched: to decide, to write replicas, to raise an HPA's floor.
+pub(crate) const READ: &str = include_str!("../../../../deploy/kustomize/base/read.yaml");
+pub(crate) const SCALE: &str = include_str!("../../../../deploy/kustomize/base/scale.yaml");
+pub(crate) const HPA_FLOOR: &str = include_str!("../../../../deploy/kustomize/hpa-floor/role.yaml");
 
 /// The longest name of a namespace.
 /// Source: RFC 1123, a label of a name.

@@ -13,6 +13,7 @@
 
 mod api;
 mod beside_hpa;
+mod commands;
 mod crd;
 mod entry;
 mod faults;
@@ -42,6 +43,7 @@ const FILES: &[&[Row]] = &[
     crd::ROWS,
     install::ROWS,
     walk::ROWS,
+    commands::ROWS,
     beside_hpa::ROWS,
 ];
 

@@ -3,24 +3,20 @@
 use anyhow::Result;
 use foresail_adapters::kubernetes::crd::{self, ActuationType, Mode, PredictiveAutoscaler};
 use foresail_adapters::kubernetes::discover::{Features, features};
-use foresail_adapters::kubernetes::fault::{Fault, call};
+use foresail_adapters::kubernetes::fault::call;
 use foresail_adapters::kubernetes::rival::HpaSeen;
 use foresail_adapters::kubernetes::scale::Target;
 use foresail_adapters::prometheus::{Prometheus, PrometheusError};
 use foresail_core::quantity::time::{Span, Timestamp};
-use futures_util::future::join_all;
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
-    SubjectAccessReviewSpec,
-};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::jiff;
-use kube::api::{ListParams, PostParams};
+use kube::api::ListParams;
 use kube::client::Body;
 use kube::{Api, Client, ResourceExt};
 
 use super::Cluster;
+use super::rights::Asker;
 use crate::compare::prometheus::now;
 
 /// How well one thing is.
@@ -42,105 +38,6 @@ const SKEW: (Span, Span) = (Span::from_seconds(2), Span::from_seconds(30));
 
 /// How far back Prometheus is asked, in hours, the longest first.
 const DEPTHS: [i64; 5] = [14 * 24, 7 * 24, 2 * 24, 24, 1];
-
-/// One right: the feature that needs it, group, resource, subresource, verbs.
-type Right = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static [&'static str],
-);
-
-/// What the controller asks of the API, feature by feature.
-const RIGHTS: [Right; 14] = [
-    (
-        "deciding",
-        crd::GROUP,
-        "predictiveautoscalers",
-        "",
-        &["get", "list", "watch"],
-    ),
-    (
-        "deciding",
-        crd::GROUP,
-        "predictiveautoscalers",
-        "status",
-        &["patch"],
-    ),
-    ("deciding", "", "pods", "", &["list", "watch"]),
-    ("deciding", "apps", "deployments", "", &["list", "watch"]),
-    ("deciding", "apps", "statefulsets", "", &["list", "watch"]),
-    ("deciding", "apps", "replicasets", "", &["list", "watch"]),
-    (
-        "deciding",
-        "autoscaling",
-        "horizontalpodautoscalers",
-        "",
-        &["list", "watch"],
-    ),
-    ("metrics of pods", "metrics.k8s.io", "pods", "", &["list"]),
-    (
-        "custom metrics",
-        "custom.metrics.k8s.io",
-        "*",
-        "",
-        &["get", "list"],
-    ),
-    (
-        "external metrics",
-        "external.metrics.k8s.io",
-        "*",
-        "",
-        &["get", "list"],
-    ),
-    (
-        "events",
-        "events.k8s.io",
-        "events",
-        "",
-        &["create", "patch"],
-    ),
-    (
-        "actuation Scale",
-        "apps",
-        "deployments",
-        "scale",
-        &["get", "update"],
-    ),
-    (
-        "actuation Scale",
-        "apps",
-        "statefulsets",
-        "scale",
-        &["get", "update"],
-    ),
-    (
-        "actuation HPAFloor",
-        "autoscaling",
-        "horizontalpodautoscalers",
-        "",
-        &["get", "patch"],
-    ),
-];
-
-/// What `foresail migrate` and `approve` ask of it besides.
-const RIGHTS_OF_USERS: [Right; 2] = [
-    (
-        "migrate",
-        "autoscaling",
-        "horizontalpodautoscalers",
-        "",
-        &["get", "update"],
-    ),
-    (
-        "migrate, approve and suspend",
-        crd::GROUP,
-        "predictiveautoscalers",
-        "",
-        &["get", "create", "patch"],
-    ),
-];
 
 /// Whether the API server answered at all, and what was found.
 #[derive(Debug)]
@@ -175,7 +72,13 @@ pub(crate) async fn look(
     lines.extend(apis(&found));
     lines.push(clock(&client).await);
     let namespace = is_namespaced.then_some(cluster.namespace.as_str());
-    lines.extend(rights(&client, &found, namespace, account).await);
+    let asker = Asker {
+        client: &client,
+        account,
+        watched: namespace,
+        own: &cluster.namespace,
+    };
+    lines.extend(asker.rights(&found).await?);
     if found.our_kind {
         lines.push(conflicts(&client, namespace).await);
     }
@@ -316,131 +219,6 @@ fn date_of(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_seconds(zoned.timestamp().as_second()))
 }
 
-/// One question about one verb.
-async fn may(
-    client: &Client,
-    attributes: ResourceAttributes,
-    account: Option<&str>,
-) -> Result<bool, Fault> {
-    let parameters = PostParams::default();
-    let status = match account {
-        None => {
-            let review = SelfSubjectAccessReview {
-                spec: SelfSubjectAccessReviewSpec {
-                    resource_attributes: Some(attributes),
-                    ..SelfSubjectAccessReviewSpec::default()
-                },
-                ..SelfSubjectAccessReview::default()
-            };
-            let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
-            call(api.create(&parameters, &review)).await?.status
-        }
-        Some(account) => {
-            let review = SubjectAccessReview {
-                spec: SubjectAccessReviewSpec {
-                    user: Some(account.to_owned()),
-                    groups: Some(groups(account)),
-                    resource_attributes: Some(attributes),
-                    ..SubjectAccessReviewSpec::default()
-                },
-                ..SubjectAccessReview::default()
-            };
-            let api: Api<SubjectAccessReview> = Api::all(client.clone());
-            call(api.create(&parameters, &review)).await?.status
-        }
-    };
-    Ok(status.is_some_and(|s| s.allowed))
-}
-
-/// The groups of a service account, as the API server gives them.
-fn groups(account: &str) -> Vec<String> {
-    let mut groups = vec!["system:authenticated".to_owned()];
-    if let Some(rest) = account.strip_prefix("system:serviceaccount:") {
-        groups.push("system:serviceaccounts".to_owned());
-        let namespace = rest.split(':').next().unwrap_or_default();
-        groups.push(format!("system:serviceaccounts:{namespace}"));
-    }
-    groups
-}
-
-async fn rights(
-    client: &Client,
-    found: &Features,
-    namespace: Option<&str>,
-    account: Option<&str>,
-) -> Vec<Line> {
-    let users: &[Right] = if account.is_none() {
-        &RIGHTS_OF_USERS
-    } else {
-        &[]
-    };
-    let served = |r: &&Right| match r.1 {
-        "metrics.k8s.io" => found.resource_metrics,
-        "custom.metrics.k8s.io" => found.custom_metrics.is_some(),
-        "external.metrics.k8s.io" => found.external_metrics,
-        _ => true,
-    };
-    let asked: Vec<(&Right, &str)> = RIGHTS
-        .iter()
-        .chain(users)
-        .filter(served)
-        .flat_map(|right| right.4.iter().map(move |verb| (right, *verb)))
-        .collect();
-    let answers = asked.iter().map(|((_, group, resource, sub, _), verb)| {
-        let attributes = ResourceAttributes {
-            group: Some((*group).to_owned()),
-            resource: Some((*resource).to_owned()),
-            subresource: Some((*sub).to_owned()).filter(|s| !s.is_empty()),
-            verb: Some((*verb).to_owned()),
-            namespace: namespace.map(str::to_owned),
-            ..ResourceAttributes::default()
-        };
-        may(client, attributes, account)
-    });
-    let answers = join_all(answers).await;
-    let mut features: Vec<&str> = asked.iter().map(|((feature, ..), _)| *feature).collect();
-    features.dedup();
-    let of = |feature: &str| {
-        let mut lacking = Vec::new();
-        for (((of, group, resource, sub, _), verb), answer) in asked.iter().zip(&answers) {
-            let what = match sub.is_empty() {
-                true => format!("{verb} {resource}.{group}"),
-                false => format!("{verb} {resource}.{group}/{sub}"),
-            };
-            match answer {
-                _ if *of != feature => {}
-                Ok(true) => {}
-                Ok(false) => lacking.push(what.trim_end_matches('.').to_owned()),
-                Err(fault) => {
-                    lacking.push(format!("{} (unknown: {fault})", what.trim_end_matches('.')));
-                }
-            }
-        }
-        told_rights(feature, &lacking, account)
-    };
-    features.into_iter().map(of).collect()
-}
-
-fn told_rights(feature: &str, lacking: &[String], account: Option<&str>) -> Line {
-    let who = account.unwrap_or("you");
-    if lacking.is_empty() {
-        return (Level::Ok, format!("rights for {feature}: {who} may"));
-    }
-    // Without what deciding needs nothing works; all else is a feature that lacks.
-    let level = if feature == "deciding" {
-        Level::Fail
-    } else {
-        Level::Warn
-    };
-    (
-        level,
-        format!(
-            "rights for {feature}: {who} may not {}; the chart's rules grant them to the controller",
-            lacking.join(", ")
-        ),
-    )
-}
-
 /// Objects that act on a target that an HPA scales too.
 async fn conflicts(client: &Client, namespace: Option<&str>) -> Line {
     let (ours, theirs): (Api<PredictiveAutoscaler>, Api<HorizontalPodAutoscaler>) = match namespace
@@ -556,20 +334,5 @@ mod tests {
         let want: Timestamp = "1994-11-06T08:49:37Z".parse().unwrap();
         assert_eq!(date_of("Sun, 06 Nov 1994 08:49:37 GMT"), Some(want));
         assert_eq!(date_of("yesterday"), None);
-    }
-
-    #[test]
-    fn a_service_account_is_in_the_groups_that_the_server_gives_it() {
-        let of = groups("system:serviceaccount:foresail-system:foresail");
-        assert!(of.contains(&"system:serviceaccounts:foresail-system".to_owned()));
-        assert_eq!(groups("jane"), ["system:authenticated"]);
-    }
-
-    #[test]
-    fn only_what_deciding_lacks_is_a_failure() {
-        let lacking = ["list pods".to_owned()];
-        assert_eq!(told_rights("deciding", &lacking, None).0, Level::Fail);
-        assert_eq!(told_rights("events", &lacking, None).0, Level::Warn);
-        assert_eq!(told_rights("events", &[], None).0, Level::Ok);
     }
 }
