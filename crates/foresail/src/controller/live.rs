@@ -2,7 +2,7 @@
 
 use foresail_core::explain::Explanation;
 use foresail_web::live::build::{Keeping, LiveObject, Seen, Standing};
-use foresail_web::live::model::Wrong;
+use foresail_web::live::model::{ForecastPoint, Wrong};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::Shared;
@@ -58,7 +58,7 @@ pub(crate) fn publish(shared: &Shared, pilot: &Pilot, story: &Story, told: Optio
             .map(|(v, at)| (at, v))
             .into_iter()
             .collect(),
-        forecast: None,
+        forecast: story.tick.as_ref().and_then(ForecastPoint::of),
         bounds: Some((count(spec.min_replicas), count(spec.max_replicas))),
     };
     let begin = || LiveObject::new(namespace, name, Keeping::CONTROLLER);

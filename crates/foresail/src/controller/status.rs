@@ -2,16 +2,19 @@
 
 use foresail_adapters::kubernetes::crd::Metric;
 use foresail_adapters::kubernetes::crd::status::{
-    DecisionStatus, ForecastStatus, GuardStatus, Incumbent, IntentStatus, MetricStatus, Phase,
-    PredictiveAutoscalerStatus,
+    DecisionStatus, ForecastPoint, ForecastStatus, GuardStatus, Incumbent, IntentStatus,
+    MetricStatus, Phase, PredictiveAutoscalerStatus,
 };
 use foresail_adapters::kubernetes::event::Note;
+use foresail_core::engine::Tick;
 use foresail_core::explain::{BasisTold, Explanation};
 use foresail_core::hpa::Reading;
 use foresail_core::observe::Health;
+use foresail_core::propose::demand_quantity;
 use foresail_core::quantity::time::Span;
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
 use foresail_core::spec::Mode;
+use foresail_web::live::model;
 
 use super::Shared;
 use super::act::Written;
@@ -93,7 +96,7 @@ pub(crate) fn of(shared: &Shared, pilot: &Pilot, story: &Story) -> PredictiveAut
         observed(&mut next, pilot, look, story);
     }
     if let Some(told) = &story.told {
-        explained(&mut next, pilot, told);
+        explained(&mut next, pilot, told, story.tick.as_ref());
     }
     next.guard = Some(guard(pilot, story));
     next.conditions = condition_set::of(shared, pilot, story, &before.conditions);
@@ -194,13 +197,18 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     text[..end].to_owned()
 }
 
-fn explained(next: &mut PredictiveAutoscalerStatus, pilot: &Pilot, told: &Explanation) {
+fn explained(
+    next: &mut PredictiveAutoscalerStatus,
+    pilot: &Pilot,
+    told: &Explanation,
+    tick: Option<&Tick>,
+) {
     next.desired_replicas = decided(told);
     next.reactive_replicas = told.reactive.map(Replicas::as_i32);
     next.archetype = told.archetype.map(|a| a.to_string());
     let value = serde_json::to_value(told).map(without_nulls);
     next.last_decision = value.ok();
-    forecast(next, pilot, told);
+    forecast(next, pilot, told, tick);
     let keep = usize::try_from(pilot.object.spec.explain.keep_decisions).unwrap_or(0);
     if told.decided != told.current {
         let id = DecisionStatus {
@@ -217,7 +225,24 @@ fn explained(next: &mut PredictiveAutoscalerStatus, pilot: &Pilot, told: &Explan
     next.decisions.drain(..over);
 }
 
-fn forecast(next: &mut PredictiveAutoscalerStatus, pilot: &Pilot, told: &Explanation) {
+/// A forecast whose quantiles are all numbers, as a point of the status.
+fn point(forecast: model::ForecastPoint) -> Option<ForecastPoint> {
+    let text = |value: Option<f64>| value.map(|v| demand_quantity(v).to_string());
+    Some(ForecastPoint {
+        offset_seconds: (forecast.at - forecast.made_at).whole_seconds(),
+        p10: text(forecast.p10)?,
+        p50: text(forecast.p50)?,
+        p90: text(forecast.p90)?,
+    })
+}
+
+fn forecast(
+    next: &mut PredictiveAutoscalerStatus,
+    pilot: &Pilot,
+    told: &Explanation,
+    tick: Option<&Tick>,
+) {
+    let ahead = tick.and_then(model::ForecastPoint::of).and_then(point);
     for proposal in &told.proposals {
         let BasisTold::Forecast {
             forecaster,
@@ -241,8 +266,8 @@ fn forecast(next: &mut PredictiveAutoscalerStatus, pilot: &Pilot, told: &Explana
             lead_time_seconds: i32::try_from(*horizon_seconds).ok(),
             coverage_percent: coverage_percent.map(i32::from),
             target_coverage_percent: Some(80),
+            points: ahead.clone().into_iter().collect(),
             why: proposal.gate.map(|g| format!("{g:?}")),
-            ..ForecastStatus::default()
         });
     }
     if next.forecast.is_none() && pilot.demand.is_fetching() {
@@ -271,7 +296,6 @@ fn guard(pilot: &Pilot, story: &Story) -> GuardStatus {
             .as_ref()
             .and_then(|t| t.outcome)
             .map(|o| format!("{o:?}")),
-        raws: Vec::new(),
         health: Some(format!("{:?}", story.health)),
         hpa_min_before: kept,
     }
@@ -340,5 +364,33 @@ fn write_note(written: &Written, told: &Explanation) -> Option<Note> {
         Written::Stale(_) | Written::Dropped(_) | Written::Busy(..) | Written::NotLeading(_) => {
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foresail_core::quantity::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_point_of_the_status_has_all_its_quantiles() {
+        let made_at = Timestamp::from_seconds(1_700_000_000);
+        let whole = model::ForecastPoint {
+            at: made_at + Span::from_seconds(45),
+            made_at,
+            p10: Some(500.0),
+            p50: Some(570.5),
+            p90: Some(655.0),
+            level: 655.0,
+            level_percent: 90,
+        };
+        let told = point(whole).unwrap();
+        assert_eq!(told.offset_seconds, 45);
+        let unit = demand_quantity(1.0).to_string().replace('1', "");
+        let texts = ["500", "570.5", "655"].map(|n| format!("{n}{unit}"));
+        assert_eq!([told.p10, told.p50, told.p90], texts);
+        let p50 = None;
+        assert_eq!(point(model::ForecastPoint { p50, ..whole }), None);
     }
 }

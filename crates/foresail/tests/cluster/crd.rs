@@ -184,7 +184,7 @@ fn status() -> Value {
         "startupSeconds": 31,
         "forecast": {"model": "auto", "madeAt": "2026-11-30T12:00:00Z", "leadTimeSeconds": 45,
             "trainedAt": "2026-11-30T11:00:00Z", "coveragePercent": 81, "targetCoveragePercent": 80,
-            "errorPercent": 74, "points": [{"offsetSeconds": 60, "p10": "500", "p50": "570", "p90": "655"}]},
+            "points": [{"offsetSeconds": 60, "p10": "500", "p50": "570", "p90": "655"}]},
         "metrics": [{"name": "cpu", "current": "58%", "target": "60%", "stale": false,
             "sampleTime": "2026-11-30T12:00:00.5Z", "proposedReplicas": 12}],
         "lastDecision": {"v": 1, "chosenBy": "predictive", "wanted": {"replicas": "17"}, "limits": [[1, {}]]},
@@ -196,8 +196,7 @@ fn status() -> Value {
             "verdict": "Better", "why": "less late at 8 % less cost"},
         "guard": {"epoch": 3, "outcome": "Applied", "health": "Predict", "hpaMinBefore": 2,
             "intent": {"id": "9c1e/4/2/413", "from": 12, "to": 17, "resourceVersion": "8812",
-                "expires": "2026-11-30T12:00:15Z"},
-            "raws": [{"at": "2026-11-30T12:00:00Z", "replicas": 17}]},
+                "expires": "2026-11-30T12:00:15Z"}},
         "conditions": [
             {"type": "ForecastReady", "status": "True", "reason": "Calibrated", "message": "",
                 "observedGeneration": 1, "lastTransitionTime": "2026-11-30T12:00:00Z"},

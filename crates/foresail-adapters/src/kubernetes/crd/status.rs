@@ -137,7 +137,7 @@ pub struct ForecastStatus {
     /// Seconds from a decision until a replica asked for by it serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead_time_seconds: Option<i32>,
-    /// Demand ahead, at most 12 points.
+    /// Demand at the times ahead that are decided for: one, when a replica asked for now serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 12))]
     pub points: Vec<ForecastPoint>,
@@ -147,9 +147,6 @@ pub struct ForecastStatus {
     /// What coveragePercent should be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_coverage_percent: Option<i32>,
-    /// Error against the last value's, in percent; below 100 the forecast is better.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error_percent: Option<i32>,
     /// Why it is not trusted, where it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
@@ -289,10 +286,6 @@ pub struct GuardStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub outcome: Option<String>,
-    /// The most that was wanted in each of the last intervals, for the stabilization window.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20))]
-    pub raws: Vec<RawStatus>,
     /// What the controller allows itself: Predict, Guarded, HoldDown or Frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
@@ -321,16 +314,4 @@ pub struct IntentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub expires: Option<Timestamp>,
-}
-
-/// The most that was wanted in one interval.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RawStatus {
-    /// When.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::time")]
-    pub at: Option<Timestamp>,
-    /// Replicas.
-    pub replicas: i32,
 }
