@@ -88,6 +88,33 @@ fn all_of_it_is_there_after_a_restart() {
 }
 
 #[test]
+fn a_batch_for_which_nobody_waits_keeps_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(&folder, Limits::default());
+    let later = |text: &[u8]| {
+        let mut batch = Batch::new();
+        batch.input("a", text);
+        store.post_later(batch);
+    };
+    let inputs = |store: &Store| store.flight("a").unwrap().inputs;
+    later(b"one");
+    // On disk with the next that somebody waits for, and before it.
+    store.commit(Batch::new().input("a", b"two")).unwrap();
+    assert_eq!(inputs(&store), [b"one".to_vec(), b"two".to_vec()]);
+    later(b"three");
+    let begun = std::time::Instant::now();
+    while inputs(&store).len() < 3 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never written");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    later(b"four");
+    store.close().unwrap();
+    let (store, _) = open(&folder, Limits::default());
+    assert_eq!(inputs(&store)[3], b"four");
+    store.close().unwrap();
+}
+
+#[test]
 fn an_intent_waits_for_the_outcome_of_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(&folder, Limits::default());

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `--period S` time between two passes of an object (15); `--from-zero` targets begin at 0 and are scaled by an external
-//! metric; `--workers N`; `--controller PROGRAM` another build of the controller; `--no-scale-out`.
+//! metric; `--forecast` demand is asked of Prometheus, a day of it at the begin, and forecast; `--workers N`; `--controller PROGRAM` another build of the controller; `--no-scale-out`.
 #![allow(
     clippy::panic,
     clippy::print_stdout,
@@ -39,6 +39,9 @@ use serde_json::{Value, json};
 /// The longest that all objects may need for their first pass, beyond two periods.
 const FIRST_MAX: Duration = Duration::from_secs(240);
 
+/// The longest that the past of all objects is waited for.
+const PAST_MAX: Duration = Duration::from_secs(900);
+
 /// The longest that a scale-out is waited for.
 const SCALE_OUT_MAX: Duration = Duration::from_secs(400);
 
@@ -57,6 +60,7 @@ fn options() -> Options {
             objects: 1000,
             period: 15,
             from_zero: false,
+            forecast: false,
             seed: 1,
         },
         seconds: 120,
@@ -81,6 +85,7 @@ fn options() -> Options {
             "--seconds" => options.seconds = number().into(),
             "--workers" => options.workers = number(),
             "--from-zero" => options.fleet.from_zero = true,
+            "--forecast" => options.fleet.forecast = true,
             "--no-scale-out" => options.scale_out = false,
             "--controller" => options.controller = words.next().expect("a program").into(),
             // Cargo's own.
@@ -109,7 +114,8 @@ impl Controller {
             .unwrap()
             .local_addr()
             .unwrap();
-        let child = Command::new(&options.controller)
+        let mut command = Command::new(&options.controller);
+        command
             .args([
                 "run",
                 "controller",
@@ -125,7 +131,11 @@ impl Controller {
             .args(["--metrics-bind", &metrics.to_string()])
             .args(["--workers", &options.workers.to_string()])
             .stdout(Stdio::null())
-            .stderr(std::fs::File::create(folder.join("log")).unwrap())
+            .stderr(std::fs::File::create(folder.join("log")).unwrap());
+        if options.fleet.forecast {
+            command.args(["--prometheus-url", &format!("http://{api}")]);
+        }
+        let child = command
             .spawn()
             .unwrap_or_else(|e| panic!("{}: {e}", options.controller.display()));
         Self {
@@ -244,6 +254,12 @@ fn measure(options: &Options, api: &Api, address: SocketAddr) -> Value {
     let all = wait("every object's first pass", FIRST_MAX + 2 * period, || {
         passes() >= fleet.objects as f64
     });
+    if fleet.forecast {
+        // One point a minute of each object is asked for once its past is known.
+        wait("every object's past", PAST_MAX, || {
+            api.lock().pasts >= fleet.objects
+        });
+    }
     let first_cpu = process::cpu(pid).as_secs_f64();
     std::thread::sleep(period);
     let before = Look::at(&controller, api);
@@ -257,11 +273,10 @@ fn measure(options: &Options, api: &Api, address: SocketAddr) -> Value {
     let scrape_began = Instant::now();
     let scraped = controller.scrape();
     let scrape_ms = scrape_began.elapsed().as_secs_f64() * 1e3;
-    let scale_out = options
-        .scale_out
-        .then(|| scale_out(fleet, &controller, api));
+    let scale_out =
+        (options.scale_out && !fleet.forecast).then(|| scale_out(fleet, &controller, api));
     let result = json!({
-        "bench": "controller fleet", "objects": fleet.objects, "period": fleet.period, "workers": options.workers,
+        "bench": "controller fleet", "objects": fleet.objects, "period": fleet.period, "forecast": fleet.forecast, "trusted": trusted(api), "workers": options.workers,
         "profile": profile(&options.controller), "load": process::load(),
         "first_pass_s": first, "all_passed_s": all, "first_cpu_s": first_cpu,
         "steady": steady,
@@ -276,6 +291,13 @@ fn measure(options: &Options, api: &Api, address: SocketAddr) -> Value {
     });
     table(&result);
     result
+}
+
+/// Objects whose forecast is trusted.
+fn trusted(api: &Api) -> usize {
+    let all = api.lock().objects.list(AUTOSCALERS, None, None, usize::MAX);
+    let is = |text: &&String| text.contains("\"reason\":\"Calibrated\"");
+    all.items.iter().filter(is).count()
 }
 
 fn profile(controller: &Path) -> &'static str {

@@ -2,6 +2,7 @@
 //!
 //! Every call has a deadline and is made once; what cannot be read is a [`fault::Fault`], never zero.
 
+pub mod autoscaler;
 pub mod client;
 pub mod convert;
 pub mod crd;

@@ -137,7 +137,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
         &self,
         scope: &str,
         event: Event<K>,
-        prune: &impl Fn(&K) -> T,
+        prune: &impl Fn(K, Option<&T>) -> T,
     ) -> Vec<Change> {
         let key = |object: &K| (object.namespace().unwrap_or_default(), object.name_any());
         self.with(|inner| {
@@ -149,12 +149,14 @@ impl<T: Send + Sync + 'static> Watched<T> {
                     Vec::new()
                 }
                 Event::InitApply(object) => {
-                    let entry = (key(&object), Arc::new(prune(&object)));
+                    let key = key(&object);
+                    let before = inner.objects.get(&key).map(|old| &**old);
+                    let kept = Arc::new(prune(object, before));
                     inner
                         .listing
                         .entry(scope.to_owned())
                         .or_default()
-                        .extend([entry]);
+                        .insert(key, kept);
                     Vec::new()
                 }
                 Event::InitDone => {
@@ -176,7 +178,9 @@ impl<T: Send + Sync + 'static> Watched<T> {
                 }
                 Event::Apply(object) => {
                     let key = key(&object);
-                    inner.objects.insert(key.clone(), Arc::new(prune(&object)));
+                    let before = inner.objects.get(&key).map(|old| &**old);
+                    let kept = Arc::new(prune(object, before));
+                    inner.objects.insert(key.clone(), kept);
                     vec![Change::Applied(key)]
                 }
                 Event::Delete(object) => {
@@ -195,12 +199,14 @@ impl<T: Send + Sync + 'static> Watched<T> {
 
 /// Runs a watch of one namespace, or of all, until its task is ended; what changes goes to `told`, where anybody listens.
 ///
+/// `prune` makes what is kept of an object that came; it is shown what was kept of it before.
+///
 /// A full channel makes the watch wait: nothing is dropped.
 pub async fn run<K, T>(
     api: Api<K>,
     scope: Option<String>,
     watched: Arc<Watched<T>>,
-    prune: impl Fn(&K) -> T,
+    prune: impl Fn(K, Option<&T>) -> T,
     told: Option<mpsc::Sender<Change>>,
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,

@@ -5,11 +5,11 @@
 //! damaged, not another record's content. Only bytes are stored, never a type of the database, whose
 //! encoding may change with its next version.
 
-use std::io::{Read, Write};
+use std::cell::RefCell;
+use std::io::Read;
 
-use flate2::Compression;
 use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// The form of blobs that is written; a file with a newer one is not touched.
 pub const FORM: u16 = 1;
@@ -26,6 +26,23 @@ const HEAD: usize = 6;
 const PLAIN: u8 = 0;
 const DEFLATED: u8 = 1;
 
+thread_local! {
+    /// A compressor holds 300 KB, which to fetch for each record takes longer than to pack it.
+    static PACKER: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+}
+
+/// The bytes packed, their codec in front; `None` where that is not smaller.
+fn deflated(bytes: &[u8]) -> Option<Vec<u8>> {
+    // What does not fit in here is no smaller.
+    let mut packed = Vec::with_capacity(bytes.len());
+    packed.push(DEFLATED);
+    let status = PACKER.with_borrow_mut(|packer| {
+        packer.reset();
+        packer.compress_vec(bytes, &mut packed, FlushCompress::Finish)
+    });
+    matches!(status, Ok(Status::StreamEnd)).then_some(packed)
+}
+
 /// A record with its codec in front, packed where that makes it smaller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Packed(Vec<u8>);
@@ -33,17 +50,11 @@ pub(super) struct Packed(Vec<u8>);
 impl Packed {
     /// Packs a record.
     pub(super) fn new(bytes: &[u8]) -> Self {
-        if bytes.len() >= PACKED_FROM_BYTES {
-            let mut packed = DeflateEncoder::new(vec![DEFLATED], Compression::fast());
-            // Writing into memory cannot fail; if it did, the plain form below is as good.
-            let written = packed.write_all(bytes).and_then(|()| packed.finish());
-            if let Ok(packed) = written
-                && packed.len() <= bytes.len()
-            {
-                return Self(packed);
-            }
+        let packed = (bytes.len() >= PACKED_FROM_BYTES).then(|| deflated(bytes));
+        match packed.flatten() {
+            Some(packed) => Self(packed),
+            None => Self::plain(bytes),
         }
-        Self::plain(bytes)
     }
 
     /// The record as it is, for what is soon written again.

@@ -170,6 +170,14 @@ impl Store {
         }
     }
 
+    /// Hands over a batch for which nobody waits: it is on disk a second later, or with the next one that
+    /// somebody waits for. The order stays, so that what is on disk is always a beginning of what was
+    /// handed over.
+    pub fn post_later(&self, batch: Batch) {
+        // Where the writer is gone, so is the store: `usable` tells.
+        let _ = self.outbox.send(Message::Later(batch));
+    }
+
     /// Writes a batch, and waits until it is on disk.
     ///
     /// # Errors

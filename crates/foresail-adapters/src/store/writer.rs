@@ -19,6 +19,9 @@ use super::{Notice, Shared};
 /// The least time from one commit to the next.
 const COMMIT_EVERY: Duration = Duration::from_millis(50);
 
+/// How long batches wait for company for which nobody waits: a commit costs the same for one and for many.
+const LATER: Duration = Duration::from_secs(1);
+
 /// Batches of one commit.
 const GROUP_MAX: usize = 1024;
 
@@ -31,10 +34,15 @@ const REOPEN_MAX: Duration = Duration::from_secs(15);
 /// Whoever waits for an answer.
 pub(super) type Reply = SyncSender<Result<(), StoreError>>;
 
+/// A batch, and whoever waits for it.
+type Waiting = (Batch, Option<Reply>);
+
 /// What the writer is asked for.
 pub(super) enum Message {
     /// Write this.
     Write(Batch, Reply),
+    /// Write this within a second.
+    Later(Batch),
     /// Write what came before, close the file, and end.
     Close(Reply),
 }
@@ -65,7 +73,8 @@ impl Writer {
     pub(super) fn run(mut self) {
         let closing = loop {
             let first = match self.next() {
-                Ok(Message::Write(batch, reply)) => (batch, reply),
+                Ok(Message::Write(batch, reply)) => (batch, Some(reply)),
+                Ok(Message::Later(batch)) => (batch, None),
                 Ok(Message::Close(reply)) => break Some(reply),
                 Err(RecvTimeoutError::Timeout) => {
                     self.reopen_when_due();
@@ -101,15 +110,23 @@ impl Writer {
     }
 
     /// All that comes in until the next commit may begin.
-    fn gather(&mut self, first: (Batch, Reply)) -> (Vec<(Batch, Reply)>, Option<Reply>) {
-        let due = self
+    fn gather(&mut self, first: Waiting) -> (Vec<Waiting>, Option<Reply>) {
+        let soon = self
             .committed
             .map_or(Duration::ZERO, |begun| begun + COMMIT_EVERY);
+        let mut due = match first.1 {
+            Some(_) => soon,
+            None => soon.max(self.shared.clock.mono() + LATER),
+        };
         let mut group = vec![first];
         while group.len() < GROUP_MAX {
             let left = due.saturating_sub(self.shared.clock.mono());
             match self.inbox.recv_timeout(left) {
-                Ok(Message::Write(batch, reply)) => group.push((batch, reply)),
+                Ok(Message::Write(batch, reply)) => {
+                    group.push((batch, Some(reply)));
+                    due = soon;
+                }
+                Ok(Message::Later(batch)) => group.push((batch, None)),
                 Ok(Message::Close(reply)) => return (group, Some(reply)),
                 Err(_) => break,
             }
@@ -117,16 +134,16 @@ impl Writer {
         (group, None)
     }
 
-    fn write(&mut self, group: Vec<(Batch, Reply)>) {
+    fn write(&mut self, group: Vec<Waiting>) {
         self.reopen_when_due();
         self.committed = Some(self.shared.clock.mono());
-        let (batches, replies): (Vec<Batch>, Vec<Reply>) = group.into_iter().unzip();
+        let (batches, replies): (Vec<Batch>, Vec<Option<Reply>>) = group.into_iter().unzip();
         let answers = self
             .commit(&batches)
             .unwrap_or_else(|error| vec![Err(error); batches.len()]);
         for (reply, answer) in replies.into_iter().zip(answers) {
             // Who asked may have gone meanwhile.
-            let _ = reply.send(answer);
+            let _ = reply.map(|reply| reply.send(answer));
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Held {
     pub demand: f64,
     /// Answers that were refusals.
     pub refused: u64,
+    /// Objects whose past was asked for.
+    pub pasts: usize,
 }
 
 /// The server.
@@ -140,6 +142,7 @@ impl Api {
             calls: BTreeMap::new(),
             demand,
             refused: 0,
+            pasts: 0,
         };
         Self {
             held: Arc::new(Mutex::new(held)),
@@ -159,6 +162,9 @@ impl Api {
         };
         let path = parts.uri.path();
         let query = parts.uri.query().unwrap_or_default();
+        if path.starts_with("/api/v1/query") {
+            return self.prometheus(query);
+        }
         let asked = understood(path);
         self.note(&parts.method, query, &asked, path);
         match asked.kind {
@@ -192,6 +198,39 @@ impl Api {
         let slash = asked.sub.map(|s| format!("/{s}")).unwrap_or_default();
         let call = format!("{verb} {resource}{slash}");
         *self.lock().calls.entry(call).or_default() += 1;
+    }
+
+    /// Prometheus: `demand_N`, or the times of its samples.
+    fn prometheus(&self, query: &str) -> Response<Body> {
+        let number = |name| parameter(query, name).and_then(|n| n.parse::<f64>().ok());
+        let asked = parameter(query, "query").unwrap_or_default();
+        let clock = asked.contains("timestamp");
+        let digits = asked.rsplit_once("demand_").map_or("", |(_, rest)| rest);
+        let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
+        let n: u64 = digits.parse().unwrap_or(0);
+        let point = |at: u64| {
+            let value = if clock {
+                at as f64
+            } else {
+                self.fleet.demand(n, at)
+            };
+            json!([at, value.to_string()])
+        };
+        let (kind, series) = match (number("start"), number("end"), number("step")) {
+            (Some(start), Some(end), Some(step)) => {
+                if clock && end - start > 3600.0 {
+                    self.lock().pasts += 1;
+                }
+                let times = (start as u64..=end as u64).step_by(step as usize);
+                let values: Vec<Value> = times.map(point).collect();
+                ("matrix", json!({"metric": {}, "values": values}))
+            }
+            _ => {
+                let now = number("time").unwrap_or(0.0) as u64;
+                ("vector", json!({"metric": {}, "value": point(now)}))
+            }
+        };
+        good(&json!({"status": "success", "data": {"resultType": kind, "result": [series]}}))
     }
 
     fn refuse(&self, status: StatusCode, why: &str) -> Response<Body> {

@@ -24,6 +24,8 @@ pub struct Fleet {
     pub period: u32,
     /// Deployments begin at zero, and are scaled by an external metric.
     pub from_zero: bool,
+    /// Demand is Prometheus', and is forecast.
+    pub forecast: bool,
     pub seed: u64,
 }
 
@@ -130,6 +132,9 @@ impl Fleet {
 
     fn autoscaler(&self, key: &Key, n: usize) -> Value {
         let metric = match self.from_zero {
+            _ if self.forecast => json!({"type": "Prometheus", "role": "Both", "prometheus": {
+                "query": format!("demand_{n}"), "target": {"type": "AverageValue", "averageValue": "10"},
+            }}),
             true => json!({"type": "External", "external": {
                 "metric": {"name": "queue", "selector": {"matchLabels": {"app": key.1}}},
                 "target": {"type": "AverageValue", "averageValue": "10"},
@@ -147,6 +152,9 @@ impl Fleet {
                 "minReplicas": i64::from(!self.from_zero), "maxReplicas": 20, "metrics": [metric],
             },
         });
+        if self.forecast {
+            object["spec"]["forecast"] = json!({"historySeconds": 86_400, "startupSeconds": 45});
+        }
         if self.from_zero {
             // Zero that somebody else wrote means: leave it alone (KEP-2021). Only who went there itself comes back.
             object["status"] = json!({"conditions": [{
@@ -167,6 +175,13 @@ impl Fleet {
                 put_pod(objects, &key, place, Some(3600));
             }
         }
+    }
+
+    /// Demand of an object at a time in seconds, in requests per second: a day's wave with noise.
+    pub fn demand(&self, n: u64, at: u64) -> f64 {
+        let wave = (at as f64 / 86_400.0 * std::f64::consts::TAU).sin();
+        let noise = (noise(self.seed ^ n, at) % 1000) as f64 / 1000.0 - 0.5;
+        27.0 + 6.0 * wave + noise
     }
 
     /// What the pods of a namespace use now: the demand of each deployment, shared by its ready pods.

@@ -14,7 +14,7 @@ use foresail_core::quantity::time::Span;
 use foresail_core::spec::Mode;
 use foresail_core::value::slo::Slo;
 
-use crate::controller::{self, Options};
+use crate::controller::{self, LatencyQueries, Options};
 use crate::exit::Code;
 use crate::interrupt;
 
@@ -142,6 +142,13 @@ struct ControllerArgs {
     /// The promise that the score against the incumbent is judged by
     #[arg(long, value_name = "PROMISE", default_value = "wait<200ms:99%")]
     slo: Slo,
+    /// Asks Prometheus for the 95 % quantile of latency in seconds, for scores; $NAMESPACE and $TARGET
+    /// stand for the target's
+    #[arg(long, value_name = "QUERY", requires = "prometheus_url")]
+    score_p95_query: Option<String>,
+    /// Asks Prometheus for the share of requests that break the promise, 0 to 1, as --score-p95-query
+    #[arg(long, value_name = "QUERY", requires = "prometheus_url")]
+    score_late_query: Option<String>,
     /// The most that any object may do, whatever its mode says
     #[arg(long, value_enum, default_value = "auto")]
     max_mode: MaxMode,
@@ -227,6 +234,10 @@ impl ControllerArgs {
             prometheus,
             hpa: self.hpa.settings(),
             slo: self.slo,
+            latency: LatencyQueries {
+                p95: self.score_p95_query.clone(),
+                late: self.score_late_query.clone(),
+            },
             max_mode: match self.max_mode {
                 MaxMode::Shadow => Mode::Shadow,
                 MaxMode::Advise => Mode::Advise,

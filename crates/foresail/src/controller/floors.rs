@@ -33,7 +33,8 @@ pub(crate) fn sweep(shared: &Arc<Shared>) {
         if !hpa.annotations.contains_key(HPA_MIN) {
             continue;
         }
-        let holds = shared.world.autoscalers.select(&namespace, |object| {
+        let holds = shared.world.autoscalers.select(&namespace, |seen| {
+            let object = &seen.object;
             let how = object.spec.actuation.as_ref().map(|a| a.kind);
             target_of(object).is_same(&hpa.target)
                 && object.spec.mode == CrdMode::Auto

@@ -1,14 +1,17 @@
 //! Probes and metrics, each on its own address.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 use super::Shared;
 
@@ -34,14 +37,52 @@ pub(crate) async fn serve(
     })
 }
 
+/// How long a text that is still being sent is good for other scrapers.
+const SHARED_FOR: Duration = Duration::from_secs(1);
+
+/// What scrapers read, once for all who ask at about the same time: that of 10,000 objects has 12 MB.
+#[derive(Debug, Default)]
+struct Scraped {
+    last: Mutex<(Duration, Weak<String>)>,
+}
+
+/// The text as a body holds it.
+struct Text(Arc<String>);
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Scraped {
+    async fn text(&self, shared: &Arc<Shared>) -> Arc<String> {
+        let mut last = self.last.lock().await;
+        let age = shared.clock.mono().saturating_sub(last.0);
+        if let Some(text) = last.1.upgrade().filter(|_| age < SHARED_FOR) {
+            return text;
+        }
+        let of = Arc::clone(shared);
+        let written = tokio::task::spawn_blocking(move || {
+            of.show_process();
+            of.meters.text()
+        });
+        let text = Arc::new(written.await.unwrap_or_default());
+        *last = (shared.clock.mono(), Arc::downgrade(&text));
+        text
+    }
+}
+
 /// `/metrics`.
 pub(crate) fn metrics(shared: Arc<Shared>) -> Router {
+    let scraped = Arc::new(Scraped::default());
     let text = move || {
-        let shared = Arc::clone(&shared);
+        let (shared, scraped) = (Arc::clone(&shared), Arc::clone(&scraped));
         async move {
-            shared.show_process();
+            let text = scraped.text(&shared).await;
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], shared.meters.text())
+            let body = Body::from(Bytes::from_owner(Text(text)));
+            ([(header::CONTENT_TYPE, kind)], body)
         }
     };
     Router::new().route("/metrics", get(text))

@@ -1,18 +1,19 @@
 //! One look at one target: its scale, pods, rivals and metrics, as the engine is told them.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
+use foresail_adapters::kubernetes::convert;
 use foresail_adapters::kubernetes::crd::metric::{EmptyIs, Metric, MetricType, PrometheusMetric};
 use foresail_adapters::kubernetes::crd::{PredictiveAutoscaler, Role};
 use foresail_adapters::kubernetes::fault::Fault;
-use foresail_adapters::kubernetes::metrics;
 use foresail_adapters::kubernetes::pods::PodSeen;
 use foresail_adapters::kubernetes::rival::HpaSeen;
 use foresail_adapters::kubernetes::scale::{self, ScaleSeen, Target};
 use foresail_adapters::kubernetes::selector::Selector;
 use foresail_adapters::kubernetes::workload::WorkloadSeen;
 use foresail_adapters::prometheus::{Prometheus, PrometheusError};
-use foresail_core::hpa::resolve::{self, PodMetrics, PodSpec};
+use foresail_core::hpa::resolve::{self, PodSpec};
 use foresail_core::hpa::{self, MetricRule, Reading};
 use foresail_core::observe::TargetState;
 use foresail_core::propose::plan::{Setting, TargetId};
@@ -21,6 +22,7 @@ use foresail_core::quantity::units::{Quantity, Replicas, Unit};
 use foresail_core::spec::ValidTarget;
 
 use super::world::World;
+use crate::watch::metric::{MetricRead, MetricReader, failed};
 
 /// What an object's target is.
 pub(crate) fn target_of(object: &PredictiveAutoscaler) -> Target {
@@ -30,16 +32,6 @@ pub(crate) fn target_of(object: &PredictiveAutoscaler) -> Target {
         kind: named.kind.clone(),
         name: named.name.clone(),
     }
-}
-
-/// One metric as it was read.
-#[derive(Clone, Debug)]
-pub(crate) struct MetricRead {
-    pub(crate) reading: Reading,
-    /// When it was measured, where that is known of the whole.
-    pub(crate) at: Option<Timestamp>,
-    /// Why it could not be read.
-    pub(crate) trouble: Option<String>,
 }
 
 /// One target at one moment.
@@ -94,24 +86,14 @@ pub(crate) fn newest(watched: ScaleSeen, known: Option<&ScaleSeen>) -> ScaleSeen
 
 /// The metrics of an object that the engine's reactive floor reads, in its order.
 pub(crate) fn reactive_metrics(object: &PredictiveAutoscaler) -> impl Iterator<Item = &Metric> {
-    object
-        .spec
-        .metrics
-        .iter()
-        .filter(|m| m.role != Role::Forecast)
+    let places = convert::reactive_metrics(&object.spec).into_iter();
+    places.filter_map(|place| object.spec.metrics.get(place))
 }
 
 /// The metric whose series is the demand that is forecast.
 pub(crate) fn demand_metric(object: &PredictiveAutoscaler) -> Option<&Metric> {
-    object.spec.metrics.iter().find(|m| m.role != Role::React)
-}
-
-fn failed(why: &dyn std::fmt::Display) -> MetricRead {
-    MetricRead {
-        reading: Reading::Failed,
-        at: None,
-        trouble: Some(why.to_string()),
-    }
+    let place = convert::demand_metric(&object.spec)?;
+    object.spec.metrics.get(place)
 }
 
 /// What Prometheus says now: one value with its own time; an empty answer is no zero unless the
@@ -136,110 +118,21 @@ pub(crate) async fn prometheus_now(
 /// What is needed to read the metrics of one object.
 struct Reader<'a> {
     world: &'a World,
-    namespace: &'a str,
-    pods: &'a [PodSpec],
-    selector: &'a str,
+    of: MetricReader<'a>,
     now: Timestamp,
     stale_after: Span,
 }
 
 impl Reader<'_> {
-    async fn read(&self, metric: &Metric, rule: &MetricRule, settings: &hpa::Gates) -> MetricRead {
+    async fn read(&self, metric: &Metric, rule: &MetricRule) -> MetricRead {
         match metric.kind {
             MetricType::Resource | MetricType::ContainerResource => {
-                self.resource(rule, settings).await
+                let usage = self.world.usage(self.of.namespace).await;
+                let usage = usage.as_deref().map_err(|fault| fault as &dyn Display);
+                self.of.resource(rule, usage)
             }
-            MetricType::Pods => self.of_pods(metric).await,
-            MetricType::Object => self.object(metric).await,
-            MetricType::External => self.external(metric).await,
             MetricType::Prometheus => self.prometheus(metric).await,
-        }
-    }
-
-    async fn resource(&self, rule: &MetricRule, gates: &hpa::Gates) -> MetricRead {
-        let usage = match self.world.usage(self.namespace).await {
-            Ok(usage) => usage,
-            Err(fault) => return failed(&fault),
-        };
-        let ours: Vec<PodMetrics> = self
-            .pods
-            .iter()
-            .filter_map(|p| usage.get(&p.name).cloned())
-            .collect();
-        let reading = resolve::resource_reading(rule, self.pods, &ours, gates);
-        let trouble = matches!(reading, Reading::Failed)
-            .then(|| "the metrics API knows none of the pods".to_owned());
-        MetricRead {
-            at: ours.iter().map(|m| m.at).max(),
-            reading,
-            trouble,
-        }
-    }
-
-    async fn of_pods(&self, metric: &Metric) -> MetricRead {
-        let (Some(written), Some(version)) = (&metric.pods, self.world.features().custom_metrics)
-        else {
-            return failed(&"the server has no custom.metrics.k8s.io");
-        };
-        let series = written.metric.series();
-        let selectors = (self.selector, series.as_str());
-        let client = &self.world.clients.read;
-        let name = &written.metric.name;
-        match metrics::pods_metric(client, &version, self.namespace, name, selectors).await {
-            Err(fault) => failed(&fault),
-            Ok(values) => MetricRead {
-                at: values.iter().map(|(_, s)| s.at).max(),
-                reading: resolve::pods_reading(self.pods, &values),
-                trouble: values.is_empty().then(|| "no pod has it".to_owned()),
-            },
-        }
-    }
-
-    async fn object(&self, metric: &Metric) -> MetricRead {
-        let (Some(written), Some(version)) = (&metric.object, self.world.features().custom_metrics)
-        else {
-            return failed(&"the server has no custom.metrics.k8s.io");
-        };
-        let client = &self.world.clients.read;
-        let object = &written.described_object;
-        let api_version = object.api_version.as_deref().unwrap_or("v1");
-        let kind = self
-            .world
-            .kinds
-            .resource(client, api_version, &object.kind)
-            .await;
-        let resource = match kind {
-            Ok(kind) if kind.group.is_empty() => kind.plural,
-            Ok(kind) => format!("{}.{}", kind.plural, kind.group),
-            Err(fault) => return failed(&fault),
-        };
-        let series = written.metric.series();
-        let asked = (written.metric.name.as_str(), series.as_str());
-        let named = (resource.as_str(), object.name.as_str());
-        match metrics::object_metric(client, &version, self.namespace, named, asked).await {
-            Err(fault) => failed(&fault),
-            Ok(value) => MetricRead {
-                reading: Reading::Total(vec![value.milli]),
-                at: value.at,
-                trouble: None,
-            },
-        }
-    }
-
-    async fn external(&self, metric: &Metric) -> MetricRead {
-        let Some(written) = &metric.external else {
-            return failed(&"the metric has no field `external`");
-        };
-        let series = written.metric.series();
-        let client = &self.world.clients.read;
-        let name = &written.metric.name;
-        match metrics::external_metric(client, self.namespace, name, &series).await {
-            Err(fault) => failed(&fault),
-            Ok(values) => MetricRead {
-                at: values.iter().filter_map(|v| v.at).min(),
-                reading: Reading::Total(values.iter().map(|v| v.milli).collect()),
-                trouble: None,
-            },
+            _ => self.of.of_api(metric).await,
         }
     }
 
@@ -285,19 +178,25 @@ pub(crate) async fn look(
     }
     let hpas = world.hpas.select(&namespace, |h| h.target.is_same(&target));
     let specs: Vec<PodSpec> = pods.iter().map(|p| p.spec.clone()).collect();
-    let reader = Reader {
-        world,
+    let features = world.features();
+    let of = MetricReader {
+        client: &world.clients.read,
+        kinds: &world.kinds,
+        custom_metrics: features.custom_metrics.as_deref(),
         namespace: &namespace,
         pods: &specs,
         selector: scale.selector.as_deref().unwrap_or(""),
+    };
+    let reader = Reader {
+        world,
+        of,
         now,
         stale_after: Span::from_seconds(i64::from(object.spec.guardrails.stale_after_seconds)),
     };
-    let gates = hpa::Gates::default();
     let mut read = Vec::new();
     let mut demand = None;
     for (metric, rule) in reactive_metrics(object).zip(rules.rules.metrics()) {
-        let one = reader.read(metric, rule, &gates).await;
+        let one = reader.read(metric, rule).await;
         if metric.role == Role::Both {
             demand = total_of(&one, now);
         }
@@ -305,7 +204,7 @@ pub(crate) async fn look(
     }
     if let Some(metric) = demand_metric(object).filter(|m| m.role == Role::Forecast) {
         let one = match metric.kind {
-            MetricType::External => reader.external(metric).await,
+            MetricType::External => reader.of.of_api(metric).await,
             _ => reader.prometheus(metric).await,
         };
         demand = total_of(&one, now);

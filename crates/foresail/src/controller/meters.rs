@@ -5,12 +5,12 @@
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use foresail_adapters::kubernetes::watch::Key;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 
 use super::act::Written;
 use super::pilot::Pilot;
+use super::shown::{Number, Objects, Shown};
 use super::status;
 use super::tell::Story;
 
@@ -48,48 +49,10 @@ pub const NAMES: [&str; 22] = [
     "foresail_watch_silent_seconds",
 ];
 
-/// One object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Object {
-    namespace: String,
-    name: String,
-}
-
-/// One object and one of its metrics.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ObjectMetric {
-    namespace: String,
-    name: String,
-    metric: String,
-}
-
-/// One object and a word about it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ObjectGuard {
-    namespace: String,
-    name: String,
-    guard: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ObjectVerdict {
-    namespace: String,
-    name: String,
-    verdict: String,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Pass {
     action: &'static str,
     error: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Scaled {
-    namespace: String,
-    name: String,
-    direction: &'static str,
-    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -116,19 +79,10 @@ pub(crate) struct Meters {
     store_usable: Gauge,
     status_writes: Counter,
     events: Counter,
-    current: Family<Object, Gauge>,
-    ready: Family<Object, Gauge>,
-    desired: Family<Object, Gauge>,
-    reactive: Family<Object, Gauge>,
-    least: Family<Object, Gauge>,
-    most: Family<Object, Gauge>,
-    health: Family<Object, Gauge>,
-    conflict: Family<Object, Gauge>,
-    age: Family<ObjectMetric, Real>,
-    limit: Family<ObjectGuard, Gauge>,
-    verdict: Family<ObjectVerdict, Gauge>,
-    scaled: Family<Scaled, Counter>,
     silent: Family<Watch, Real>,
+    shown: Objects,
+    /// Bytes of the last text.
+    bytes: AtomicUsize,
 }
 
 /// Buckets of the HPA's own histograms: 1 ms, doubling.
@@ -149,19 +103,9 @@ impl Meters {
             store_usable: Gauge::default(),
             status_writes: Counter::default(),
             events: Counter::default(),
-            current: Family::default(),
-            ready: Family::default(),
-            desired: Family::default(),
-            reactive: Family::default(),
-            least: Family::default(),
-            most: Family::default(),
-            health: Family::default(),
-            conflict: Family::default(),
-            age: Family::default(),
-            limit: Family::default(),
-            verdict: Family::default(),
-            scaled: Family::default(),
             silent: Family::default(),
+            shown: Objects::default(),
+            bytes: AtomicUsize::new(0),
         };
         *meters
             .registry
@@ -216,46 +160,6 @@ impl Meters {
         );
         all.register("events", "events told", self.events.clone());
         all.register(
-            "current_replicas",
-            "replicas asked for at present",
-            self.current.clone(),
-        );
-        all.register("ready_replicas", "replicas that serve", self.ready.clone());
-        all.register("desired_replicas", "replicas decided", self.desired.clone());
-        all.register(
-            "reactive_replicas",
-            "what the HPA would ask for",
-            self.reactive.clone(),
-        );
-        all.register("min_replicas", "the fewest allowed", self.least.clone());
-        all.register("max_replicas", "the most allowed", self.most.clone());
-        all.register(
-            "health",
-            "0 Predict, 1 Guarded, 2 HoldDown, 3 Frozen",
-            self.health.clone(),
-        );
-        all.register(
-            "conflict",
-            "1 while another autoscaler owns the target",
-            self.conflict.clone(),
-        );
-        all.register(
-            "metric_age_seconds",
-            "age of a metric's newest sample",
-            self.age.clone(),
-        );
-        all.register("limit_active", "1 while a guard binds", self.limit.clone());
-        all.register(
-            "shadow_verdict",
-            "1 for the verdict against the incumbent",
-            self.verdict.clone(),
-        );
-        all.register(
-            "scale_events",
-            "writes by direction and outcome",
-            self.scaled.clone(),
-        );
-        all.register(
             "watch_silent_seconds",
             "time since a watch heard the server",
             self.silent.clone(),
@@ -265,15 +169,22 @@ impl Meters {
 
     /// What a scraper reads.
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
+        // The text grew little since the last time: twice its size is not taken up while it grows.
+        let before = self.bytes.load(Ordering::Relaxed);
+        let mut text = String::with_capacity(before + before / 8);
         let registry = self
             .registry
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if encode(&mut text, &registry).is_err() {
+        let mut written = encode_registry(&mut text, &registry);
+        drop(registry);
+        self.shown.write(&mut text);
+        written = written.and_then(|()| encode_eof(&mut text));
+        if written.is_err() {
             // Writing to a text cannot fail; a scraper sees that something is wrong all the same.
             let _ = writeln!(text, "# the metrics cannot be written");
         }
+        self.bytes.store(text.len(), Ordering::Relaxed);
         text
     }
 
@@ -305,20 +216,13 @@ impl Meters {
     }
 
     pub(crate) fn wrote(&self, key: &Key, from: i32, to: i32, written: &Written) {
-        let outcome = written.label();
-        let scaled = Scaled {
-            namespace: key.0.clone(),
-            name: key.1.clone(),
-            direction: if to > from { "up" } else { "down" },
-            outcome,
-        };
-        self.scaled.get_or_create(&scaled).inc();
+        let direction = if to > from { "up" } else { "down" };
+        self.shown
+            .with(key, |shown| shown.wrote(direction, written.label()));
     }
 
     /// Counts a pass and shows what it saw.
     pub(crate) fn passed(&self, pilot: &Pilot, story: &Story) {
-        let (namespace, name) = pilot.key.clone();
-        let object = Object { namespace, name };
         let told = story.told.as_ref();
         let change = told.and_then(|t| Some((status::current(t)?, status::decided(t)?)));
         let action = match change {
@@ -332,118 +236,46 @@ impl Meters {
             (None, true, false) => "none",
         };
         self.passes.get_or_create(&Pass { action, error }).inc();
-        self.health.get_or_create(&object).set(story.health as i64);
         let rival = matches!(story.claim, super::rivals::Claim::Rival(_));
-        self.conflict.get_or_create(&object).set(i64::from(rival));
         let spec = &pilot.object.spec;
-        self.least
-            .get_or_create(&object)
-            .set(i64::from(spec.min_replicas));
-        self.most
-            .get_or_create(&object)
-            .set(i64::from(spec.max_replicas));
-        let set = |family: &Family<Object, Gauge>, value: Option<i32>| match value {
-            Some(value) => drop(family.get_or_create(&object).set(i64::from(value))),
-            // What is not known is not shown at all, never as zero.
-            None => drop(family.remove(&object)),
-        };
-        set(&self.current, told.and_then(status::current));
-        set(&self.desired, told.and_then(status::decided));
-        set(
-            &self.reactive,
-            told.and_then(|t| t.reactive).map(|r| r.as_i32()),
-        );
-        set(&self.ready, told.map(|t| t.ready.as_i32()));
-        self.ages(pilot, story);
-        self.limits(pilot, story);
-    }
-
-    fn ages(&self, pilot: &Pilot, story: &Story) {
-        let Some(look) = &story.look else { return };
-        let names = pilot
-            .engine
-            .as_ref()
-            .map(|e| e.spec().targets()[0].metric_names.clone());
-        for (metric, read) in names.unwrap_or_default().into_iter().zip(&look.metrics) {
-            let (namespace, name) = pilot.key.clone();
-            let labels = ObjectMetric {
-                namespace,
-                name,
-                metric,
-            };
-            match read.at {
-                Some(at) => drop(
-                    self.age
-                        .get_or_create(&labels)
-                        .set((story.now - at).seconds()),
-                ),
-                None => drop(self.age.remove(&labels)),
+        let reactive = told.and_then(|t| t.reactive).map(|r| r.as_i32());
+        self.shown.with(&pilot.key, |shown| {
+            shown.set(Number::Health, Some(story.health as i32));
+            shown.set(Number::Conflict, Some(i32::from(rival)));
+            shown.set(Number::Least, Some(spec.min_replicas));
+            shown.set(Number::Most, Some(spec.max_replicas));
+            shown.set(Number::Current, told.and_then(status::current));
+            shown.set(Number::Desired, told.and_then(status::decided));
+            shown.set(Number::Reactive, reactive);
+            shown.set(Number::Ready, told.map(|t| t.ready.as_i32()));
+            ages(shown, pilot, story);
+            if let Some(told) = told {
+                shown.limits(|guard| told.limits.iter().any(|l| l.by == guard));
             }
-        }
-    }
-
-    fn limits(&self, pilot: &Pilot, story: &Story) {
-        use foresail_core::guard::GuardName;
-        let Some(told) = &story.told else { return };
-        for guard in [
-            GuardName::Freshness,
-            GuardName::Veto,
-            GuardName::Stabilization,
-            GuardName::Rate,
-            GuardName::Budget,
-            GuardName::Bounds,
-            GuardName::Paused,
-            GuardName::Admission,
-        ] {
-            let (namespace, name) = pilot.key.clone();
-            let active = told.limits.iter().any(|l| l.by == guard);
-            let labels = ObjectGuard {
-                namespace,
-                name,
-                guard: guard.to_string(),
-            };
-            self.limit.get_or_create(&labels).set(i64::from(active));
-        }
+        });
     }
 
     /// Shows a verdict, and no longer any other.
     pub(crate) fn judged(&self, key: &Key, verdict: &str) {
-        for word in ["Better", "Worse", "Undecided", "Insufficient"] {
-            let labels = ObjectVerdict {
-                namespace: key.0.clone(),
-                name: key.1.clone(),
-                verdict: word.to_owned(),
-            };
-            self.verdict
-                .get_or_create(&labels)
-                .set(i64::from(word == verdict));
-        }
-    }
-
-    /// What is one number an object.
-    fn of_objects(&self) -> [&Family<Object, Gauge>; 8] {
-        [
-            &self.current,
-            &self.ready,
-            &self.desired,
-            &self.reactive,
-            &self.least,
-            &self.most,
-            &self.health,
-            &self.conflict,
-        ]
+        self.shown.with(key, |shown| shown.judged(verdict));
     }
 
     /// An object is gone: its series go with it.
     pub(crate) fn forget(&self, key: &Key) {
-        let object = Object {
-            namespace: key.0.clone(),
-            name: key.1.clone(),
-        };
-        for family in self.of_objects() {
-            family.remove(&object);
-        }
+        self.shown.forget(key);
     }
+}
+
+fn ages(shown: &mut Shown, pilot: &Pilot, story: &Story) {
+    let (Some(look), Some(engine)) = (&story.look, &pilot.engine) else {
+        return;
+    };
+    let names = engine.spec().targets()[0].metric_names.iter();
+    let read = names.zip(&look.metrics);
+    shown.ages(read.map(|(name, read)| {
+        let age = read.at.map(|at| (story.now - at).seconds());
+        (name.as_str(), age)
+    }));
 }
 
 #[cfg(test)]
@@ -454,27 +286,22 @@ mod tests {
     fn every_name_is_exported_once_and_no_other() {
         let meters = Meters::new();
         let key = ("shop".to_owned(), "web".to_owned());
-        let (namespace, name) = key.clone();
-        let object = Object { namespace, name };
-        for family in meters.of_objects() {
-            family.get_or_create(&object).set(1);
-        }
-        let (namespace, name) = key.clone();
-        let metric = "cpu".to_owned();
-        let labels = ObjectMetric {
-            namespace,
-            name,
-            metric,
-        };
-        meters.age.get_or_create(&labels).set(1.0);
-        let (namespace, name) = key.clone();
-        let guard = "Rate".to_owned();
-        let labels = ObjectGuard {
-            namespace,
-            name,
-            guard,
-        };
-        meters.limit.get_or_create(&labels).set(1);
+        meters.shown.with(&key, |shown| {
+            for number in [
+                Number::Current,
+                Number::Ready,
+                Number::Desired,
+                Number::Reactive,
+                Number::Least,
+                Number::Most,
+                Number::Health,
+                Number::Conflict,
+            ] {
+                shown.set(number, Some(1));
+            }
+            shown.ages([("cpu", Some(1.0))].into_iter());
+            shown.limits(|_| true);
+        });
         meters.judged(&key, "Better");
         meters.wrote(&key, 1, 2, &Written::Applied(String::new()));
         meters.watch("pods", None);

@@ -23,12 +23,13 @@ mod rivals;
 mod run;
 mod score;
 mod shared;
+mod shown;
 mod status;
 mod tell;
 mod world;
 
 pub(crate) use act::HPA_MIN;
-pub use options::Options;
+pub use options::{LatencyQueries, Options};
 pub(crate) use pilot::APPROVED;
 pub use run::run;
 pub(crate) use shared::Shared;

@@ -10,6 +10,22 @@ use foresail_core::hpa::ControllerSettings;
 use foresail_core::spec::Mode;
 use foresail_core::value::slo::Slo;
 
+/// Queries for Prometheus about the requests of one target; absent = not asked. `$NAMESPACE` and
+/// `$TARGET` stand for the target's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LatencyQueries {
+    /// 95 % quantile of the time until requests are answered, in seconds.
+    pub p95: Option<String>,
+    /// Share of the requests that break the promise, 0 to 1.
+    pub late: Option<String>,
+}
+
+/// Stands for the namespace in a [`LatencyQueries`].
+pub(crate) const NAMESPACE: &str = "$NAMESPACE";
+
+/// Stands for the target's name in a [`LatencyQueries`].
+pub(crate) const TARGET: &str = "$TARGET";
+
 /// What a controller is told when it is started.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -33,6 +49,8 @@ pub struct Options {
     pub hpa: ControllerSettings,
     /// The promise that scores are judged by.
     pub slo: Slo,
+    /// How the latency of a target's requests is asked for, for its score.
+    pub latency: LatencyQueries,
     /// The most that any object may do.
     pub max_mode: Mode,
     /// Where metrics are served.

@@ -26,6 +26,7 @@ use super::health::{API_SILENT_MAX, Facts, Freeze, WINDOW_AFTER_JUMP};
 use super::look::{self, Look};
 use super::pilot::{Advised, Pilot, Unresolved, mode_of, uid_of};
 use super::rivals::{Claim, claim};
+use super::score;
 use super::tell::Story;
 
 /// How long most of the last step may wait for a place before nothing more is added.
@@ -36,13 +37,15 @@ const PENDING_MAX: Span = Span::from_seconds(300);
 pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
     let now = shared.clock.wall();
     pilot.identity.epoch = epoch;
-    let Some(object) = shared.world.autoscalers.get(&pilot.key.0, &pilot.key.1) else {
+    let Some(seen) = shared.world.autoscalers.get(&pilot.key.0, &pilot.key.1) else {
         return;
     };
+    let object = Arc::clone(&seen.object);
     if uid_of(&object) != pilot.identity.uid {
-        *pilot = Pilot::new(pilot.key.clone(), Arc::clone(&object), now);
+        *pilot = Pilot::new(pilot.key.clone(), &seen, now);
         pilot.identity.epoch = epoch;
     }
+    drop(seen);
     let uid = pilot.identity.uid.clone();
     if pilot.take(object, &shared.options, || shared.stored(&uid)) && pilot.unresolved.is_none() {
         for intent in shared.open_intents(&uid) {
@@ -140,6 +143,7 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
         let taken = pilot.hpa_status.take(&rules.rules, target, write);
         story.hpa_failed = taken.failed;
     }
+    story.latency = score::latency(shared, pilot, now).await;
     story.tick = Some(tick);
     story.look = Some(look);
     story.told = told;
@@ -438,11 +442,9 @@ fn begin_fits(shared: &Arc<Shared>, pilot: &mut Pilot, tick: &Tick) {
         let Some(history) = place.and_then(|p| engine.target_history(p)) else {
             continue;
         };
-        let points = history.points(request.metric).clone();
-        pilot
-            .telling
-            .fits
-            .begin(Arc::clone(shared), request.clone(), points);
+        let points = || history.points(request.metric).clone();
+        let fits = &mut pilot.telling.fits;
+        fits.begin(Arc::clone(shared), request.clone(), points);
     }
 }
 

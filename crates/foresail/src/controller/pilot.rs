@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use foresail_adapters::kubernetes::autoscaler::AutoscalerSeen;
 use foresail_adapters::kubernetes::convert;
 use foresail_adapters::kubernetes::crd::{Mode as CrdMode, PredictiveAutoscaler};
 use foresail_adapters::kubernetes::scale::ScaleSeen;
@@ -184,7 +185,8 @@ pub(crate) fn uid_of(object: &PredictiveAutoscaler) -> String {
 
 impl Pilot {
     /// A pilot of an object that was not seen before.
-    pub(crate) fn new(key: Key, object: Arc<PredictiveAutoscaler>, now: Timestamp) -> Self {
+    pub(crate) fn new(key: Key, seen: &AutoscalerSeen, now: Timestamp) -> Self {
+        let object = Arc::clone(&seen.object);
         let identity = Identity {
             uid: uid_of(&object),
             generation: 0,
@@ -193,7 +195,7 @@ impl Pilot {
         Self {
             key,
             identity,
-            telling: Telling::new(&object),
+            telling: Telling::new(seen.status()),
             scoring: Scoring::default(),
             cpu_request: None,
             object,

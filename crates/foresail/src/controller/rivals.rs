@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use foresail_adapters::kubernetes::autoscaler::AutoscalerSeen;
 use foresail_adapters::kubernetes::crd::{ActuationType, PredictiveAutoscaler};
 
-use super::look::{Look, target_of};
+use k8s_openapi::jiff::Timestamp;
+
+use super::look::Look;
 use super::world::World;
 
 /// Another who scales the target.
@@ -45,17 +48,24 @@ pub(crate) enum Claim {
     Rival(Rival),
 }
 
+/// By what the oldest is found.
+fn age(object: &PredictiveAutoscaler) -> (Option<Timestamp>, Option<&str>) {
+    let meta = &object.metadata;
+    let made = meta.creation_timestamp.as_ref().map(|t| t.0);
+    (made, meta.name.as_deref())
+}
+
 /// The oldest of the objects that name a target owns it; equal ages go by name.
 fn older(world: &World, object: &PredictiveAutoscaler) -> Option<String> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    let target = target_of(object);
-    let age = |o: &PredictiveAutoscaler| {
-        let made = o.metadata.creation_timestamp.as_ref().map(|t| t.0);
-        (made, o.metadata.name.clone())
-    };
+    // Every object of the namespace is asked at each pass: nothing is copied.
+    let target = &object.spec.scale_target_ref;
     let mine = age(object);
-    let same = |o: &PredictiveAutoscaler| {
-        target_of(o).is_same(&target) && o.metadata.uid != object.metadata.uid && age(o) < mine
+    let same = |seen: &AutoscalerSeen| {
+        let o = &seen.object;
+        o.spec.scale_target_ref.is_same(target)
+            && o.metadata.uid != object.metadata.uid
+            && age(o) < mine
     };
     let found = world.autoscalers.select(namespace, same);
     found.into_iter().next().map(|(name, _)| name)

@@ -8,18 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use foresail_adapters::clock::{Clock, SystemClock};
+use foresail_adapters::kubernetes::autoscaler;
 use foresail_adapters::kubernetes::client::Clients;
-use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
 use foresail_adapters::kubernetes::discover;
-use foresail_adapters::kubernetes::fault::call;
 use foresail_adapters::kubernetes::lease::{Candidate, Epoch, Name};
 use foresail_adapters::kubernetes::watch::{Change, Key};
 use foresail_adapters::prometheus::Prometheus;
 use foresail_adapters::store::{DiskFile, Limits, Store};
 use foresail_models::rng::{Seed, child_seed};
 use futures_util::FutureExt;
-use kube::Api;
-use kube::api::ListParams;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -135,38 +132,14 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
 /// The highest epoch that any object's status tells: a lease that somebody deleted begins above it.
 async fn epoch_told(clients: &Clients, options: &Options) -> Epoch {
     let mut highest = 0;
-    let scopes: Vec<Option<&String>> = match options.namespaces.as_slice() {
+    let scopes: Vec<Option<&str>> = match options.namespaces.as_slice() {
         [] => vec![None],
-        some => some.iter().map(Some).collect(),
+        some => some.iter().map(|n| Some(n.as_str())).collect(),
     };
     for scope in scopes {
-        let api: Api<PredictiveAutoscaler> = match scope {
-            Some(namespace) => Api::namespaced(clients.read.clone(), namespace),
-            None => Api::all(clients.read.clone()),
-        };
-        highest = highest_told(&api, highest).await;
+        highest = highest.max(autoscaler::highest_epoch(&clients.read, scope).await);
     }
     Epoch(u64::try_from(highest).unwrap_or(0))
-}
-
-/// As [`epoch_told`], of one API; in pages, since the objects of a large fleet at once take more
-/// memory than everything else.
-async fn highest_told(api: &Api<PredictiveAutoscaler>, mut highest: i64) -> i64 {
-    let mut page = ListParams::default().limit(500);
-    loop {
-        let Ok(list) = call(api.list(&page)).await else {
-            return highest;
-        };
-        let told = list
-            .items
-            .iter()
-            .filter_map(|o| o.status.as_ref()?.guard.as_ref()?.epoch);
-        highest = told.fold(highest, i64::max);
-        match list.metadata.continue_.filter(|next| !next.is_empty()) {
-            Some(next) => page = page.continue_token(&next),
-            None => return highest,
-        }
-    }
 }
 
 fn open_store(options: &Options, clock: &Arc<dyn Clock>) -> Result<Store> {
@@ -299,11 +272,11 @@ impl Loop {
 
     /// An object that was not seen before gets its first pass at a time of its own.
     fn meet(&mut self, key: &Key) {
-        let Some(object) = self.shared.world.autoscalers.get(&key.0, &key.1) else {
+        let Some(seen) = self.shared.world.autoscalers.get(&key.0, &key.1) else {
             return;
         };
         let now = self.shared.clock.mono();
-        let pilot = Pilot::new(key.clone(), object, self.shared.clock.wall());
+        let pilot = Pilot::new(key.clone(), &seen, self.shared.clock.wall());
         let crowd = self.shared.world.autoscalers.count() > 50;
         let offset = if crowd {
             share_of(&pilot.identity.uid)
@@ -341,7 +314,7 @@ impl Loop {
 
     /// Only another generation or approval is looked at before its time: a status is our own.
     fn applied(&mut self, key: &Key) {
-        let Some(object) = self.shared.world.autoscalers.get(&key.0, &key.1) else {
+        let Some(object) = self.shared.world.autoscaler(key) else {
             return;
         };
         match self.pilots.get(key).map(|seat| seat.pilot.as_ref()) {
@@ -397,7 +370,7 @@ impl Loop {
 
     /// The pass after the one that begins now.
     fn plan(&mut self, key: &Key, from: Duration) {
-        let object = self.shared.world.autoscalers.get(&key.0, &key.1);
+        let object = self.shared.world.autoscaler(key);
         let period = object.map_or(15, |o| o.spec.sync_period_seconds.clamp(1, 300));
         let order = self.next_order.to_string();
         let jitter = 0.9 + 0.2 * share_of(&format!("{}/{}/{order}", key.0, key.1));
@@ -474,7 +447,7 @@ impl Loop {
                 self.leaving.remove(key);
             }
         }
-        let there = self.shared.world.autoscalers.get(&key.0, &key.1);
+        let there = self.shared.world.autoscaler(key);
         if let (Some(pilot), None) = (pilot, there) {
             self.shared.forget(pilot);
             floors::give_back(&self.shared, pilot);

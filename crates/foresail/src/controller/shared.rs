@@ -229,6 +229,14 @@ impl Shared {
         }
     }
 
+    /// Hands a batch over for which nobody waits: it is on disk within a second, and what a crash takes of
+    /// it is looked at anew.
+    pub(crate) fn post_later(&self, batch: Batch) {
+        if !batch.is_empty() {
+            self.store.post_later(batch);
+        }
+    }
+
     /// Records an input that is about to be fed by other hands.
     pub(crate) fn record(&self, pilot: &mut Pilot, input: &Input) {
         if let Ok(bytes) = serde_json::to_vec(input) {

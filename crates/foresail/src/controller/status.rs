@@ -22,6 +22,7 @@ use super::condition_set;
 use super::look::{self, Look};
 use super::pilot::{Pilot, mode_of};
 use super::tell::Story;
+use crate::watch::metric::MetricRead;
 
 fn replicas(
     told: &Explanation,
@@ -53,6 +54,11 @@ fn without_nulls(value: serde_json::Value) -> serde_json::Value {
     }
 }
 
+/// An explanation as a status holds it.
+pub(crate) fn as_value(told: &Explanation) -> Option<serde_json::Value> {
+    serde_json::to_value(told).map(without_nulls).ok()
+}
+
 fn phase(pilot: &Pilot, story: &Story, mode: Mode) -> Phase {
     let suspended = &pilot.object.spec.suspend;
     if !pilot.problems.is_empty() || story.fault.is_some() || story.health == Health::Frozen {
@@ -74,7 +80,7 @@ fn phase(pilot: &Pilot, story: &Story, mode: Mode) -> Phase {
     }
 }
 
-/// The status after a pass.
+/// The status after a pass, but for its last decision, which is added where it is written.
 pub(crate) fn of(shared: &Shared, pilot: &Pilot, story: &Story) -> PredictiveAutoscalerStatus {
     let before = &pilot.telling.status;
     let mode = mode_of(&pilot.object, shared.options.max_mode);
@@ -89,7 +95,6 @@ pub(crate) fn of(shared: &Shared, pilot: &Pilot, story: &Story) -> PredictiveAut
             .clone()
             .or_else(|| before.shadow.clone()),
         decisions: before.decisions.clone(),
-        last_decision: before.last_decision.clone(),
         ..PredictiveAutoscalerStatus::default()
     };
     if let Some(look) = &story.look {
@@ -136,7 +141,7 @@ fn metrics(pilot: &Pilot, look: &Look, story: &Story) -> Vec<MetricStatus> {
         .as_ref()
         .and_then(|t| t.targets.first()?.pass.clone());
     let written: Vec<_> = look::reactive_metrics(&pilot.object).collect();
-    let one = |(place, read): (usize, &look::MetricRead)| {
+    let one = |(place, read): (usize, &MetricRead)| {
         let current = match &read.reading {
             Reading::Failed => None,
             Reading::Total(all) => Some(text(all.iter().fold(0, |s, v| s.saturating_add(*v)))),
@@ -206,8 +211,6 @@ fn explained(
     next.desired_replicas = decided(told);
     next.reactive_replicas = told.reactive.map(Replicas::as_i32);
     next.archetype = told.archetype.map(|a| a.to_string());
-    let value = serde_json::to_value(told).map(without_nulls);
-    next.last_decision = value.ok();
     forecast(next, pilot, told, tick);
     let keep = usize::try_from(pilot.object.spec.explain.keep_decisions).unwrap_or(0);
     if told.decided != told.current {

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
+use foresail_adapters::kubernetes::autoscaler;
 use foresail_adapters::kubernetes::crd::status::PredictiveAutoscalerStatus;
 use foresail_adapters::kubernetes::event::{self, Note};
-use foresail_adapters::kubernetes::fault::{Fault, call};
-use foresail_adapters::kubernetes::scale::{FIELD_MANAGER, ScaleSeen};
+use foresail_adapters::kubernetes::fault::Fault;
+use foresail_adapters::kubernetes::scale::ScaleSeen;
 use foresail_adapters::store::Batch;
 use foresail_core::engine::Tick;
 use foresail_core::explain::Explanation;
 use foresail_core::observe::Health;
 use foresail_core::quantity::time::{Span, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Api;
-use kube::api::{Patch, PatchParams};
 
 use super::Shared;
 use super::act::Written;
@@ -23,7 +21,7 @@ use super::live;
 use super::look::Look;
 use super::pilot::Pilot;
 use super::rivals::Claim;
-use super::score;
+use super::score::{self, Latency};
 use super::status;
 
 /// Without a change that matters, the status is written at most so often.
@@ -51,6 +49,8 @@ pub(crate) struct Story {
     /// Somebody else changed the number since the last pass.
     pub(crate) foreign: bool,
     pub(crate) hpa_failed: bool,
+    /// Latency of the target's requests, where it is asked for.
+    pub(crate) latency: Latency,
     /// The scale as it is by now, where it is another than what was decided on.
     pub(crate) fresh: Option<ScaleSeen>,
 }
@@ -70,6 +70,7 @@ impl Story {
             version: None,
             foreign: false,
             hpa_failed: false,
+            latency: Latency::default(),
             fresh: None,
         }
     }
@@ -78,7 +79,8 @@ impl Story {
 /// What was told of an object so far.
 #[derive(Debug)]
 pub(crate) struct Telling {
-    /// The status as it was last written; what a restart finds is the beginning.
+    /// The status as it was last written, but for its last decision, which is most of it and is made anew by each
+    /// pass; what a restart finds is the beginning.
     pub(crate) status: PredictiveAutoscalerStatus,
     written_at: Option<Timestamp>,
     would_at: Option<Timestamp>,
@@ -86,8 +88,12 @@ pub(crate) struct Telling {
 }
 
 impl Telling {
-    pub(crate) fn new(object: &PredictiveAutoscaler) -> Self {
-        let status = object.status.clone().unwrap_or_default();
+    /// Goes on from a status as it was found.
+    pub(crate) fn new(found: PredictiveAutoscalerStatus) -> Self {
+        let status = PredictiveAutoscalerStatus {
+            last_decision: None,
+            ..found
+        };
         Self {
             status,
             written_at: None,
@@ -115,8 +121,8 @@ pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: &Story)
         post(shared, pilot, &note, story.now).await;
     }
     let next = status::of(shared, pilot, story);
-    if is_due(&pilot.telling, &next, story.now) {
-        write_status(shared, pilot, next, story.now).await;
+    if is_due(&pilot.telling, &next, story) {
+        write_status(shared, pilot, next, story).await;
     }
     // Without pages nobody would look at it, and it takes about 50 KB an object.
     if shared.options.web.is_some() {
@@ -218,38 +224,45 @@ async fn post(shared: &Shared, pilot: &mut Pilot, note: &Note, now: Timestamp) {
 }
 
 /// `true` where what changed matters, or enough time went by since the last write.
-fn is_due(telling: &Telling, next: &PredictiveAutoscalerStatus, now: Timestamp) -> bool {
+fn is_due(telling: &Telling, next: &PredictiveAutoscalerStatus, story: &Story) -> bool {
     let Some(written_at) = telling.written_at else {
         return true;
     };
     if status::matters(&telling.status, next) {
         return true;
     }
-    let since = now - written_at;
-    // A time of day that went back is no reason to wait.
-    !(Span::ZERO..STATUS_EVERY).contains(&since) && telling.status != *next
+    let since = story.now - written_at;
+    // A time of day that went back is no reason to wait. Each decision is another.
+    let differs = story.told.is_some() || telling.status != *next;
+    !(Span::ZERO..STATUS_EVERY).contains(&since) && differs
+}
+
+/// The decision that a status tells: this pass's, or the one before, which the watch still shows.
+fn last_decision(shared: &Shared, pilot: &Pilot, story: &Story) -> Option<serde_json::Value> {
+    match &story.told {
+        Some(told) => status::as_value(told),
+        None => {
+            let seen = shared.world.autoscalers.get(&pilot.key.0, &pilot.key.1)?;
+            seen.status().last_decision
+        }
+    }
 }
 
 async fn write_status(
     shared: &Shared,
     pilot: &mut Pilot,
-    next: PredictiveAutoscalerStatus,
-    now: Timestamp,
+    mut next: PredictiveAutoscalerStatus,
+    story: &Story,
 ) {
-    let api: Api<PredictiveAutoscaler> =
-        Api::namespaced(shared.world.clients.write.clone(), &pilot.key.0);
-    let patch = Patch::Apply(serde_json::json!({
-        "apiVersion": "autoscaling.foresail.dev/v1alpha1",
-        "kind": "PredictiveAutoscaler",
-        "metadata": { "name": pilot.key.1, "uid": pilot.identity.uid },
-        "status": next,
-    }));
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    next.last_decision = last_decision(shared, pilot, story);
     shared.meters.status_write();
-    match call(api.patch_status(&pilot.key.1, &parameters, &patch)).await {
-        Ok(_) => {
+    let client = &shared.world.clients.write;
+    let named = (pilot.key.1.as_str(), pilot.identity.uid.as_str());
+    match autoscaler::write_status(client, &pilot.key.0, named, &next).await {
+        Ok(()) => {
+            next.last_decision = None;
             pilot.telling.status = next;
-            pilot.telling.written_at = Some(now);
+            pilot.telling.written_at = Some(story.now);
             shared.heard(true);
         }
         Err(fault) => {
@@ -263,13 +276,17 @@ async fn write_status(
 fn store(shared: &Shared, pilot: &mut Pilot, story: &Story) {
     let mut batch = Batch::new();
     let uid = &pilot.identity.uid;
-    if let Some(told) = &story.told
-        && (told.decided != told.current || story.written.is_some())
+    let changes = |told: &&Explanation| told.decided != told.current || story.written.is_some();
+    let decision = story.told.as_ref().filter(changes);
+    if let Some(told) = decision
         && let Ok(bytes) = serde_json::to_vec(told)
     {
         batch.decision(uid, story.now, &bytes);
     }
     score::keep(shared, pilot, story, &mut batch);
     shared.keep(pilot, &mut batch);
-    shared.post(&batch);
+    match decision {
+        Some(_) => shared.post(&batch),
+        None => shared.post_later(batch),
+    }
 }

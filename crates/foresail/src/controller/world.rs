@@ -1,9 +1,10 @@
 //! What the watches and the metrics APIs show, as the passes read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
+use foresail_adapters::kubernetes::autoscaler::{Arriving, AutoscalerSeen};
 use foresail_adapters::kubernetes::client::Clients;
 use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
 use foresail_adapters::kubernetes::discover::Features;
@@ -12,7 +13,7 @@ use foresail_adapters::kubernetes::metrics;
 use foresail_adapters::kubernetes::pods::PodSeen;
 use foresail_adapters::kubernetes::rival::HpaSeen;
 use foresail_adapters::kubernetes::scale::{Kinds, Target};
-use foresail_adapters::kubernetes::watch::{self, Change, Watched};
+use foresail_adapters::kubernetes::watch::{self, Change, Key, Watched};
 use foresail_adapters::kubernetes::workload::WorkloadSeen;
 use foresail_adapters::prometheus::Prometheus;
 use foresail_core::hpa::resolve::PodMetrics;
@@ -32,11 +33,50 @@ type Usage = Result<Arc<BTreeMap<String, PodMetrics>>, Arc<Fault>>;
 /// Usage of one namespace with the time at which it was read.
 type UsageSlot = Arc<Mutex<Option<(Instant, Usage)>>>;
 
+/// What pods use, by namespace.
+#[derive(Debug, Default)]
+struct Usages {
+    slots: BTreeMap<String, UsageSlot>,
+    /// Which were read when, oldest first: what is no longer good is dropped.
+    read: VecDeque<(Instant, String)>,
+}
+
+impl Usages {
+    fn slot(&mut self, namespace: &str) -> UsageSlot {
+        if let Some(found) = self.slots.get(namespace) {
+            return Arc::clone(found);
+        }
+        let slot = UsageSlot::default();
+        self.slots.insert(namespace.to_owned(), Arc::clone(&slot));
+        slot
+    }
+
+    /// Notes a reading, and drops those that nobody may use any more.
+    fn note(&mut self, namespace: &str, at: Instant) {
+        self.read.push_back((at, namespace.to_owned()));
+        while let Some((at, _)) = self.read.front()
+            && at.elapsed() >= USAGE_FRESH
+        {
+            let Some((at, old)) = self.read.pop_front() else {
+                return;
+            };
+            // Whoever holds a slot is about to read it anew.
+            let over = self.slots.get(&old).is_some_and(|slot| {
+                let held = slot.try_lock();
+                held.is_ok_and(|s| s.as_ref().is_none_or(|(read, _)| *read <= at))
+            });
+            if over {
+                self.slots.remove(&old);
+            }
+        }
+    }
+}
+
 /// Everything that passes read.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) clients: Clients,
-    pub(crate) autoscalers: Arc<Watched<PredictiveAutoscaler>>,
+    pub(crate) autoscalers: Arc<Watched<AutoscalerSeen>>,
     pub(crate) pods: Arc<Watched<PodSeen>>,
     pub(crate) deployments: Arc<Watched<WorkloadSeen>>,
     pub(crate) stateful_sets: Arc<Watched<WorkloadSeen>>,
@@ -45,7 +85,7 @@ pub(crate) struct World {
     pub(crate) kinds: Kinds,
     pub(crate) features: RwLock<Features>,
     pub(crate) prometheus: Option<Arc<Prometheus>>,
-    usage: Mutex<BTreeMap<String, UsageSlot>>,
+    usage: Mutex<Usages>,
 }
 
 impl World {
@@ -86,35 +126,26 @@ impl World {
         let client = &self.clients.watch;
         for scope in scopes {
             let told = Some(changes.clone());
-            begin(tasks, client, scope, &self.autoscalers, Clone::clone, told);
-            begin(tasks, client, scope, &self.pods, |p: &Pod| p.into(), None);
-            begin(
-                tasks,
-                client,
-                scope,
-                &self.deployments,
-                |d: &Deployment| d.into(),
-                None,
-            );
-            begin(
-                tasks,
-                client,
-                scope,
-                &self.stateful_sets,
-                |s: &StatefulSet| s.into(),
-                None,
-            );
-            begin(
-                tasks,
-                client,
-                scope,
-                &self.replica_sets,
-                |r: &ReplicaSet| r.into(),
-                None,
-            );
-            let hpa = |h: &HorizontalPodAutoscaler| h.into();
+            let ours =
+                |o: Arriving, before: Option<&AutoscalerSeen>| AutoscalerSeen::new(o, before);
+            begin(tasks, client, scope, &self.autoscalers, ours, told);
+            let pod = |p: Pod, _: Option<&PodSeen>| PodSeen::from(&p);
+            begin(tasks, client, scope, &self.pods, pod, None);
+            let deployment = |d: Deployment, _: Option<&WorkloadSeen>| WorkloadSeen::from(&d);
+            begin(tasks, client, scope, &self.deployments, deployment, None);
+            let set = |s: StatefulSet, _: Option<&WorkloadSeen>| WorkloadSeen::from(&s);
+            begin(tasks, client, scope, &self.stateful_sets, set, None);
+            let set = |r: ReplicaSet, _: Option<&WorkloadSeen>| WorkloadSeen::from(&r);
+            begin(tasks, client, scope, &self.replica_sets, set, None);
+            let hpa = |h: HorizontalPodAutoscaler, _: Option<&HpaSeen>| HpaSeen::from(&h);
             begin(tasks, client, scope, &self.hpas, hpa, None);
         }
+    }
+
+    /// One of our objects, by namespace and name, without its status.
+    pub(crate) fn autoscaler(&self, key: &Key) -> Option<Arc<PredictiveAutoscaler>> {
+        let seen = self.autoscalers.get(&key.0, &key.1)?;
+        Some(Arc::clone(&seen.object))
     }
 
     /// Every watch with what it is of: whether it was whole once, its silence, its trouble.
@@ -162,10 +193,7 @@ impl World {
 
     /// What pods of a namespace use; read at most once in a while for all passes.
     pub(crate) async fn usage(&self, namespace: &str) -> Usage {
-        let slot = {
-            let mut slots = self.usage.lock().await;
-            Arc::clone(slots.entry(namespace.to_owned()).or_default())
-        };
+        let slot = self.usage.lock().await.slot(namespace);
         let mut slot = slot.lock().await;
         if let Some((at, usage)) = slot.as_ref()
             && at.elapsed() < USAGE_FRESH
@@ -175,7 +203,10 @@ impl World {
         let read = metrics::resource_metrics(&self.clients.read, namespace).await;
         let by_pod = |all: Vec<PodMetrics>| all.into_iter().map(|m| (m.pod.clone(), m)).collect();
         let usage = read.map(|all| Arc::new(by_pod(all))).map_err(Arc::new);
-        *slot = Some((Instant::now(), usage.clone()));
+        let now = Instant::now();
+        *slot = Some((now, usage.clone()));
+        drop(slot);
+        self.usage.lock().await.note(namespace, now);
         usage
     }
 
@@ -193,7 +224,7 @@ fn begin<K, T>(
     client: &Client,
     scope: Option<&str>,
     watched: &Arc<Watched<T>>,
-    prune: impl Fn(&K) -> T + Send + Sync + 'static,
+    prune: impl Fn(K, Option<&T>) -> T + Send + Sync + 'static,
     told: Option<mpsc::Sender<Change>>,
 ) where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope>

@@ -2,6 +2,9 @@
 //!
 //! Nothing is installed and nothing is written: it reads what the user's own kubeconfig may read.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
 use foresail_adapters::kubernetes::client::Clients;
 use foresail_adapters::kubernetes::crd::metric::{Metric, MetricType};
 use foresail_adapters::kubernetes::discover::Features;
@@ -11,7 +14,7 @@ use foresail_adapters::kubernetes::pods::PodSeen;
 use foresail_adapters::kubernetes::rival::HpaSeen;
 use foresail_adapters::kubernetes::scale::{self, Kinds, Target};
 use foresail_adapters::kubernetes::selector::Selector;
-use foresail_core::hpa::resolve::{self, PodSpec};
+use foresail_core::hpa::resolve::{PodMetrics, PodSpec};
 use foresail_core::hpa::{self, MetricRule, Reading};
 use foresail_core::observe::TargetState;
 use foresail_core::propose::plan::{Setting, TargetId};
@@ -21,6 +24,8 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
+
+use super::metric::{MetricRead, MetricReader, failed};
 
 /// Where a target is looked at.
 #[derive(Debug)]
@@ -47,9 +52,6 @@ pub struct Shown {
     /// Metrics that could not be read, each with why.
     pub troubles: Vec<String>,
 }
-
-/// What one metric read: the reading, and when it was measured where one time holds for all of it.
-type Read = Result<(Reading, Option<Timestamp>), String>;
 
 impl Place {
     /// The HPA that scales the target, with its name.
@@ -91,19 +93,23 @@ impl Place {
         let specs: Vec<PodSpec> = pods.iter().map(|p| p.spec.clone()).collect();
         let (mut readings, mut troubles) = (Vec::new(), Vec::new());
         let mut read_at: Option<Timestamp> = None;
+        let reader = MetricReader {
+            client,
+            kinds: &self.kinds,
+            custom_metrics: self.features.custom_metrics.as_deref(),
+            namespace: &self.namespace,
+            pods: &specs,
+            selector: &text,
+        };
         for (metric, rule) in metrics {
-            match self.read(metric, rule, &specs, &text).await {
-                Ok((reading, at)) => {
-                    if let (Reading::Total(_), Some(at)) = (&reading, at) {
-                        read_at = Some(read_at.map_or(at, |old| old.min(at)));
-                    }
-                    readings.push(reading);
-                }
-                Err(why) => {
-                    troubles.push(format!("{}: {why}", rule.name()));
-                    readings.push(Reading::Failed);
-                }
+            let read = self.read(metric, rule, &reader).await;
+            if let (Reading::Total(_), Some(at)) = (&read.reading, read.at) {
+                read_at = Some(read_at.map_or(at, |old| old.min(at)));
             }
+            if let Some(why) = read.trouble {
+                troubles.push(format!("{}: {why}", rule.name()));
+            }
+            readings.push(read.reading);
         }
         let count = |n: i32| Replicas::saturating(i64::from(n));
         let ready = pods.iter().filter(|p| p.is_ready()).count();
@@ -133,79 +139,25 @@ impl Place {
         Ok(all.filter(|p| chosen.matches(&p.labels)).collect())
     }
 
+    /// What every pod of the namespace uses, by pod.
+    async fn usage(&self) -> Result<BTreeMap<String, PodMetrics>, Fault> {
+        let all = metrics::resource_metrics(&self.clients.read, &self.namespace).await?;
+        Ok(all.into_iter().map(|m| (m.pod.clone(), m)).collect())
+    }
+
     async fn read(
         &self,
         metric: &Metric,
         rule: &MetricRule,
-        pods: &[PodSpec],
-        selector: &str,
-    ) -> Read {
+        reader: &MetricReader<'_>,
+    ) -> MetricRead {
         match metric.kind {
-            MetricType::Resource | MetricType::ContainerResource => self.resource(rule, pods).await,
-            MetricType::Pods => self.of_pods(metric, pods, selector).await,
-            MetricType::Object => self.object(metric).await,
-            MetricType::External => self.external(metric).await,
-            MetricType::Prometheus => Err("is read from --prometheus".to_owned()),
+            MetricType::Resource | MetricType::ContainerResource => {
+                let usage = self.usage().await;
+                reader.resource(rule, usage.as_ref().map_err(|fault| fault as &dyn Display))
+            }
+            MetricType::Prometheus => failed(&"is read from --prometheus"),
+            _ => reader.of_api(metric).await,
         }
-    }
-
-    async fn resource(&self, rule: &MetricRule, pods: &[PodSpec]) -> Read {
-        let all = metrics::resource_metrics(&self.clients.read, &self.namespace).await;
-        let mut all = all.map_err(|f| f.to_string())?;
-        all.retain(|m| pods.iter().any(|p| p.name == m.pod));
-        match resolve::resource_reading(rule, pods, &all, &hpa::Gates::default()) {
-            Reading::Failed => Err("the metrics API knows none of the pods".to_owned()),
-            reading => Ok((reading, None)),
-        }
-    }
-
-    async fn of_pods(&self, metric: &Metric, pods: &[PodSpec], selector: &str) -> Read {
-        let (Some(written), Some(version)) = (&metric.pods, &self.features.custom_metrics) else {
-            return Err("the server has no custom.metrics.k8s.io".to_owned());
-        };
-        let series = written.metric.series();
-        let (client, name) = (&self.clients.read, &written.metric.name);
-        let selectors = (selector, series.as_str());
-        let asked = metrics::pods_metric(client, version, &self.namespace, name, selectors);
-        match resolve::pods_reading(pods, &asked.await.map_err(|f| f.to_string())?) {
-            Reading::Failed => Err("no pod has it".to_owned()),
-            reading => Ok((reading, None)),
-        }
-    }
-
-    async fn object(&self, metric: &Metric) -> Read {
-        let (Some(written), Some(version)) = (&metric.object, &self.features.custom_metrics) else {
-            return Err("the server has no custom.metrics.k8s.io".to_owned());
-        };
-        let (client, object) = (&self.clients.read, &written.described_object);
-        let api_version = object.api_version.as_deref().unwrap_or("v1");
-        let kind = self.kinds.resource(client, api_version, &object.kind).await;
-        let kind = kind.map_err(|f| f.to_string())?;
-        let resource = match kind.group.is_empty() {
-            true => kind.plural,
-            false => format!("{}.{}", kind.plural, kind.group),
-        };
-        let series = written.metric.series();
-        let asked = metrics::object_metric(
-            client,
-            version,
-            &self.namespace,
-            (&resource, &object.name),
-            (&written.metric.name, &series),
-        );
-        let value = asked.await.map_err(|f| f.to_string())?;
-        Ok((Reading::Total(vec![value.milli]), value.at))
-    }
-
-    async fn external(&self, metric: &Metric) -> Read {
-        let Some(written) = &metric.external else {
-            return Err("the metric has no field `external`".to_owned());
-        };
-        let series = written.metric.series();
-        let (client, name) = (&self.clients.read, &written.metric.name);
-        let asked = metrics::external_metric(client, &self.namespace, name, &series);
-        let values = asked.await.map_err(|f| f.to_string())?;
-        let at = values.iter().filter_map(|v| v.at).min();
-        Ok((Reading::Total(values.iter().map(|v| v.milli).collect()), at))
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod cluster;
 pub mod llm;
+pub(crate) mod metric;
 pub mod observe;
 pub mod score;
 pub mod shadow;

@@ -17,6 +17,7 @@ mod commands;
 mod crd;
 mod entry;
 mod faults;
+mod fleet;
 mod install;
 mod process;
 mod proxy;
@@ -69,10 +70,13 @@ fn main() -> ExitCode {
             skip(&format!("cluster tests ({}): {why}", rows.len()));
         }
     }
-    let trials = rows.into_iter().map(|(name, alone, test)| {
-        let run = move || run(alone, test);
-        Trial::test(name, run).with_ignored_flag(missing.is_some())
-    });
+    let trial = |(name, alone, test): Row| Trial::test(name, move || run(alone, test));
+    let trials = rows
+        .into_iter()
+        .map(|row| trial(row).with_ignored_flag(missing.is_some()));
+    // Measurements: only where they are asked for.
+    let long = fleet::ROWS.iter().copied();
+    let trials = trials.chain(long.map(|row| trial(row).with_ignored_flag(true)));
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     rig::end(conclusion.has_failed());
     conclusion.exit_code()

@@ -110,6 +110,18 @@ pub fn demand_metric(spec: &PredictiveAutoscalerSpec) -> Option<usize> {
     spec.metrics.iter().position(|m| m.role != Role::React)
 }
 
+/// The name by which the engine's spec would know the metric whose series is the demand; `None`
+/// where no metric has that role. A metric of role Forecast is in no reactive floor, and so in no HPA.
+#[must_use]
+pub fn demand_name(spec: &PredictiveAutoscalerSpec) -> Option<String> {
+    let place = demand_metric(spec)?;
+    let external = spec.metrics.get(place)?.external.as_ref();
+    match external {
+        Some(external) => Some(external.metric.name.clone()),
+        None => metric_names(spec).into_iter().nth(place),
+    }
+}
+
 /// The name of each metric in status and explanations; no two are equal.
 #[must_use]
 pub fn metric_names(spec: &PredictiveAutoscalerSpec) -> Vec<String> {

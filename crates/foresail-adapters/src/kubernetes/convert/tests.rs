@@ -160,6 +160,17 @@ fn the_role_says_what_is_forecast_and_what_is_the_floor() {
         let capacity = demand.map(|_| Quantity::from_milli(2500, Unit::PerSecond));
         assert_eq!(spec.targets[0].capacity, capacity, "{role}");
     }
+    let name = |spec: &Value| demand_name(&read(&object(spec)).unwrap().spec);
+    assert_eq!(name(&of("React")), None);
+    // As the engine's spec names it, where it is in the floor; of role Forecast it is in none.
+    assert_eq!(name(&of("Both")).as_deref(), Some("prometheus"));
+    assert_eq!(name(&of("Forecast")).as_deref(), Some("prometheus"));
+    let queue = json!({"type": "External", "role": "Both", "external": {"metric": {"name": "queue"},
+        "target": {"type": "AverageValue", "averageValue": "10"}}});
+    let other = json!({"type": "External", "external": {"metric": {"name": "rps"},
+        "target": {"type": "AverageValue", "averageValue": "10"}}});
+    let second = with(&json!({"metrics": [other, queue]}));
+    assert_eq!(name(&second).as_deref(), Some("queue"));
     let mut given = of("Both");
     given["forecast"] = json!({"capacity": 7, "startupSeconds": 45});
     let spec = convert(&given).unwrap();

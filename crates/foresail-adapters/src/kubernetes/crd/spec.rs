@@ -104,6 +104,19 @@ pub struct TargetRef {
     pub name: String,
 }
 
+impl TargetRef {
+    /// `true` where another names the same object, whatever its version.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.group() == other.group() && self.kind == other.kind && self.name == other.name
+    }
+
+    /// The group without its version; empty for the core group.
+    fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(g, _)| g)
+    }
+}
+
 /// What may be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
