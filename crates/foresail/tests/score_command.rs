@@ -54,6 +54,18 @@ fn the_verdict_is_printed_and_told_by_the_code() {
     assert_eq!((&told["v"], &told["hours"]), (&1.into(), &26.into()));
     assert_eq!(told["verdict"], "Better");
     assert!((told["incumbent"]["replicaMinutes"].as_f64().unwrap() - 9360.0).abs() < 1e-6);
+    // HPAs of other targets on the same demand: a higher target is no dearer.
+    let settings = told["settings"].as_array().unwrap();
+    let of = |field: &str| -> Vec<f64> {
+        let side = |s: &serde_json::Value| s["side"][field].as_f64().unwrap();
+        settings.iter().map(side).collect()
+    };
+    let paid = of("replicaMinutes");
+    assert_eq!(paid.len(), 5, "{json}");
+    assert!(
+        paid.is_sorted_by(|a, b| a >= b) && paid[0] > paid[4],
+        "{paid:?}"
+    );
     let csv = [
         "score",
         "web.csv",

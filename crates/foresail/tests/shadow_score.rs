@@ -99,6 +99,7 @@ fn judged(rows: &[Row], spec: &Spec) -> Verdict {
         spec,
         cluster: &cluster,
         demand: None,
+        settings: false,
         seed: Seed(1),
     };
     judge(rows, &case).unwrap()
@@ -182,6 +183,7 @@ fn a_bad_spec_or_cluster_is_an_error_and_no_panic() {
             spec,
             cluster,
             demand: None,
+            settings: false,
             seed: Seed(1),
         };
         assert!(judge(&all, &case).is_err());
@@ -200,6 +202,7 @@ fn a_bad_spec_or_cluster_is_an_error_and_no_panic() {
         spec: &spec,
         cluster: &ClusterConfig::default(),
         demand: None,
+        settings: false,
         seed: Seed(1),
     };
     let error = format!("{:#}", judge(&twice, &case).unwrap_err());

@@ -239,7 +239,7 @@ fn frontier(page: &ObjectPage, html: &mut String) {
         .cloned()
         .collect();
     if points.is_empty() {
-        html.push_str("<p class=\"empty\">Nothing was compared on this demand. <code>foresail compare</code> runs every policy on it; its results folder can be served too.</p></section>\n");
+        html.push_str("<p class=\"empty\">Nothing was compared on this demand. An object in mode Shadow or Advise shows it here with its score, after a day of rows. <code>foresail compare</code> runs every policy on it; its results folder can be served too.</p></section>\n");
         return;
     }
     let drawing = figures::frontier(&points);

@@ -91,6 +91,7 @@ pub fn run(args: &ScoreArgs, out: &mut dyn Write) -> Result<Code> {
             spec: &spec,
             cluster: &cluster,
             demand: args.demand_metric.as_deref(),
+            settings: true,
             seed: Seed(settings.parse("simulate.seed")?),
         },
     )
@@ -157,7 +158,7 @@ fn print(verdict: &Verdict, output: Output, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// A line for each side.
+/// A line for each side, and for each HPA of another target.
 fn rows(verdict: &Verdict) -> ([&'static str; 6], Vec<Vec<String>>) {
     let columns = [
         "side",
@@ -179,10 +180,14 @@ fn rows(verdict: &Verdict) -> ([&'static str; 6], Vec<Vec<String>>) {
         ]
     };
     let answer = format!("{:?}", verdict.verdict);
-    let rows = vec![
+    let mut rows = vec![
         row("incumbent", &verdict.incumbent, String::new()),
         row("foresail", &verdict.foresail, answer),
     ];
+    for setting in &verdict.settings {
+        let name = format!("hpa, cpu {}%", setting.target_percent);
+        rows.push(row(&name, &setting.side, String::new()));
+    }
     (columns, rows)
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn publish(shared: &Shared, pilot: &Pilot, story: &Story, told: Optio
             .unwrap_or_default(),
         wrong: wrong(&pilot.telling.status.conditions),
         score: pilot.scoring.shown.clone(),
-        frontier: Vec::new(),
+        frontier: pilot.scoring.frontier.clone(),
     };
     let seen = Seen {
         demand: story

@@ -8,7 +8,7 @@ use foresail_adapters::store::{Batch, Kind};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::spec::{Mode, STALE_AFTER, Spec};
 use foresail_models::rng::Seed;
-use foresail_web::live::model::{Score, Side, Verdict as Shown};
+use foresail_web::live::model::{CostPoint, Score, Side, Verdict as Shown};
 use tokio::sync::oneshot;
 
 use super::Shared;
@@ -20,6 +20,9 @@ use crate::shadow_score::{Answer, Case, Known, Row, Verdict, judge, pods_of};
 
 /// Time between two verdicts.
 const EVERY: Span = Span::from_seconds(3600);
+
+/// Time between two looks at HPAs of other targets: each is as much work as a verdict.
+const SETTINGS_EVERY: Span = Span::from_seconds(86_400);
 
 /// The time over which rows count.
 const WINDOW: Span = Span::from_seconds(7 * 86_400);
@@ -44,6 +47,10 @@ pub(crate) struct Scoring {
     pub(crate) status: Option<ShadowStatus>,
     /// What the live pages show.
     pub(crate) shown: Option<Score>,
+    /// When HPAs of other targets were last asked for.
+    settings_at: Option<Timestamp>,
+    /// Both sides and those HPAs, as the live pages show them.
+    pub(crate) frontier: Vec<CostPoint>,
 }
 
 /// A query about one target. Names of objects hold nothing that PromQL would read as more than text.
@@ -132,6 +139,9 @@ pub(crate) fn follow(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) {
                     .judged(&pilot.key, &format!("{:?}", verdict.verdict));
                 scoring.status = Some(of_status(&verdict, scoring.trouble.as_deref()));
                 scoring.shown = Some(of_page(&verdict));
+                if !verdict.settings.is_empty() {
+                    scoring.frontier = frontier(&verdict);
+                }
             }
             Ok(Err(why)) => {
                 scoring.status = Some(ShadowStatus {
@@ -155,6 +165,11 @@ pub(crate) fn follow(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) {
 fn begin(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) {
     let Some(engine) = &pilot.engine else { return };
     pilot.scoring.judged_at = Some(now);
+    let asked_at = pilot.scoring.settings_at;
+    let settings = asked_at.is_none_or(|at| now - at >= SETTINGS_EVERY);
+    if settings {
+        pilot.scoring.settings_at = Some(now);
+    }
     let spec = engine.spec().written().clone();
     let startup = pilot.telling.status.startup_seconds;
     let known = Known {
@@ -176,7 +191,7 @@ fn begin(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) {
         let reader = Arc::clone(&shared);
         let work = move || {
             let rows = kept(&reader, &uid, now)?;
-            judged(&rows, &spec, &known, demand.as_deref())
+            judged(&rows, &spec, &known, (demand.as_deref(), settings))
         };
         let verdict = tokio::task::spawn_blocking(work).await;
         // The object may be gone by now.
@@ -195,7 +210,7 @@ fn judged(
     rows: &[Row],
     spec: &Spec,
     known: &Known,
-    demand: Option<&str>,
+    (demand, settings): (Option<&str>, bool),
 ) -> Result<Verdict, String> {
     let told = |e: anyhow::Error| format!("{e:#}");
     let cluster = pods_of(spec, known).map_err(told)?;
@@ -203,6 +218,7 @@ fn judged(
         spec,
         cluster: &cluster,
         demand,
+        settings,
         seed: Seed(0),
     };
     judge(rows, &case).map_err(told)
@@ -230,6 +246,28 @@ fn of_status(verdict: &Verdict, trouble: Option<&str>) -> ShadowStatus {
         verdict: Some(format!("{:?}", verdict.verdict)),
         why: Some(status::shortened(&why, 512)),
     }
+}
+
+/// Both sides and the HPAs of other targets, by replica-hours and requests that were late. One without
+/// requests has no share of them.
+fn frontier(verdict: &Verdict) -> Vec<CostPoint> {
+    let point = |name: String, side: &crate::shadow_score::Side, present| {
+        Some(CostPoint {
+            name,
+            cost: side.replica_minutes / 60.0,
+            violations_percent: side.late_percent?,
+            present,
+        })
+    };
+    let both = [
+        point("incumbent".to_owned(), &verdict.incumbent, true),
+        point("Foresail".to_owned(), &verdict.foresail, false),
+    ];
+    let hpa = verdict.settings.iter().map(|setting| {
+        let name = format!("HPA {} %", setting.target_percent);
+        point(name, &setting.side, false)
+    });
+    both.into_iter().chain(hpa).flatten().collect()
 }
 
 fn of_page(verdict: &Verdict) -> Score {

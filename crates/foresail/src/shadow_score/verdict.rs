@@ -14,6 +14,7 @@ use super::grid::Grid;
 use super::hours::{Hours, Interval, Side};
 use super::row::{self, Row};
 use super::rule::{Answer, Evidence};
+use super::settings::{Setting, settings};
 use super::simulated::simulated;
 use super::{service, startup};
 
@@ -29,6 +30,8 @@ pub struct Case<'a> {
     pub cluster: &'a ClusterConfig,
     /// Name of the external metric that is the demand; absent = the first one.
     pub demand: Option<&'a str>,
+    /// Whether HPAs of other targets are flown on the demand too.
+    pub settings: bool,
     /// The only source of chance.
     pub seed: Seed,
 }
@@ -63,6 +66,9 @@ pub struct Verdict {
     pub late_margin_points: Option<f64>,
     /// How well the simulator knows the incumbent; absent where it was not asked.
     pub calibration: Option<Calibration>,
+    /// What HPAs of other targets would have come to, where that was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<Setting>,
     /// What a reader must know beside.
     pub notes: Vec<String>,
 }
@@ -83,6 +89,7 @@ impl Verdict {
             late_change_points: None,
             late_margin_points: None,
             calibration: None,
+            settings: Vec::new(),
             notes,
         }
     }
@@ -126,7 +133,12 @@ pub fn judge(rows: &[Row], case: &Case<'_>) -> Result<Verdict> {
     let seed = child_seed(case.seed, "shadow score");
     let ours = foresail(&grid, &workload, &cluster, &simulated.spec, seed)?;
     let hours = Hours::new(&grid, [&theirs, &ours], slo.share);
-    Ok(told(&grid, &hours, calibration, case, simulated.notes))
+    let mut verdict = told(&grid, &hours, calibration, case, simulated.notes);
+    if case.settings {
+        let place = (&grid, &workload);
+        verdict.settings = settings(place, &cluster, &simulated.spec, &theirs, seed)?;
+    }
+    Ok(verdict)
 }
 
 /// Whole and begun minutes of a grid.

@@ -290,6 +290,7 @@ pub(crate) fn twin(seed: u64) -> Told {
         spec: &foresail.spec,
         cluster: &cluster,
         demand: None,
+        settings: false,
         seed: child_seed(chance, "score"),
     };
     let verdict = judge(&rows, &case).unwrap();
