@@ -44,8 +44,10 @@ pub(crate) struct Story {
     pub(crate) tick: Option<Tick>,
     pub(crate) told: Option<Explanation>,
     pub(crate) written: Option<Written>,
-    /// The store has an intent of that write.
+    /// An intent of that write was handed to the store.
     pub(crate) announced: bool,
+    /// The store has the decision already, with what became of it.
+    pub(crate) kept: bool,
     /// The version of the scale that a write named.
     pub(crate) version: Option<String>,
     /// Somebody else changed the number since the last pass.
@@ -67,6 +69,7 @@ impl Story {
             told: None,
             written: None,
             announced: false,
+            kept: false,
             version: None,
             foreign: false,
             hpa_failed: false,
@@ -108,7 +111,8 @@ pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: &Story)
     shared.meters.passed(pilot, story);
     score::follow(shared, pilot, story.now);
     record(shared, pilot, story);
-    for note in status::notes(pilot, story) {
+    let notes = status::notes(pilot, story);
+    for note in notes.into_iter().chain(status::store_note(shared, pilot)) {
         post(shared, pilot, &note, story.now).await;
     }
     if let Some(note) = would_scale(pilot, story) {
@@ -263,7 +267,7 @@ async fn write_status(
 fn store(shared: &Shared, pilot: &mut Pilot, story: &Story) {
     let mut batch = Batch::new();
     let uid = &pilot.identity.uid;
-    if let Some(told) = &story.told
+    if let Some(told) = story.told.as_ref().filter(|_| !story.kept)
         && (told.decided != told.current || story.written.is_some())
         && let Ok(bytes) = serde_json::to_vec(told)
     {

@@ -11,6 +11,7 @@
     reason = "tests may fail loudly, and each uses a part of what is there"
 )]
 
+mod account;
 mod api;
 mod beside_hpa;
 mod crd;
@@ -20,7 +21,9 @@ mod install;
 mod process;
 mod proxy;
 mod rig;
+mod rights;
 mod rule;
+mod skew;
 mod smoke;
 mod walk;
 
@@ -41,6 +44,7 @@ const FILES: &[&[Row]] = &[
     smoke::ROWS,
     crd::ROWS,
     install::ROWS,
+    rights::ROWS,
     walk::ROWS,
     beside_hpa::ROWS,
 ];
