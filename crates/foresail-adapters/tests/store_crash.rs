@@ -249,6 +249,8 @@ fn a_disk_that_is_full_or_broken_is_told_and_comes_back_by_itself() {
         let unusable = matches!(next, StoreError::Unusable { .. } | StoreError::Io { .. });
         assert!(unusable, "{fault}: {next}");
         assert!(matches!(store.notices()[0], Notice::Failed(_)), "{fault}");
+        assert!(store.trouble().is_some(), "{fault}");
+        assert_eq!(store.openings(), 1, "{fault}");
         disk.plate().space = None;
         disk.plate().broken = None;
         // The one that failed may be there: what is read back decides how it goes on.
@@ -261,6 +263,7 @@ fn a_disk_that_is_full_or_broken_is_told_and_comes_back_by_itself() {
         commit_in_the_end(&store, found);
         assert_eq!(commits(&store), found + 1, "{fault}");
         assert!(store.notices().contains(&Notice::Back), "{fault}");
+        assert_eq!((store.trouble(), store.openings()), (None, 2), "{fault}");
         store.close().unwrap();
     }
 }
@@ -293,6 +296,7 @@ fn foreign_files_lie_aside_under_a_name_with_the_time() {
         };
         assert!(to.contains("store.corrupt-19700101T000000Z"), "{to}");
         assert_eq!(std::fs::read(&to).unwrap(), b"somebody's diary");
+        assert!(store.set_aside().unwrap().starts_with(&to));
         store.close().unwrap();
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);

@@ -205,8 +205,12 @@ fn hindrance(medium: &dyn Medium, error: DatabaseError) -> Hindered {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::medium::DiskFile;
+    use super::super::{Batch, Limits, Store};
     use super::*;
+    use crate::clock::SystemClock;
 
     /// A file whose form is sealed as `form`, closed well.
     fn file_of(form: u16, path: &std::path::Path) {
@@ -232,6 +236,33 @@ mod tests {
             assert_eq!(std::fs::read(&path).unwrap(), before);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn whoever_waits_for_another_version_goes_on_without_the_file_until_it_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        file_of(FORM + 1, &path);
+        let before = std::fs::read(&path).unwrap();
+        let begun = Store::open_or_wait(
+            DiskFile::new(&path),
+            Limits::default(),
+            Arc::new(SystemClock),
+        );
+        let (store, opened) = begun.unwrap();
+        assert_eq!((opened, store.usable(), store.openings()), (None, false, 0));
+        assert!(store.trouble().unwrap().contains("a newer foresail"));
+        assert!(store.commit(&Batch::new()).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        std::fs::remove_file(&path).unwrap();
+        file_of(FORM, &path);
+        let back = (0..200).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            store.usable()
+        });
+        assert!(back, "{:?}", store.trouble());
+        assert_eq!((store.trouble(), store.openings()), (None, 1));
+        store.close().unwrap();
     }
 
     #[test]

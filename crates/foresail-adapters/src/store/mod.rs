@@ -24,7 +24,7 @@ mod tables;
 mod writer;
 
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 
 use redb::Database;
@@ -59,6 +59,21 @@ pub enum Notice {
 struct State {
     trouble: Option<String>,
     notices: Vec<Notice>,
+    /// How often the file was opened.
+    openings: u64,
+    /// What was found last that is not ours or not whole: where it lies, and why.
+    set_aside: Option<String>,
+}
+
+impl State {
+    /// The file is open, and was found like this.
+    fn opened(&mut self, opened: &Opened) {
+        self.trouble = None;
+        self.openings += 1;
+        if let Opened::SetAside { to, why } = opened {
+            self.set_aside = Some(format!("{to}: {why}"));
+        }
+    }
 }
 
 /// What the writer and those who read share.
@@ -72,19 +87,20 @@ struct Shared {
 }
 
 impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn unusable(&self) -> StoreError {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = self.state().trouble.clone();
         StoreError::Unusable {
             file: self.medium.name(),
-            why: state
-                .trouble
-                .clone()
-                .unwrap_or_else(|| "it is closed".to_owned()),
+            why: trouble.unwrap_or_else(|| "it is closed".to_owned()),
         }
     }
 
     fn tell_trouble(&self, why: String) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if state.trouble.is_none() {
             state.notices.push(Notice::Failed(why.clone()));
         }
@@ -130,9 +146,35 @@ impl Store {
         limits: Limits,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Option<Opened>), StoreError> {
+        let io = |error: &StoreError| matches!(error, StoreError::Io { .. });
+        Self::begin(medium, limits, clock, io)
+    }
+
+    /// As [`Store::open`], but where a newer version wrote the file the store comes back unusable
+    /// too: not a byte of it is changed, and it is looked at again by itself.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`].
+    pub fn open_or_wait(
+        medium: impl Medium,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Option<Opened>), StoreError> {
+        let waits =
+            |error: &StoreError| matches!(error, StoreError::Io { .. } | StoreError::Newer { .. });
+        Self::begin(medium, limits, clock, waits)
+    }
+
+    /// Opens what is there; an error that is waited for leaves the store unusable.
+    fn begin(
+        medium: impl Medium,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        waits: impl Fn(&StoreError) -> bool,
+    ) -> Result<(Self, Option<Opened>), StoreError> {
         let (database, opened, trouble) = match file::open(&medium, clock.wall()) {
             Ok((database, opened)) => (Some(database), Some(opened), None),
-            Err(error @ StoreError::Io { .. }) => (None, None, Some(error.to_string())),
+            Err(error) if waits(&error) => (None, None, Some(error.to_string())),
             Err(error) => return Err(error),
         };
         let shared = Arc::new(Shared {
@@ -144,6 +186,9 @@ impl Store {
         });
         if let Some(why) = trouble {
             shared.tell_trouble(why);
+        }
+        if let Some(opened) = &opened {
+            shared.state().opened(opened);
         }
         let (outbox, inbox) = mpsc::sync_channel(WAITING_MAX);
         let writer = Writer::new(Arc::clone(&shared), inbox);
@@ -192,15 +237,30 @@ impl Store {
         self.shared.lock_database().is_some()
     }
 
+    /// Why nothing can be read or written, while that is so.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.shared.state().trouble.clone();
+        trouble.filter(|_| !self.usable())
+    }
+
+    /// Where what was found last lies that was damaged or not ours, and what is wrong with it.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<String> {
+        self.shared.state().set_aside.clone()
+    }
+
+    /// How often the file was opened. Where this grew, what was handed in before and not
+    /// acknowledged may be missing.
+    #[must_use]
+    pub fn openings(&self) -> u64 {
+        self.shared.state().openings
+    }
+
     /// What became of the file since this was asked last, in order.
     #[must_use]
     pub fn notices(&self) -> Vec<Notice> {
-        let mut state = self
-            .shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut state.notices)
+        std::mem::take(&mut self.shared.state().notices)
     }
 
     /// Writes all that was handed in, and closes the file for every clone.

@@ -239,8 +239,8 @@ impl Shared {
             .database
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(database);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.trouble = None;
+        let mut state = self.state();
+        state.opened(&opened);
         state.notices.push(match opened {
             Opened::Kept => Notice::Back,
             other => Notice::Lost(other),

@@ -122,6 +122,9 @@ struct ControllerArgs {
     /// The folder of decisions and history
     #[arg(long, value_name = "FOLDER", default_value = "foresail-store")]
     store: PathBuf,
+    /// End with code 2 where a newer version wrote the store; without this nothing is kept, and nothing goes down
+    #[arg(long)]
+    strict_store: bool,
     /// Prometheus, for metrics of type Prometheus and the past of their demand
     #[arg(long, value_name = "URL")]
     prometheus_url: Option<String>,
@@ -231,6 +234,7 @@ impl ControllerArgs {
             identity: self.identity.clone().unwrap_or_else(identity),
             timing,
             store: self.store.clone(),
+            strict_store: self.strict_store,
             prometheus,
             hpa: self.hpa.settings(),
             slo: self.slo,

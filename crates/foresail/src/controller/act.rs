@@ -238,11 +238,20 @@ pub(crate) fn present_min(hpa: &HpaSeen) -> i32 {
     hpa.spec.as_ref().and_then(|s| s.min_replicas).unwrap_or(1)
 }
 
-/// Writes down what became of an intent; where that fails it is found open at the next start.
-pub(crate) async fn settle(shared: &Shared, uid: &str, id: &str, state: IntentState) {
+/// Writes down what became of an intent, and with it the decision that it was for.
+///
+/// # Errors
+/// Why it could not be written down; the intent may be open in the store then.
+pub(crate) async fn settle(
+    shared: &Shared,
+    uid: &str,
+    (id, state): (&str, IntentState),
+    decision: Option<(Timestamp, &[u8])>,
+) -> Result<(), String> {
     let mut batch = Batch::new();
     batch.settle_intent(uid, id, state);
-    if let Err(why) = shared.commit(batch).await {
-        tracing::warn!(decision_id = id, why, "the outcome is not stored");
+    if let Some((at, bytes)) = decision {
+        batch.decision(uid, at, bytes);
     }
+    shared.commit(batch).await
 }

@@ -21,11 +21,11 @@ use foresail_adapters::kubernetes::fault::Fault;
 const MESSAGE_BYTES_MAX: usize = 1024;
 
 /// One condition before it has a time.
-struct Draft {
-    kind: &'static str,
+pub(crate) struct Draft {
+    pub(crate) kind: &'static str,
     status: bool,
-    reason: String,
-    message: String,
+    pub(crate) reason: String,
+    pub(crate) message: String,
 }
 
 fn draft(kind: &'static str, status: bool, reason: &str, message: impl Into<String>) -> Draft {
@@ -431,15 +431,17 @@ fn ladder(pilot: &Pilot) -> Draft {
     }
 }
 
-fn stored(shared: &Shared) -> Draft {
-    if shared.store_usable() {
-        draft("Stored", true, "Usable", "decisions are kept")
-    } else {
-        draft(
-            "Stored",
-            false,
-            "StoreUnusable",
-            "nothing can be kept: nothing goes down until it can",
-        )
+/// Whether decisions are kept.
+pub(crate) fn stored(shared: &Shared) -> Draft {
+    if let Some(why) = shared.store_trouble() {
+        let message = format!("nothing can be kept, so nothing goes down until it can: {why}");
+        return draft("Stored", false, "StoreUnusable", message);
+    }
+    match shared.store_set_aside() {
+        Some(aside) => {
+            let message = format!("decisions are kept again; what was there lies aside as {aside}");
+            draft("Stored", true, "BegunAnew", message)
+        }
+        None => draft("Stored", true, "Usable", "decisions are kept"),
     }
 }

@@ -522,7 +522,14 @@ pub const REASONS: &[Reason] = &[
         "StoreUnusable",
         "False",
         "Nothing can be kept: nothing goes down until it can.",
-        "Give the controller's --store a volume with space that it may write.",
+        "Give the controller's --store a volume with space that it may write; a file of a newer version needs that version, or another folder.",
+    ),
+    reason(
+        "Stored",
+        "BegunAnew",
+        "True",
+        "The file of the store was damaged or not Foresail's; it lies aside, and memory begins anew.",
+        "Nothing: forecasts are trusted again once they have proved right. Find out why from the file that the message names; the next start ends this.",
     ),
 ];
 

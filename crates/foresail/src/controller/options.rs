@@ -43,6 +43,8 @@ pub struct Options {
     pub timing: Timing,
     /// The folder of the store.
     pub store: PathBuf,
+    /// `true`: a store that a newer version wrote ends the process; else nothing is kept meanwhile.
+    pub strict_store: bool,
     /// Prometheus, where there is one.
     pub prometheus: Option<Access>,
     /// The settings of the cluster's own HPA controller, which the reactive floor follows.

@@ -47,15 +47,21 @@ pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
     }
     drop(seen);
     let uid = pilot.identity.uid.clone();
+    let begins = pilot.engine.is_none();
     if pilot.take(object, &shared.options, || shared.stored(&uid)) && pilot.unresolved.is_none() {
         for intent in shared.open_intents(&uid) {
             if intent.resource_version.is_empty() {
                 // It was for an HPA's floor: what that is now, the pass sees.
-                act::settle(shared, &uid, &intent.id, IntentState::Superseded).await;
+                settle_intent(shared, pilot, (&intent.id, IntentState::Superseded), None).await;
             } else {
                 pilot.unresolved = Some(Unresolved::from(intent));
             }
         }
+    }
+    if begins && shared.store_set_aside().is_some() && look::demand_metric(&pilot.object).is_some()
+    {
+        // Nothing is left by which its forecasts were trusted.
+        pilot.ladder.distrust(now);
     }
     let mut story = Story::new(now);
     // With a spec that cannot be carried out nothing is decided: the former one is not the user's any more.
@@ -99,6 +105,7 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
         return story;
     }
     resolve(shared, pilot).await;
+    settle_late(shared, pilot).await;
     look.scale = look::newest(look.scale, pilot.scale.as_ref());
     story.claim = claim(&shared.world, &pilot.object, &look);
     let acting = mode_of(&pilot.object, shared.options.max_mode) == Mode::Auto;
@@ -120,11 +127,8 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
         return story;
     };
     let decision = shared.admit(&pilot.key, engine, &tick);
-    let mut told = Explanation::new(&tick, 0, engine.spec(), &pilot.identity, Some(&decision));
-    let (outcome, write) = act(shared, pilot, &look, &decision, &mut story, told.as_ref()).await;
-    if let Some(told) = &mut told {
-        told.outcome = outcome;
-    }
+    story.told = Explanation::new(&tick, 0, engine.spec(), &pilot.identity, Some(&decision));
+    let (outcome, write) = act(shared, pilot, &look, &decision, &mut story).await;
     let executed = match outcome {
         Some(Outcome::Applied) => vec![(rules.id.clone(), decision.setting.clone())],
         _ => Vec::new(),
@@ -146,8 +150,40 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
     story.latency = score::latency(shared, pilot, now).await;
     story.tick = Some(tick);
     story.look = Some(look);
-    story.told = told;
     story
+}
+
+/// Writes down what became of an intent; where that fails it is made up for later.
+async fn settle_intent(
+    shared: &Shared,
+    pilot: &mut Pilot,
+    (id, state): (&str, IntentState),
+    decision: Option<(Timestamp, &[u8])>,
+) -> bool {
+    let settled = act::settle(shared, &pilot.identity.uid, (id, state), decision).await;
+    pilot.unsettled.retain(|(owed, _)| owed != id);
+    if let Err(why) = &settled {
+        tracing::warn!(object = %pilot.name(), decision_id = id, why, "the outcome is not stored");
+        pilot.owe(id, state);
+    }
+    settled.is_ok()
+}
+
+/// Outcomes that the store did not take when they became known: an intent that stays open in the file
+/// would refuse every later one.
+async fn settle_late(shared: &Shared, pilot: &mut Pilot) {
+    if pilot.unsettled.is_empty() {
+        return;
+    }
+    let open = shared.open_intents(&pilot.identity.uid);
+    if !shared.store_usable() {
+        return;
+    }
+    for (id, state) in std::mem::take(&mut pilot.unsettled) {
+        if open.iter().any(|intent| intent.id == id) {
+            settle_intent(shared, pilot, (&id, state), None).await;
+        }
+    }
 }
 
 fn unreadable(pilot: &mut Pilot, story: &mut Story, fault: Fault) {
@@ -192,8 +228,7 @@ async fn resolve(shared: &Shared, pilot: &mut Pilot) {
     };
     pilot.unresolved = None;
     pilot.scale = Some(fresh);
-    let uid = pilot.identity.uid.clone();
-    act::settle(shared, &uid, &open.id, state).await;
+    settle_intent(shared, pilot, (&open.id, state), None).await;
     let mut executed = Vec::new();
     if outcome == Outcome::Applied {
         pilot.foreign.wrote(open.to);
@@ -455,13 +490,13 @@ async fn act(
     look: &Look,
     decision: &Decision,
     story: &mut Story,
-    told: Option<&Explanation>,
 ) -> (Option<Outcome>, Write) {
     let fine = (None, Write::Fine);
     let now = story.now;
-    let (Some(told), Some(decided)) = (told, decision.setting.replicas) else {
+    let (Some(told), Some(decided)) = (&story.told, decision.setting.replicas) else {
         return fine;
     };
+    let id = told.id.clone();
     let decided = decided.as_i32();
     if !decision.changes() && !matches!(story.claim, Claim::Ours(ActuationType::HpaFloor)) {
         return fine;
@@ -470,7 +505,7 @@ async fn act(
         Mode::Auto => true,
         Mode::Advise => {
             pilot.advise(Advised {
-                id: told.id.clone(),
+                id: id.clone(),
                 at: now,
                 decided,
             });
@@ -488,7 +523,7 @@ async fn act(
     let order = Order {
         namespace: pilot.key.0.clone(),
         uid: pilot.identity.uid.clone(),
-        id: told.id.clone(),
+        id,
         epoch: pilot.identity.epoch,
         seq: decision.seq.0,
         from: look.scale.asked,
@@ -498,7 +533,7 @@ async fn act(
     let written = match how {
         ActuationType::Scale => write_scale(shared, pilot, look, &order, story).await,
         ActuationType::HpaFloor => match floor_order(look, &order) {
-            Some(order) => write_floor(shared, look, &order, story).await,
+            Some(order) => write_floor(shared, pilot, look, &order, story).await,
             None => return fine,
         },
     };
@@ -526,21 +561,30 @@ async fn announce(
     version: &str,
     story: &mut Story,
 ) -> Result<(), Written> {
+    // Where that fails it may be in the file nevertheless, so the outcome is owed to it.
+    story.announced = true;
     match act::announce(shared, order, version).await {
-        Ok(()) => story.announced = true,
-        Err(why) if order.to < order.from => {
-            let told = format!("not written down, so nothing goes down: {why}");
-            return Err(Written::Refused(told));
-        }
-        Err(_) => {}
+        Ok(()) => Ok(()),
+        // Dropped and not refused: the next way up must not wait for it.
+        Err(why) if order.to < order.from => Err(Written::Dropped(format!(
+            "not written down, so nothing goes down: {why}"
+        ))),
+        Err(_) => Ok(()),
     }
-    Ok(())
 }
 
-async fn write_floor(shared: &Shared, look: &Look, order: &Order, story: &mut Story) -> Written {
+async fn write_floor(
+    shared: &Shared,
+    pilot: &mut Pilot,
+    look: &Look,
+    order: &Order,
+    story: &mut Story,
+) -> Written {
     let Some((name, hpa)) = &look.hpa else {
         return Written::Stale("the HPA is gone".to_owned());
     };
+    // Owed before it begins: a pass that is given up midway leaves an intent that nobody looks for.
+    pilot.owe(&order.id, IntentState::Superseded);
     if let Err(refused) = announce(shared, order, "", story).await {
         return refused;
     }
@@ -604,6 +648,16 @@ async fn write_scale(
     written
 }
 
+/// What a write came to for the engine; `None` while that is not known.
+fn outcome_of(written: &Written, how: ActuationType) -> Option<Outcome> {
+    match written {
+        Written::Applied(_) => Some(Outcome::Applied),
+        Written::Stale(_) => Some(Outcome::Stale),
+        Written::Unknown(..) if how == ActuationType::Scale => None,
+        _ => Some(Outcome::Failed),
+    }
+}
+
 async fn settle(
     shared: &Shared,
     pilot: &mut Pilot,
@@ -614,9 +668,19 @@ async fn settle(
     how: ActuationType,
 ) -> (Option<Outcome>, Write) {
     let now = story.now;
+    let outcome = outcome_of(&written, how);
+    if let Some(told) = &mut story.told {
+        told.outcome = outcome;
+    }
     // What was dropped before it was announced has no intent: to settle it would cost a commit and fail.
     if story.announced {
-        act::settle(shared, &order.uid, &order.id, written.intent()).await;
+        // The decision lies in the store before anybody is told of it, and with its outcome.
+        let told = story.told.as_ref().map(serde_json::to_vec);
+        let bytes = told.and_then(Result::ok);
+        let decision = bytes.as_ref().map(|bytes| (now, bytes.as_slice()));
+        let intent = (order.id.as_str(), written.intent());
+        let settled = settle_intent(shared, pilot, intent, decision).await;
+        story.kept = settled && decision.is_some();
     }
     let under_way = pilot.unresolved.take();
     shared
@@ -632,14 +696,12 @@ async fn settle(
                 pilot.wrote_against.clone_from(&story.version);
                 pilot.last_step = u32::try_from(order.to - order.from).unwrap_or(pilot.last_step);
             }
-            (Some(Outcome::Applied), Write::Fine)
+            (outcome, Write::Fine)
         }
-        Written::Stale(_) if story.fresh.is_some() => (Some(Outcome::Stale), Write::Fine),
-        Written::Stale(_) => (Some(Outcome::Stale), Write::Failed),
+        Written::Stale(_) if story.fresh.is_some() => (outcome, Write::Fine),
+        Written::Stale(_) => (outcome, Write::Failed),
         // What the HPA's floor is now, the next pass sees.
-        Written::Unknown(..) if how == ActuationType::HpaFloor => {
-            (Some(Outcome::Failed), Write::Failed)
-        }
+        Written::Unknown(..) if how == ActuationType::HpaFloor => (outcome, Write::Failed),
         Written::Unknown(_, life) => {
             pilot.unresolved =
                 under_way
@@ -653,21 +715,21 @@ async fn settle(
                         at: now,
                         life,
                     }));
-            (None, Write::Failed)
+            (outcome, Write::Failed)
         }
         Written::Busy(why, after) => {
             let after =
                 after.map(|a| Span::from_seconds(i64::try_from(a.as_secs()).unwrap_or(i64::MAX)));
             // From the answer on, not from the pass's begin.
             pilot.postpone(why, after, shared.clock.wall());
-            (Some(Outcome::Failed), Write::Failed)
+            (outcome, Write::Failed)
         }
         Written::Refused(why) => {
             pilot.refuse(why, now);
-            (Some(Outcome::Failed), Write::Failed)
+            (outcome, Write::Failed)
         }
-        Written::Dropped(_) => (Some(Outcome::Failed), Write::Failed),
-        Written::NotLeading(_) => (Some(Outcome::Failed), Write::Fine),
+        Written::Dropped(_) => (outcome, Write::Failed),
+        Written::NotLeading(_) => (outcome, Write::Fine),
     }
 }
 

@@ -8,6 +8,7 @@ use foresail_adapters::kubernetes::convert;
 use foresail_adapters::kubernetes::crd::{Mode as CrdMode, PredictiveAutoscaler};
 use foresail_adapters::kubernetes::scale::ScaleSeen;
 use foresail_adapters::kubernetes::watch::Key;
+use foresail_adapters::store::IntentState;
 use foresail_core::engine::{Engine, Input, Snapshot};
 use foresail_core::explain::Identity;
 use foresail_core::hpa::status::Status as HpaStatus;
@@ -35,6 +36,9 @@ const FOREIGN_HOLD: Span = Span::from_seconds(900);
 
 /// How long an advised decision may be approved.
 const APPROVAL_LIFE: Span = Span::from_seconds(600);
+
+/// Outcomes that are remembered for a store that does not take them.
+const OWED_MAX: usize = 16;
 
 /// Waits after a refused write: the first, and the longest.
 /// Source: specs/reliability.md 1.4.
@@ -161,6 +165,10 @@ pub(crate) struct Pilot {
     pub(crate) inputs: u32,
     /// Inputs that are not stored yet.
     pub(crate) unsaved: Vec<Vec<u8>>,
+    /// Which opening of the store the last of them went to.
+    pub(crate) opening: u64,
+    /// Outcomes that could not be stored: their intents may be open in the file.
+    pub(crate) unsettled: Vec<(String, IntentState)>,
     /// When it was created or taken over by this process.
     pub(crate) since: Timestamp,
     /// What the spec came to when the engine was last built.
@@ -217,6 +225,8 @@ impl Pilot {
             refused: None,
             inputs: 0,
             unsaved: Vec::new(),
+            opening: 0,
+            unsettled: Vec::new(),
             since: now,
             built_of: None,
         }
@@ -330,6 +340,14 @@ impl Pilot {
         let fits =
             |a: &&Advised| a.id == *id && a.decided == decided && now - a.at <= APPROVAL_LIFE;
         self.advised.iter().any(|a| fits(&a))
+    }
+
+    /// The store owes us this outcome. The first of a failure count: what was announced after the file
+    /// was closed is not in it.
+    pub(crate) fn owe(&mut self, id: &str, state: IntentState) {
+        if self.unsettled.len() < OWED_MAX {
+            self.unsettled.push((id.to_owned(), state));
+        }
     }
 
     /// A write was refused: the next waits longer.

@@ -14,7 +14,7 @@ use foresail_adapters::kubernetes::discover;
 use foresail_adapters::kubernetes::lease::{Candidate, Epoch, Name};
 use foresail_adapters::kubernetes::watch::{Change, Key};
 use foresail_adapters::prometheus::Prometheus;
-use foresail_adapters::store::{DiskFile, Limits, Store};
+use foresail_adapters::store::{DiskFile, Limits, Opened, Store};
 use foresail_models::rng::{Seed, child_seed};
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
@@ -147,8 +147,15 @@ fn open_store(options: &Options, clock: &Arc<dyn Clock>) -> Result<Store> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder of the store, {}", folder.display()))?;
     let file = DiskFile::new(folder.join("foresail.redb"));
-    let (store, opened) = Store::open(file, Limits::default(), Arc::clone(clock))?;
-    tracing::info!(?opened, "store");
+    let (limits, clock) = (Limits::default(), Arc::clone(clock));
+    let (store, opened) = match options.strict_store {
+        true => Store::open(file, limits, clock)?,
+        false => Store::open_or_wait(file, limits, clock)?,
+    };
+    match (&opened, store.trouble()) {
+        (Some(Opened::New | Opened::Kept), None) => tracing::info!(?opened, "store"),
+        (_, why) => tracing::warn!(?opened, why, "store"),
+    }
     Ok(store)
 }
 

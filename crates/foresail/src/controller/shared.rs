@@ -180,6 +180,16 @@ impl Shared {
         self.store.usable()
     }
 
+    /// Why decisions cannot be kept, while they cannot.
+    pub(crate) fn store_trouble(&self) -> Option<String> {
+        self.store.trouble()
+    }
+
+    /// Where a store that was damaged or not ours lies, and why, if this process began anew for it.
+    pub(crate) fn store_set_aside(&self) -> Option<String> {
+        self.store.set_aside()
+    }
+
     /// What is stored of an object: a snapshot, and what was fed since.
     pub(crate) fn stored(&self, uid: &str) -> Option<(Snapshot, Vec<Input>)> {
         let flight = self.store.flight(uid).ok()?;
@@ -254,6 +264,11 @@ impl Shared {
     pub(crate) fn keep(&self, pilot: &mut Pilot, batch: &mut Batch) {
         let Some(engine) = &pilot.engine else { return };
         pilot.inputs = pilot.inputs.saturating_add(1);
+        // While the file was closed inputs were lost: without a snapshot they would be a gap.
+        let opening = self.store.openings();
+        if pilot.opening != opening {
+            (pilot.opening, pilot.inputs) = (opening, u32::MAX);
+        }
         if pilot.inputs >= PASSES_PER_SNAPSHOT {
             if let Ok(bytes) = serde_json::to_vec(&engine.snapshot()) {
                 batch.snapshot(&pilot.identity.uid, &bytes);

@@ -350,6 +350,20 @@ pub(crate) fn notes(pilot: &Pilot, story: &Story) -> Vec<Note> {
     notes
 }
 
+/// What is told once when the store fails, or had to begin anew.
+pub(crate) fn store_note(shared: &Shared, pilot: &Pilot) -> Option<Note> {
+    let told = condition_set::stored(shared);
+    let mut before = pilot.telling.status.conditions.iter();
+    let known = before.any(|c| c.type_ == told.kind && c.reason == told.reason);
+    let worth = told.reason == "StoreUnusable" || told.reason == "BegunAnew";
+    (worth && !known).then(|| Note {
+        warning: true,
+        reason: format!("Store{}", told.reason.trim_start_matches("Store")),
+        text: told.message,
+        action: "Keep",
+    })
+}
+
 fn write_note(written: &Written, told: &Explanation) -> Option<Note> {
     let note = |warning, reason: &str, text: String| Note {
         warning,

@@ -42,8 +42,10 @@ pub(crate) struct Story {
     pub(crate) tick: Option<Tick>,
     pub(crate) told: Option<Explanation>,
     pub(crate) written: Option<Written>,
-    /// The store has an intent of that write.
+    /// An intent of that write was handed to the store.
     pub(crate) announced: bool,
+    /// The store has the decision already, with what became of it.
+    pub(crate) kept: bool,
     /// The version of the scale that a write named.
     pub(crate) version: Option<String>,
     /// Somebody else changed the number since the last pass.
@@ -67,6 +69,7 @@ impl Story {
             told: None,
             written: None,
             announced: false,
+            kept: false,
             version: None,
             foreign: false,
             hpa_failed: false,
@@ -114,7 +117,8 @@ pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: &Story)
     shared.meters.passed(pilot, story);
     score::follow(shared, pilot, story.now);
     record(shared, pilot, story);
-    for note in status::notes(pilot, story) {
+    let notes = status::notes(pilot, story);
+    for note in notes.into_iter().chain(status::store_note(shared, pilot)) {
         post(shared, pilot, &note, story.now).await;
     }
     if let Some(note) = would_scale(pilot, story) {
@@ -278,7 +282,7 @@ fn store(shared: &Shared, pilot: &mut Pilot, story: &Story) {
     let uid = &pilot.identity.uid;
     let changes = |told: &&Explanation| told.decided != told.current || story.written.is_some();
     let decision = story.told.as_ref().filter(changes);
-    if let Some(told) = decision
+    if let Some(told) = decision.filter(|_| !story.kept)
         && let Ok(bytes) = serde_json::to_vec(told)
     {
         batch.decision(uid, story.now, &bytes);

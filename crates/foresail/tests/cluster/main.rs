@@ -11,6 +11,7 @@
     reason = "tests may fail loudly, and each uses a part of what is there"
 )]
 
+mod account;
 mod api;
 mod beside_hpa;
 mod commands;
@@ -22,7 +23,9 @@ mod install;
 mod process;
 mod proxy;
 mod rig;
+mod rights;
 mod rule;
+mod skew;
 mod smoke;
 mod walk;
 
@@ -43,6 +46,7 @@ const FILES: &[&[Row]] = &[
     smoke::ROWS,
     crd::ROWS,
     install::ROWS,
+    rights::ROWS,
     walk::ROWS,
     commands::ROWS,
     beside_hpa::ROWS,

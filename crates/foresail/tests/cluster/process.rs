@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 
+use crate::account;
 use crate::proxy::Proxy;
 use crate::rig::{Rig, wait_until};
 
@@ -22,6 +23,8 @@ pub struct Start {
     /// Seconds: lease, deadline, retry.
     pub times: (u32, u32, u32),
     pub more: Vec<String>,
+    /// Its files can be limited (`Controller::limit_files`), from the start where `true`.
+    pub limited: Option<bool>,
 }
 
 impl Start {
@@ -32,7 +35,22 @@ impl Start {
             lease: "foresail".to_owned(),
             times: (8, 6, 1),
             more: Vec::new(),
+            limited: None,
         }
+    }
+
+    /// What the process is run under. A write beyond a limit would end it by a signal, where a full
+    /// disk only refuses; so the signal is ignored.
+    fn command(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_foresail");
+        let Some(now) = self.limited else {
+            return Command::new(program);
+        };
+        let limit = if now { "ulimit -S -f 0; " } else { "" };
+        let mut command = Command::new("sh");
+        let line = format!("{limit}exec env --ignore-signal=XFSZ \"$@\"");
+        command.args(["-c", &line, "sh", program]);
+        command
     }
 }
 
@@ -43,12 +61,14 @@ pub struct Controller {
     pub folder: PathBuf,
     token: String,
     child: Option<Child>,
+    /// Writes the log of a process whose files are limited.
+    scribe: Option<Child>,
     /// Log files, one for each life.
     lives: u32,
 }
 
 impl Controller {
-    /// Starts one with the administrator's token.
+    /// Starts one under the product's own account, with the rights that its manifests grant.
     pub fn start(rig: &Rig, start: Start) -> Self {
         let mut one = Self::held(rig, start);
         one.begin();
@@ -57,15 +77,16 @@ impl Controller {
 
     /// One that does not run yet.
     pub fn held(rig: &Rig, start: Start) -> Self {
-        let token = std::fs::read_to_string(rig.folder.join("pki/admin.token")).unwrap();
+        let token = account::token(rig, &start.namespace);
         let folder = rig.folder.join("controllers").join(&start.name);
         std::fs::create_dir_all(&folder).unwrap();
         Self {
             proxy: Proxy::start(rig, &start.name),
             start,
             folder,
-            token: token.trim().to_owned(),
+            token,
             child: None,
+            scribe: None,
             lives: 0,
         }
     }
@@ -75,10 +96,12 @@ impl Controller {
         assert!(self.child.is_none(), "it runs already");
         let kubeconfig = self.kubeconfig();
         self.lives += 1;
-        let log = File::create(self.log_file(self.lives)).unwrap();
+        let log = self.log_end();
         let (lease, deadline, retry) = self.start.times;
         let seconds = |n: u32| format!("{n}s");
-        let child = Command::new(env!("CARGO_BIN_EXE_foresail"))
+        let child = self
+            .start
+            .command()
             .args([
                 "run",
                 "controller",
@@ -114,6 +137,40 @@ impl Controller {
         self.child = Some(child);
     }
 
+    /// Where the process writes its log: the file, or a pipe to one where its own files are limited.
+    fn log_end(&mut self) -> Stdio {
+        let file = File::create(self.log_file(self.lives)).unwrap();
+        if self.start.limited.is_none() {
+            return file.into();
+        }
+        self.reap_scribe();
+        let mut scribe = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(file)
+            .spawn()
+            .unwrap();
+        let end = scribe.stdin.take().unwrap();
+        self.scribe = Some(scribe);
+        end.into()
+    }
+
+    /// It ends by itself once the process whose log it writes has.
+    fn reap_scribe(&mut self) {
+        if let Some(mut scribe) = self.scribe.take() {
+            let _ = scribe.wait();
+        }
+    }
+
+    /// No file of the process may be written any more, or all may again; `Start::limited` must be set.
+    pub fn limit_files(&self, limited: bool) {
+        assert!(self.start.limited.is_some(), "it would be ended by it");
+        let limit = Rlimit {
+            current: limited.then_some(0),
+            maximum: None,
+        };
+        prlimit(Some(self.process()), Resource::Fsize, limit).unwrap();
+    }
+
     fn kubeconfig(&self) -> PathBuf {
         let path = self.folder.join("kubeconfig");
         let text = format!(
@@ -145,9 +202,12 @@ impl Controller {
         self.child.as_ref().expect("it runs").id()
     }
 
+    fn process(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap()
+    }
+
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.pid()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        kill_process(self.process(), signal).unwrap();
     }
 
     pub fn pause(&self) {
@@ -198,10 +258,10 @@ impl Controller {
         wait_until(limit, &what, || self.leads().then_some(()));
     }
 
-    /// Whether the last word on its leadership was that it leads.
+    /// Whether the last word of this life on its leadership was that it leads.
     pub fn leads(&self) -> bool {
         let mut last = false;
-        for line in self.log() {
+        for line in lines(&self.log_file(self.lives)) {
             match line["message"].as_str() {
                 Some("leads") => last = true,
                 Some("this process leads no more") => last = false,
@@ -228,5 +288,6 @@ impl Drop for Controller {
             let _ = child.kill();
             let _ = child.wait();
         }
+        self.reap_scribe();
     }
 }

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use crate::entry::{Body, Entry, Fault, full, refusal, verb_of};
 use crate::rig::Rig;
 use crate::rule::{Action, Rule, Rules};
+use crate::skew;
 
 /// What watches under way do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,6 +256,15 @@ async fn meet(
             let mut head = head;
             head.headers.remove("content-length");
             Ok(Response::from_parts(head, full(Bytes::from(bytes))))
+        }
+        Some(Action::Skew(seconds)) => {
+            let (head, sent) = request;
+            let sent = skew::shifted(&sent, seconds);
+            let answer = pass(state, number, verb, (head, sent)).await?;
+            let (mut head, body) = answer.into_parts();
+            head.headers.remove("content-length");
+            let told = skew::shifted(&body.collect().await?.to_bytes(), -seconds);
+            Ok(Response::from_parts(head, full(told)))
         }
         Some(Action::Drip(pause)) => {
             let answer = pass(state, number, verb, request).await?;

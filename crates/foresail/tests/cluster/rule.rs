@@ -29,6 +29,9 @@ pub enum Action {
     Corrupt,
     /// The answer comes 64 bytes at a time.
     Drip(Duration),
+    /// The times of a lease are those of a process whose time of day is so many seconds ahead: later
+    /// on the way to the server, earlier on the way back.
+    Skew(i64),
 }
 
 /// What holds requests until it opens.

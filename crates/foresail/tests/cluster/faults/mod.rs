@@ -11,6 +11,11 @@ mod f05_reply_lost;
 mod f06_watches;
 mod f09_server_killed;
 mod f12_metric_gone;
+mod f30_killed;
+mod f31_disk_full;
+mod f32_damaged;
+mod f33_other_version;
+mod f34_skewed_clocks;
 mod f34_two_leaders;
 mod f35_paused;
 mod f37_bounds;
@@ -31,6 +36,11 @@ pub const ROWS: &[&[Row]] = &[
     f05_reply_lost::ROWS,
     f06_watches::ROWS,
     f12_metric_gone::ROWS,
+    f30_killed::ROWS,
+    f31_disk_full::ROWS,
+    f32_damaged::ROWS,
+    f33_other_version::ROWS,
+    f34_skewed_clocks::ROWS,
     f34_two_leaders::ROWS,
     f35_paused::ROWS,
     f37_bounds::ROWS,

@@ -141,6 +141,21 @@ impl<'a> Scene<'a> {
         });
     }
 
+    /// Waits until an event of an object with this reason was told.
+    pub fn wait_event(&self, name: &str, reason: &str) {
+        let path = format!(
+            "/apis/events.k8s.io/v1/namespaces/{}/events",
+            self.namespace
+        );
+        let what = format!("{}/{name}: an event {reason}", self.namespace);
+        wait_until(SOON, &what, || {
+            let list = self.rig.get(&path).ok()?;
+            let mut all = list["items"].as_array()?.iter();
+            let is_it = |e: &Value| e["regarding"]["name"] == name && e["reason"] == reason;
+            all.any(is_it).then_some(())
+        });
+    }
+
     /// Changes one object as its user would.
     pub fn change(&self, name: &str, change: &Value) -> crate::api::Answer {
         self.rig

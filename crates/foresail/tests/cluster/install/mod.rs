@@ -3,7 +3,7 @@
 
 mod accepted;
 mod author;
-mod rights;
+pub(crate) mod rights;
 mod same;
 
 use std::path::PathBuf;
@@ -94,7 +94,7 @@ fn helm(rig: &Rig, namespace: &str, values: &[&str]) -> Option<Command> {
     Some(command)
 }
 
-fn chart(rig: &Rig, namespace: &str, values: &[&str]) -> Option<Vec<Value>> {
+pub(crate) fn chart(rig: &Rig, namespace: &str, values: &[&str]) -> Option<Vec<Value>> {
     let image = ["image.repository=image.invalid/foresail"];
     let all = [&image, values].concat();
     let text = output(&mut helm(rig, namespace, &all)?).stdout;
@@ -108,7 +108,7 @@ fn kustomize(folder: &str) -> Option<Vec<Value>> {
     ))
 }
 
-fn manifests(args: &[&str]) -> Vec<Value> {
+pub(crate) fn manifests(args: &[&str]) -> Vec<Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_foresail"));
     documents(&output(command.args(["manifests", "--image", IMAGE]).args(args)).stdout)
 }
@@ -118,7 +118,7 @@ fn documents(text: &[u8]) -> Vec<Value> {
     all.into_iter().filter(|object| !object.is_null()).collect()
 }
 
-fn text(object: &Value, path: &str) -> String {
+pub(crate) fn text(object: &Value, path: &str) -> String {
     object
         .pointer(path)
         .and_then(Value::as_str)
@@ -127,7 +127,7 @@ fn text(object: &Value, path: &str) -> String {
 }
 
 /// Applies objects as the API server would take them for good, or tells why it would not.
-fn apply(rig: &Rig, objects: &[Value], dry: bool) {
+pub(crate) fn apply(rig: &Rig, objects: &[Value], dry: bool) {
     let mut refused = Vec::new();
     for object in objects {
         let query = if dry { "&dryRun=All" } else { "" };
@@ -140,6 +140,14 @@ fn apply(rig: &Rig, objects: &[Value], dry: bool) {
         }
     }
     assert!(refused.is_empty(), "{refused:#?}");
+}
+
+/// What of these is about rights: an account, roles, bindings.
+pub(crate) fn rights_of(objects: Vec<Value>) -> Vec<Value> {
+    let is_right = |o: &Value| {
+        text(o, "/apiVersion").starts_with("rbac.") || text(o, "/kind") == "ServiceAccount"
+    };
+    objects.into_iter().filter(is_right).collect()
 }
 
 fn restricted_namespace(rig: &Rig, name: &str) {

@@ -1,12 +1,12 @@
 //! What the account may do, by the API server's own answers.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{MINUTE, apply, manifests, text};
+use super::{MINUTE, apply, manifests, rights_of};
 use crate::rig::{Rig, wait_until};
 
 /// What an account may do, by the API server's own answer.
-fn may(rig: &Rig, account: &str, verb: &str, path: &str, namespace: &str) -> bool {
+pub(crate) fn may(rig: &Rig, account: &str, verb: &str, path: &str, namespace: &str) -> bool {
     let (group, rest) = path.split_once('/').unwrap();
     let mut parts = rest.split('/');
     let (resource, subresource) = (parts.next().unwrap(), parts.next().unwrap_or(""));
@@ -28,17 +28,13 @@ pub(super) fn rights_are_enough_and_no_more(rig: &Rig) {
     rig.namespace("install-seen");
     rig.namespace("install-other");
     rig.namespace("install-rbac");
-    let rights = |o: &Value| {
-        text(o, "/apiVersion").starts_with("rbac.") || text(o, "/kind") == "ServiceAccount"
-    };
     let args = [
         "--namespace",
         "install-rbac",
         "--watch-namespace",
         "install-seen",
     ];
-    let objects: Vec<Value> = manifests(&args).into_iter().filter(rights).collect();
-    apply(rig, &objects, false);
+    apply(rig, &rights_of(manifests(&args)), false);
     let account = "system:serviceaccount:install-rbac:foresail";
     let yes = |verb: &str, path: &str, place: &str| {
         assert!(
