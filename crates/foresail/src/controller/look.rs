@@ -14,7 +14,7 @@ use foresail_adapters::kubernetes::workload::WorkloadSeen;
 use foresail_adapters::prometheus::{Prometheus, PrometheusError};
 use foresail_core::hpa::resolve::{self, PodMetrics, PodSpec};
 use foresail_core::hpa::{self, MetricRule, Reading};
-use foresail_core::observe::TargetState;
+use foresail_core::observe::{FUTURE_MAX, TargetState, VALUE_MAX};
 use foresail_core::propose::plan::{Setting, TargetId};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
@@ -38,8 +38,10 @@ pub(crate) struct MetricRead {
     pub(crate) reading: Reading,
     /// When it was measured, where that is known of the whole.
     pub(crate) at: Option<Timestamp>,
-    /// Why it could not be read.
+    /// Why it could not be read, or what of it is no measurement.
     pub(crate) trouble: Option<String>,
+    /// `true` where a part of it is no measurement: the rest may be too little to go down by.
+    pub(crate) nonsense: bool,
 }
 
 /// One target at one moment.
@@ -111,6 +113,25 @@ fn failed(why: &dyn std::fmt::Display) -> MetricRead {
         reading: Reading::Failed,
         at: None,
         trouble: Some(why.to_string()),
+        nonsense: false,
+    }
+}
+
+/// What is wrong with the time of a reading.
+fn age_trouble(at: Option<Timestamp>, now: Timestamp, stale_after: Span) -> Option<String> {
+    match at {
+        None => Some("nobody says when it was measured".to_owned()),
+        Some(at) if now - at > stale_after => {
+            let age = (now - at).whole_seconds();
+            Some(format!("measured {age} s ago, more than {stale_after}"))
+        }
+        Some(at) if at > now + FUTURE_MAX => {
+            let ahead = (at - now).whole_seconds();
+            Some(format!(
+                "measured {ahead} s from now: its clock and ours differ"
+            ))
+        }
+        Some(_) => None,
     }
 }
 
@@ -124,9 +145,9 @@ pub(crate) async fn prometheus_now(
 ) -> Result<(f64, Timestamp), String> {
     let server = server.ok_or("the controller was started without --prometheus-url")?;
     match server.at(&metric.query, now, stale_after).await {
-        Ok(at) => match at.value.filter(|v| v.is_finite() && *v >= 0.0) {
+        Ok(at) => match at.value.filter(|v| (0.0..=VALUE_MAX).contains(v)) {
             Some(value) => Ok((value, at.measured_at)),
-            None => Err("its value is no finite number of 0 or more".to_owned()),
+            None => Err(format!("its value is no number from 0 to {VALUE_MAX:e}")),
         },
         Err(PrometheusError::Empty { .. }) if metric.empty_is == EmptyIs::Zero => Ok((0.0, now)),
         Err(error) => Err(error.to_string()),
@@ -161,18 +182,25 @@ impl Reader<'_> {
             Ok(usage) => usage,
             Err(fault) => return failed(&fault),
         };
-        let ours: Vec<PodMetrics> = self
-            .pods
-            .iter()
-            .filter_map(|p| usage.get(&p.name).cloned())
-            .collect();
+        let (mut ours, mut bad): (Vec<PodMetrics>, _) = (Vec::new(), None);
+        for pod in self.pods {
+            match usage.get(&pod.name) {
+                Some(Ok(metrics)) => ours.push(metrics.clone()),
+                Some(Err(why)) => bad = bad.or(Some(format!("pod {}: {why}", pod.name))),
+                None => {}
+            }
+        }
         let reading = resolve::resource_reading(rule, self.pods, &ours, gates);
-        let trouble = matches!(reading, Reading::Failed)
-            .then(|| "the metrics API knows none of the pods".to_owned());
+        let nonsense = bad.is_some();
+        let none = || {
+            matches!(reading, Reading::Failed)
+                .then(|| "the metrics API knows none of the pods".to_owned())
+        };
         MetricRead {
             at: ours.iter().map(|m| m.at).max(),
+            trouble: bad.or_else(none),
+            nonsense,
             reading,
-            trouble,
         }
     }
 
@@ -187,11 +215,23 @@ impl Reader<'_> {
         let name = &written.metric.name;
         match metrics::pods_metric(client, &version, self.namespace, name, selectors).await {
             Err(fault) => failed(&fault),
-            Ok(values) => MetricRead {
-                at: values.iter().map(|(_, s)| s.at).max(),
-                reading: resolve::pods_reading(self.pods, &values),
-                trouble: values.is_empty().then(|| "no pod has it".to_owned()),
-            },
+            Ok(of_pods) => {
+                let (mut values, mut bad) = (Vec::new(), None);
+                for (pod, read) in of_pods {
+                    match read {
+                        Ok(sample) => values.push((pod, sample)),
+                        Err(why) => bad = bad.or(Some(format!("pod {pod}: {why}"))),
+                    }
+                }
+                let nonsense = bad.is_some();
+                let none = || values.is_empty().then(|| "no pod has it".to_owned());
+                MetricRead {
+                    at: values.iter().map(|(_, s)| s.at).max(),
+                    reading: resolve::pods_reading(self.pods, &values),
+                    trouble: bad.or_else(none),
+                    nonsense,
+                }
+            }
         }
     }
 
@@ -222,6 +262,7 @@ impl Reader<'_> {
                 reading: Reading::Total(vec![value.milli]),
                 at: value.at,
                 trouble: None,
+                nonsense: false,
             },
         }
     }
@@ -236,9 +277,11 @@ impl Reader<'_> {
         match metrics::external_metric(client, self.namespace, name, &series).await {
             Err(fault) => failed(&fault),
             Ok(values) => MetricRead {
-                at: values.iter().filter_map(|v| v.at).min(),
+                // One series without a time, and nobody knows how old the sum is.
+                at: values.iter().map(|v| v.at).min().flatten(),
                 reading: Reading::Total(values.iter().map(|v| v.milli).collect()),
                 trouble: None,
+                nonsense: false,
             },
         }
     }
@@ -254,6 +297,7 @@ impl Reader<'_> {
                 reading: Reading::Total(vec![Quantity::from_f64(value, Unit::Count).milli()]),
                 at: Some(at),
                 trouble: None,
+                nonsense: false,
             },
         }
     }
@@ -297,8 +341,10 @@ pub(crate) async fn look(
     let mut read = Vec::new();
     let mut demand = None;
     for (metric, rule) in reactive_metrics(object).zip(rules.rules.metrics()) {
-        let one = reader.read(metric, rule, &gates).await;
-        if metric.role == Role::Both {
+        let mut one = reader.read(metric, rule, &gates).await;
+        let age = age_trouble(one.at, now, reader.stale_after);
+        one.trouble = one.trouble.or_else(|| age.clone());
+        if metric.role == Role::Both && age.is_none() {
             demand = total_of(&one, now);
         }
         read.push(one);
@@ -308,7 +354,8 @@ pub(crate) async fn look(
             MetricType::External => reader.external(metric).await,
             _ => reader.prometheus(metric).await,
         };
-        demand = total_of(&one, now);
+        let age = age_trouble(one.at, now, reader.stale_after);
+        demand = total_of(&one, now).filter(|_| age.is_none());
     }
     Ok(Look {
         scale,
@@ -386,10 +433,12 @@ impl Look {
         totals.filter_map(|m| m.at).min()
     }
 
-    /// `true` where a metric was not read, or is too old.
+    /// `true` where a metric was not read, is no measurement, is too old, or of the future.
     pub(crate) fn has_invalid_metric(&self, now: Timestamp, stale_after: Span) -> bool {
-        let old = |at: Option<Timestamp>| at.is_none_or(|at| now - at > stale_after);
-        let invalid = |m: &MetricRead| matches!(m.reading, Reading::Failed) || old(m.at);
+        let invalid = |m: &MetricRead| {
+            let failed = m.nonsense || matches!(m.reading, Reading::Failed);
+            failed || age_trouble(m.at, now, stale_after).is_some()
+        };
         self.scale.asked > 0 && self.metrics.iter().any(invalid)
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use foresail_adapters::clock::{Clock, SystemClock};
+use foresail_adapters::clock::Clock;
 use foresail_adapters::kubernetes::client::Clients;
-use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
+use foresail_adapters::kubernetes::crd::Stored;
 use foresail_adapters::kubernetes::discover;
 use foresail_adapters::kubernetes::fault::call;
 use foresail_adapters::kubernetes::lease::{Candidate, Epoch, Name};
+use foresail_adapters::kubernetes::server_time::ServerTime;
 use foresail_adapters::kubernetes::watch::{Change, Key};
 use foresail_adapters::prometheus::Prometheus;
 use foresail_adapters::store::{DiskFile, Limits, Store};
@@ -28,7 +29,7 @@ use super::pass;
 use super::pilot::{Pilot, uid_of};
 use super::shared::Shared;
 use super::world::World;
-use super::{floors, http};
+use super::{clock, floors, http};
 use crate::serve::{self, token_review::TokenReviewer};
 
 /// A pass that takes longer is given up.
@@ -49,7 +50,9 @@ const LAST_PASSES: Duration = Duration::from_secs(3);
 /// # Errors
 /// Where there is no cluster, an address cannot be taken, or the store is another's.
 pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-    let clients = Clients::new(&options.place).await?;
+    let clock = clock::of_process();
+    let time = ServerTime::new(Arc::clone(&clock));
+    let clients = Clients::timed(&options.place, options.watch_life, &time).await?;
     let features = discover::features(&clients.read)
         .await
         .context("the API server does not answer")?;
@@ -62,7 +65,6 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         resize = features.resize,
         "connected"
     );
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let prometheus = options
         .prometheus
         .clone()
@@ -86,7 +88,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         (epoch, seed),
     )?;
     let store = open_store(&options, &clock)?;
-    let world = World::new(clients, features, prometheus, &options.namespaces);
+    let time = (time, options.watch_life);
+    let world = World::new(clients, features, prometheus, time, &options.namespaces);
     let shared = Arc::new(Shared::new(world, options, clock, leadership, store));
     let (ended, ends) = watch::channel(false);
     let ending = |mut ends: watch::Receiver<bool>| async move {
@@ -140,7 +143,7 @@ async fn epoch_told(clients: &Clients, options: &Options) -> Epoch {
         some => some.iter().map(Some).collect(),
     };
     for scope in scopes {
-        let api: Api<PredictiveAutoscaler> = match scope {
+        let api: Api<Stored> = match scope {
             Some(namespace) => Api::namespaced(clients.read.clone(), namespace),
             None => Api::all(clients.read.clone()),
         };
@@ -151,7 +154,7 @@ async fn epoch_told(clients: &Clients, options: &Options) -> Epoch {
 
 /// As [`epoch_told`], of one API; in pages, since the objects of a large fleet at once take more
 /// memory than everything else.
-async fn highest_told(api: &Api<PredictiveAutoscaler>, mut highest: i64) -> i64 {
+async fn highest_told(api: &Api<Stored>, mut highest: i64) -> i64 {
     let mut page = ListParams::default().limit(500);
     loop {
         let Ok(list) = call(api.list(&page)).await else {
@@ -160,7 +163,7 @@ async fn highest_told(api: &Api<PredictiveAutoscaler>, mut highest: i64) -> i64 
         let told = list
             .items
             .iter()
-            .filter_map(|o| o.status.as_ref()?.guard.as_ref()?.epoch);
+            .filter_map(|o| o.object.status.as_ref()?.guard.as_ref()?.epoch);
         highest = told.fold(highest, i64::max);
         match list.metadata.continue_.filter(|next| !next.is_empty()) {
             Some(next) => page = page.continue_token(&next),
@@ -327,6 +330,7 @@ impl Loop {
             Change::Applied(key) => self.applied(&key),
             Change::Deleted(key) => {
                 self.orders.remove(&key);
+                self.shared.world.forget(&key);
                 let Some(seat) = self.pilots.remove(&key) else {
                     return;
                 };

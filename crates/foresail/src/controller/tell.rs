@@ -15,10 +15,12 @@ use foresail_core::quantity::time::{Span, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
+use kube::core::PartialObjectMeta;
 
 use super::Shared;
 use super::act::Written;
 use super::fits::Fits;
+use super::health::Freeze;
 use super::live;
 use super::look::Look;
 use super::pilot::Pilot;
@@ -33,11 +35,26 @@ const STATUS_EVERY: Span = Span::from_seconds(30);
 /// A wish that is not carried out is told as an event at most so often.
 const WOULD_EVERY: Span = Span::from_seconds(3600);
 
+/// What keeps a pass from writing, or from going down, beyond what its metrics say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Nothing.
+    #[default]
+    None,
+    /// Nothing is written.
+    Frozen(Freeze),
+    /// Our time of day is so far ahead of the server's.
+    Astray(Span),
+    /// The time of day jumped; nothing goes down before then.
+    Jumped(Timestamp),
+}
+
 /// What one pass came to.
 #[derive(Debug)]
 pub(crate) struct Story {
     pub(crate) now: Timestamp,
     pub(crate) health: Health,
+    pub(crate) hold: Hold,
     pub(crate) claim: Claim,
     pub(crate) fault: Option<Fault>,
     pub(crate) look: Option<Look>,
@@ -60,6 +77,7 @@ impl Story {
         Self {
             now,
             health: Health::Guarded,
+            hold: Hold::None,
             claim: Claim::Ours(foresail_adapters::kubernetes::crd::ActuationType::Scale),
             fault: None,
             look: None,
@@ -236,15 +254,27 @@ async fn write_status(
     next: PredictiveAutoscalerStatus,
     now: Timestamp,
 ) {
-    let api: Api<PredictiveAutoscaler> =
+    // Of the answer only that it came counts; the object in it may be one that cannot be read.
+    let api: Api<PartialObjectMeta<PredictiveAutoscaler>> =
         Api::namespaced(shared.world.clients.write.clone(), &pilot.key.0);
-    let patch = Patch::Apply(serde_json::json!({
+    let fields = serde_json::json!({
         "apiVersion": "autoscaling.foresail.dev/v1alpha1",
         "kind": "PredictiveAutoscaler",
         "metadata": { "name": pilot.key.1, "uid": pilot.identity.uid },
         "status": next,
-    }));
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    });
+    // What was stored before a rule fits no schema, and server-side apply refuses to look at it.
+    let (patch, parameters) = if pilot.problems.is_empty() {
+        let force = PatchParams::apply(FIELD_MANAGER).force();
+        (Patch::Apply(fields), force)
+    } else {
+        let field_manager = Some(FIELD_MANAGER.to_owned());
+        let merge = PatchParams {
+            field_manager,
+            ..PatchParams::default()
+        };
+        (Patch::Merge(fields), merge)
+    };
     shared.meters.status_write();
     match call(api.patch_status(&pilot.key.1, &parameters, &patch)).await {
         Ok(_) => {

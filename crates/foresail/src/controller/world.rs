@@ -1,21 +1,24 @@
 //! What the watches and the metrics APIs show, as the passes read it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use foresail_adapters::kubernetes::client::Clients;
-use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
+use foresail_adapters::kubernetes::crd::{PredictiveAutoscaler, Stored};
 use foresail_adapters::kubernetes::discover::Features;
 use foresail_adapters::kubernetes::fault::Fault;
 use foresail_adapters::kubernetes::metrics;
 use foresail_adapters::kubernetes::pods::PodSeen;
 use foresail_adapters::kubernetes::rival::HpaSeen;
 use foresail_adapters::kubernetes::scale::{Kinds, Target};
-use foresail_adapters::kubernetes::watch::{self, Change, Watched};
+use foresail_adapters::kubernetes::server_time::ServerTime;
+use foresail_adapters::kubernetes::watch::{self, Change, Key, Watched};
 use foresail_adapters::kubernetes::workload::WorkloadSeen;
 use foresail_adapters::prometheus::Prometheus;
 use foresail_core::hpa::resolve::PodMetrics;
+use foresail_core::quantity::time::Span;
+use foresail_core::spec::SpecProblem;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
@@ -23,11 +26,16 @@ use kube::{Api, Client, Resource};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
+use super::jumps::JUMP_MAX;
+
 /// How long what a namespace's pods use is good for several objects' passes.
 const USAGE_FRESH: Duration = Duration::from_secs(3);
 
 /// What pods of a namespace use, by pod, or why it is not known.
-type Usage = Result<Arc<BTreeMap<String, PodMetrics>>, Arc<Fault>>;
+type Usage = Result<Arc<metrics::OfPods<PodMetrics>>, Arc<Fault>>;
+
+/// Objects that cannot be read, and why: they were stored under other rules.
+type Unreadable = Arc<RwLock<BTreeMap<Key, Vec<SpecProblem>>>>;
 
 /// Usage of one namespace with the time at which it was read.
 type UsageSlot = Arc<Mutex<Option<(Instant, Usage)>>>;
@@ -45,6 +53,11 @@ pub(crate) struct World {
     pub(crate) kinds: Kinds,
     pub(crate) features: RwLock<Features>,
     pub(crate) prometheus: Option<Arc<Prometheus>>,
+    /// What the server's clock says.
+    pub(crate) time: ServerTime,
+    /// The server ends each watch after so long.
+    watch_life: Duration,
+    unreadable: Unreadable,
     usage: Mutex<BTreeMap<String, UsageSlot>>,
 }
 
@@ -54,6 +67,7 @@ impl World {
         clients: Clients,
         features: Features,
         prometheus: Option<Prometheus>,
+        (time, watch_life): (ServerTime, Duration),
         namespaces: &[String],
     ) -> Self {
         let scopes = namespaces.len().max(1);
@@ -68,6 +82,9 @@ impl World {
             kinds: Kinds::default(),
             features: RwLock::new(features),
             prometheus: prometheus.map(Arc::new),
+            time,
+            watch_life,
+            unreadable: Unreadable::default(),
             usage: Mutex::default(),
         }
     }
@@ -84,37 +101,47 @@ impl World {
             some => some.iter().map(|n| Some(n.as_str())).collect(),
         };
         let client = &self.clients.watch;
+        let life = self.watch_life;
         for scope in scopes {
-            let told = Some(changes.clone());
-            begin(tasks, client, scope, &self.autoscalers, Clone::clone, told);
-            begin(tasks, client, scope, &self.pods, |p: &Pod| p.into(), None);
+            let place = (client, scope, life);
+            let unreadable = Arc::clone(&self.unreadable);
+            let stored = move |o: &Stored| served(o, &unreadable);
             begin(
                 tasks,
-                client,
-                scope,
-                &self.deployments,
-                |d: &Deployment| d.into(),
-                None,
+                place,
+                &self.autoscalers,
+                stored,
+                Some(changes.clone()),
             );
-            begin(
-                tasks,
-                client,
-                scope,
-                &self.stateful_sets,
-                |s: &StatefulSet| s.into(),
-                None,
-            );
-            begin(
-                tasks,
-                client,
-                scope,
-                &self.replica_sets,
-                |r: &ReplicaSet| r.into(),
-                None,
-            );
+            begin(tasks, place, &self.pods, |p: &Pod| p.into(), None);
+            let deployment = |d: &Deployment| d.into();
+            begin(tasks, place, &self.deployments, deployment, None);
+            let stateful_set = |s: &StatefulSet| s.into();
+            begin(tasks, place, &self.stateful_sets, stateful_set, None);
+            let replica_set = |r: &ReplicaSet| r.into();
+            begin(tasks, place, &self.replica_sets, replica_set, None);
             let hpa = |h: &HorizontalPodAutoscaler| h.into();
-            begin(tasks, client, scope, &self.hpas, hpa, None);
+            begin(tasks, place, &self.hpas, hpa, None);
         }
+    }
+
+    /// Why an object cannot be read; empty where it can.
+    pub(crate) fn unreadable(&self, key: &Key) -> Vec<SpecProblem> {
+        let all = self.unreadable.read();
+        let all = all.unwrap_or_else(PoisonError::into_inner);
+        all.get(key).cloned().unwrap_or_default()
+    }
+
+    /// An object is gone.
+    pub(crate) fn forget(&self, key: &Key) {
+        let all = self.unreadable.write();
+        all.unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// How far our time of day is off the server's, where that is too much to go down by ages.
+    pub(crate) fn astray(&self) -> Option<Span> {
+        let ahead = self.time.ahead();
+        (ahead > JUMP_MAX || ahead < Span::ZERO - JUMP_MAX).then_some(ahead)
     }
 
     /// Every watch with what it is of: whether it was whole once, its silence, its trouble.
@@ -173,8 +200,7 @@ impl World {
             return usage.clone();
         }
         let read = metrics::resource_metrics(&self.clients.read, namespace).await;
-        let by_pod = |all: Vec<PodMetrics>| all.into_iter().map(|m| (m.pod.clone(), m)).collect();
-        let usage = read.map(|all| Arc::new(by_pod(all))).map_err(Arc::new);
+        let usage = read.map(Arc::new).map_err(Arc::new);
         *slot = Some((Instant::now(), usage.clone()));
         usage
     }
@@ -188,10 +214,25 @@ impl World {
     }
 }
 
+/// What is served of a stored object; why it cannot be read is kept beside it.
+fn served(stored: &Stored, unreadable: &Unreadable) -> PredictiveAutoscaler {
+    let object = stored.object.clone();
+    let key = (
+        object.metadata.namespace.clone().unwrap_or_default(),
+        object.metadata.name.clone().unwrap_or_default(),
+    );
+    let mut all = unreadable.write().unwrap_or_else(PoisonError::into_inner);
+    match stored.unreadable.is_empty() {
+        true => all.remove(&key),
+        false => all.insert(key, stored.unreadable.clone()),
+    };
+    drop(all);
+    object
+}
+
 fn begin<K, T>(
     tasks: &mut JoinSet<()>,
-    client: &Client,
-    scope: Option<&str>,
+    (client, scope, life): (&Client, Option<&str>, Duration),
     watched: &Arc<Watched<T>>,
     prune: impl Fn(&K) -> T + Send + Sync + 'static,
     told: Option<mpsc::Sender<Change>>,
@@ -210,5 +251,11 @@ fn begin<K, T>(
         None => Api::all(client.clone()),
     };
     let scope = scope.map(str::to_owned);
-    tasks.spawn(watch::run(api, scope, Arc::clone(watched), prune, told));
+    tasks.spawn(watch::run(
+        api,
+        (scope, life),
+        Arc::clone(watched),
+        prune,
+        told,
+    ));
 }

@@ -152,7 +152,8 @@ impl Place {
     async fn resource(&self, rule: &MetricRule, pods: &[PodSpec]) -> Read {
         let all = metrics::resource_metrics(&self.clients.read, &self.namespace).await;
         let mut all = all.map_err(|f| f.to_string())?;
-        all.retain(|m| pods.iter().any(|p| p.name == m.pod));
+        let ours = pods.iter().filter_map(|p| all.remove(&p.name));
+        let all: Vec<_> = ours.filter_map(Result::ok).collect();
         match resolve::resource_reading(rule, pods, &all, &hpa::Gates::default()) {
             Reading::Failed => Err("the metrics API knows none of the pods".to_owned()),
             reading => Ok((reading, None)),
@@ -167,7 +168,10 @@ impl Place {
         let (client, name) = (&self.clients.read, &written.metric.name);
         let selectors = (selector, series.as_str());
         let asked = metrics::pods_metric(client, version, &self.namespace, name, selectors);
-        match resolve::pods_reading(pods, &asked.await.map_err(|f| f.to_string())?) {
+        let asked = asked.await.map_err(|f| f.to_string())?;
+        let usable = |(pod, read): (String, Result<_, _>)| Some((pod, read.ok()?));
+        let values: Vec<_> = asked.into_iter().filter_map(usable).collect();
+        match resolve::pods_reading(pods, &values) {
             Reading::Failed => Err("no pod has it".to_owned()),
             reading => Ok((reading, None)),
         }

@@ -11,6 +11,7 @@ mod rules;
 mod schema;
 pub mod spec;
 pub mod status;
+mod stored;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -22,6 +23,7 @@ pub use spec::{
     Mode, PredictiveAutoscaler, PredictiveAutoscalerSpec, ProposerRef, Suspend,
 };
 pub use status::PredictiveAutoscalerStatus;
+pub use stored::Stored;
 
 /// Group of the API.
 pub const GROUP: &str = "autoscaling.foresail.dev";
