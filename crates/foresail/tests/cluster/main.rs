@@ -16,6 +16,7 @@ mod beside_hpa;
 mod crd;
 mod entry;
 mod faults;
+mod footprint;
 mod install;
 mod process;
 mod proxy;

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::footprint::Footprint;
 use crate::proxy::Proxy;
 use crate::rig::{Rig, wait_until};
 
@@ -22,6 +24,8 @@ pub struct Start {
     /// Seconds: lease, deadline, retry.
     pub times: (u32, u32, u32),
     pub more: Vec<String>,
+    /// Variables beside those of this process.
+    pub env: Vec<(String, String)>,
 }
 
 impl Start {
@@ -32,6 +36,7 @@ impl Start {
             lease: "foresail".to_owned(),
             times: (8, 6, 1),
             more: Vec::new(),
+            env: Vec::new(),
         }
     }
 }
@@ -45,6 +50,8 @@ pub struct Controller {
     child: Option<Child>,
     /// Log files, one for each life.
     lives: u32,
+    /// What this life took when it began to lead.
+    base: Mutex<Option<Footprint>>,
 }
 
 impl Controller {
@@ -67,6 +74,7 @@ impl Controller {
             token: token.trim().to_owned(),
             child: None,
             lives: 0,
+            base: Mutex::default(),
         }
     }
 
@@ -75,6 +83,7 @@ impl Controller {
         assert!(self.child.is_none(), "it runs already");
         let kubeconfig = self.kubeconfig();
         self.lives += 1;
+        *self.base.lock().unwrap() = None;
         let log = File::create(self.log_file(self.lives)).unwrap();
         let (lease, deadline, retry) = self.start.times;
         let seconds = |n: u32| format!("{n}s");
@@ -106,6 +115,8 @@ impl Controller {
             .arg(kubeconfig)
             .args(&self.start.more)
             .env_remove("FORESAIL_LOG")
+            .env("FORESAIL_TEST_CLOCK", self.folder.join("clock"))
+            .envs(self.start.env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -143,6 +154,23 @@ impl Controller {
 
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
+    }
+
+    /// Sets its time of day off the machine's by so many seconds.
+    pub fn shift_clock(&self, seconds: i64) {
+        let file = self.folder.join("clock.new");
+        std::fs::write(&file, seconds.to_string()).unwrap();
+        std::fs::rename(file, self.folder.join("clock")).unwrap();
+    }
+
+    /// What its process takes now.
+    pub fn footprint(&self) -> Footprint {
+        Footprint::of(self.pid())
+    }
+
+    /// What it took when it began to lead in this life, where somebody waited for that.
+    pub fn base(&self) -> Option<Footprint> {
+        *self.base.lock().unwrap()
     }
 
     fn signal(&self, signal: Signal) {
@@ -196,6 +224,12 @@ impl Controller {
     pub fn wait_leading(&self, limit: Duration) {
         let what = format!("{} leads", self.start.name);
         wait_until(limit, &what, || self.leads().then_some(()));
+        let mut base = self.base.lock().unwrap();
+        if base.is_none() {
+            // The first passes open what every pass needs.
+            std::thread::sleep(Duration::from_secs(1));
+            *base = Some(self.footprint());
+        }
     }
 
     /// Whether the last word on its leadership was that it leads.
