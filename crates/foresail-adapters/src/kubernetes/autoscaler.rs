@@ -3,19 +3,25 @@
 //! A status is written by ourselves and comes back with every write, in full. Whoever leads never
 //! looks at it again, and whoever begins to lead reads it once: so it stays a text, which takes a
 //! tenth of the memory of its parts. Who manages which field is skipped.
+//!
+//! An object may be older than a rule of the schema. One whose spec is of another form hides no other
+//! one of its list: it is there by its name, with a spec of which nothing is known.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use foresail_core::spec::SpecProblem;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::{ObjectMeta, Request};
 use kube::{Client, Resource};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::crd::check;
 use super::crd::{
     GROUP, KIND, PredictiveAutoscaler, PredictiveAutoscalerSpec, PredictiveAutoscalerStatus,
     VERSION,
@@ -63,12 +69,49 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D:
 
 /// An object as it comes from a watch.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Form")]
 pub struct Arriving {
-    #[serde(deserialize_with = "metadata")]
     metadata: ObjectMeta,
     spec: PredictiveAutoscalerSpec,
+    status: Option<Box<RawValue>>,
+    unreadable: Vec<SpecProblem>,
+}
+
+/// The same before its spec is read.
+#[derive(Deserialize)]
+struct Form {
+    #[serde(deserialize_with = "metadata")]
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: Option<Box<RawValue>>,
     #[serde(default)]
     status: Option<Box<RawValue>>,
+}
+
+impl From<Form> for Arriving {
+    fn from(form: Form) -> Self {
+        let text = form.spec.as_ref().map_or("null", |spec| spec.get());
+        let (spec, unreadable) = match serde_json::from_str(text) {
+            Ok(spec) => (spec, Vec::new()),
+            Err(error) => (PredictiveAutoscalerSpec::unknown(), problems(text, &error)),
+        };
+        Self {
+            metadata: form.metadata,
+            spec,
+            status: form.status,
+            unreadable,
+        }
+    }
+}
+
+/// Why a spec cannot be read: by the schema, which names each field, else as the reader says.
+fn problems(spec: &str, error: &serde_json::Error) -> Vec<SpecProblem> {
+    let found = serde_json::from_str::<Value>(spec)
+        .map(|spec| check::form_problems(&check::without_nulls(&spec)));
+    match found {
+        Ok(found) if !found.is_empty() => found,
+        _ => vec![SpecProblem::new("spec", error.to_string())],
+    }
 }
 
 impl Resource for Arriving {
@@ -103,8 +146,11 @@ impl Resource for Arriving {
 /// An object of ours, pruned.
 #[derive(Clone, Debug)]
 pub struct AutoscalerSeen {
-    /// Metadata and spec; it holds no status and no version.
+    /// Metadata and spec; it holds no status and no version. The spec is
+    /// [`PredictiveAutoscalerSpec::unknown`] where it cannot be read.
     pub object: Arc<PredictiveAutoscaler>,
+    /// Why the spec cannot be read; empty where it can.
+    pub unreadable: Vec<SpecProblem>,
     status: Option<Box<RawValue>>,
 }
 
@@ -117,6 +163,7 @@ impl AutoscalerSeen {
             mut metadata,
             spec,
             status,
+            unreadable,
         } = arriving;
         metadata.resource_version = None;
         let same = before.filter(|b| b.object.metadata == metadata);
@@ -130,7 +177,11 @@ impl AutoscalerSeen {
             },
             |b| Arc::clone(&b.object),
         );
-        Self { object, status }
+        Self {
+            object,
+            unreadable,
+            status,
+        }
     }
 
     /// The status; empty where there is none, or where another version wrote what this one cannot read.
@@ -231,7 +282,16 @@ struct Applied<'a> {
 #[derive(Deserialize)]
 struct Unread {}
 
-/// Applies the status of one object under our field manager; of the answer nothing is read.
+/// How a status is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusForm {
+    /// By server-side apply.
+    Applied,
+    /// As a merge patch: what was stored before a rule fits no schema, and apply refuses to look at it.
+    Merged,
+}
+
+/// Writes the status of one object under our field manager; of the answer nothing is read.
 ///
 /// # Errors
 /// [`Fault`] of the call; [`Fault::Conflict`] where the name is another object's by now.
@@ -240,14 +300,19 @@ pub async fn write_status(
     namespace: &str,
     (name, uid): (&str, &str),
     status: &PredictiveAutoscalerStatus,
+    form: StatusForm,
 ) -> Result<(), Fault> {
-    let patch = Patch::Apply(Applied {
+    let fields = Applied {
         api_version: "autoscaling.foresail.dev/v1alpha1",
         kind: KIND,
         metadata: Named { name, uid },
         status,
-    });
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    };
+    let parameters = PatchParams::apply(FIELD_MANAGER);
+    let (patch, parameters) = match form {
+        StatusForm::Applied => (Patch::Apply(fields), parameters.force()),
+        StatusForm::Merged => (Patch::Merge(fields), parameters),
+    };
     let path = PredictiveAutoscaler::url_path(&(), Some(namespace));
     let mut request = Request::new(path)
         .patch_subresource("status", name, &parameters, &patch)
@@ -260,6 +325,8 @@ pub async fn write_status(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubernetes::crd::Mode;
+    use serde_json::json;
 
     fn arriving(generation: i64, version: &str, status: &str) -> Arriving {
         let text = format!(
@@ -312,6 +379,37 @@ mod tests {
     fn a_status_of_another_form_counts_as_none() {
         let odd = AutoscalerSeen::new(arriving(1, "7", r#"{"readyReplicas":"many"}"#), None);
         assert_eq!(odd.status(), PredictiveAutoscalerStatus::default());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_there_by_its_name_and_does_nothing() {
+        let good = json!({
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "mode": "Auto", "maxReplicas": 9, "metrics": [],
+        });
+        let seen = |spec: &Value| {
+            let metadata = json!({"name": "web", "namespace": "shop", "uid": "u"});
+            let object = json!({"metadata": metadata, "spec": spec});
+            let arriving: Arriving = serde_json::from_str(&object.to_string()).unwrap();
+            AutoscalerSeen::new(arriving, None)
+        };
+        let read = seen(&good);
+        assert_eq!(read.unreadable, Vec::new());
+        assert_eq!(read.object.spec.max_replicas, 9);
+        for (field, value) in [
+            ("maxReplicas", json!("nine")),
+            ("mode", json!("Fast")),
+            ("metrics", json!(7)),
+        ] {
+            let mut bad = good.clone();
+            bad[field] = value;
+            let read = seen(&bad);
+            let told = SpecProblem::joined(&read.unreadable);
+            assert!(told.starts_with(&format!("spec.{field}")), "{told}");
+            assert_eq!(read.object.spec.mode, Mode::Off);
+            assert_eq!(read.object.metadata.name.as_deref(), Some("web"));
+        }
+        assert!(!seen(&Value::Null).unreadable.is_empty());
     }
 
     #[test]

@@ -5,8 +5,12 @@
 
 use std::time::Duration;
 
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+
+use super::server_time::ServerTime;
+use super::watch;
 
 /// The longest that connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -29,8 +33,9 @@ pub struct Place {
 #[error("no cluster to talk to: {0}; pass --kubeconfig FILE, or --context NAME of a context in it")]
 pub struct NoCluster(String);
 
-/// The longest silence of a watch: its server ends it before (`watch.rs`), so a longer one is dead.
-const SILENCE: Duration = Duration::from_secs(75);
+/// How much longer than its server lets it live a watch may say nothing: then it is dead.
+/// Source: specs/reliability.md F6, "own watch timeout 60 s (+5 s guard)".
+const SILENCE_MORE: Duration = Duration::from_secs(5);
 
 /// The three clients.
 #[derive(Clone)]
@@ -54,21 +59,44 @@ impl std::fmt::Debug for Clients {
 }
 
 impl Clients {
-    /// Clients for a place.
+    /// Clients for a place, whose watches are ended by the server after [`watch::LIFE`].
     ///
     /// # Errors
     /// [`NoCluster`] where there is no usable configuration.
     pub async fn new(place: &Place) -> Result<Self, NoCluster> {
+        Self::made(place, watch::LIFE, &|config| Client::try_from(config)).await
+    }
+
+    /// Clients that tell `time` what the server's clock says; their watches live for `life`.
+    ///
+    /// # Errors
+    /// As [`Clients::new`].
+    pub async fn timed(
+        place: &Place,
+        life: Duration,
+        time: &ServerTime,
+    ) -> Result<Self, NoCluster> {
+        let client = |config: Config| -> kube::Result<Client> {
+            let builder = ClientBuilder::try_from(config)?;
+            Ok(builder.with_layer(time).build())
+        };
+        Self::made(place, life, &client).await
+    }
+
+    async fn made(
+        place: &Place,
+        life: Duration,
+        client: &(dyn Fn(Config) -> kube::Result<Client> + Sync),
+    ) -> Result<Self, NoCluster> {
         crate::access::install_ring();
         let mut config = config(place).await.map_err(NoCluster)?;
         config.connect_timeout = Some(CONNECT);
         config.default_retry = false;
         let namespace = config.default_namespace.clone();
         let mut watching = config.clone();
-        watching.read_timeout = Some(SILENCE);
+        watching.read_timeout = Some(life + SILENCE_MORE);
         watching.reset_reader_on_write = true;
-        let client =
-            |config: Config| Client::try_from(config).map_err(|e| NoCluster(e.to_string()));
+        let client = |config: Config| client(config).map_err(|e| NoCluster(e.to_string()));
         Ok(Self {
             read: client(config.clone())?,
             watch: client(watching)?,

@@ -1,17 +1,20 @@
 //! The three metrics APIs as the HPA reads them: resource, custom, external.
 //!
 //! What cannot be read is [`foresail_core::hpa::Reading::Failed`] with its [`Fault`], never an empty list that would
-//! pass for zero.
+//! pass for zero. What one pod says wrongly is that pod's alone: the others of the same answer count.
 
 use std::collections::BTreeMap;
 
 use foresail_core::hpa::PodSample;
 use foresail_core::hpa::resolve::PodMetrics;
+use foresail_core::observe::VALUE_MAX;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::parse_kubernetes_milli;
 use http::Request;
 use kube::Client;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::fault::{Fault, call};
 
@@ -56,10 +59,16 @@ struct CustomItem {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ExternalItem {
     timestamp: Option<String>,
     value: String,
+    #[serde(default)]
+    metric_labels: Option<BTreeMap<String, String>>,
 }
+
+/// What an API says of pods: each by its name, with why it is no measurement where it is none.
+pub type OfPods<T> = BTreeMap<String, Result<T, String>>;
 
 /// One value with its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,13 +111,62 @@ fn parse_time(text: Option<&str>) -> Option<Timestamp> {
     text.and_then(|t| t.parse().ok())
 }
 
-fn quantity(text: &str) -> Result<i64, Fault> {
-    parse_kubernetes_milli(text).map_err(|e| Fault::Unknown(e.to_string()))
+/// A measured amount in thousandths. What is measured is neither negative nor beyond all measure: a
+/// parser would saturate there, and the number would pass for one.
+/// Source: specs/reliability.md 1.1 S1.
+fn quantity(text: &str) -> Result<i64, String> {
+    let milli = parse_kubernetes_milli(text).map_err(|e| e.to_string())?;
+    if milli < 0 {
+        return Err(format!("`{text}`: a measurement is not negative"));
+    }
+    if milli as f64 / 1000.0 > VALUE_MAX {
+        return Err(format!(
+            "`{text}`: more than {VALUE_MAX:e} is no measurement"
+        ));
+    }
+    Ok(milli)
+}
+
+/// Keeps the newest sample of each pod; one that is no measurement counts only where there is no other.
+fn keep<T>(of: &mut OfPods<T>, pod: String, read: Result<T, String>, at: fn(&T) -> Timestamp) {
+    let better = match (of.get(&pod), &read) {
+        (None, _) | (Some(Err(_)), Ok(_)) => true,
+        (Some(Ok(old)), Ok(new)) => at(old) < at(new),
+        (Some(_), Err(_)) => false,
+    };
+    if better {
+        of.insert(pod, read);
+    }
+}
+
+/// The items of a list. Where one has another form, it alone is none: its pod, and why.
+fn items<T: DeserializeOwned>(
+    text: &str,
+    name: &str,
+) -> Result<Vec<Result<T, (String, String)>>, Fault> {
+    let whole: Result<List<T>, _> = serde_json::from_str(text);
+    if let Ok(list) = whole {
+        return Ok(list.items.into_iter().map(Ok).collect());
+    }
+    let list: List<Value> = parsed(text)?;
+    let one = |item: Value| {
+        let pod = item
+            .pointer(name)
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        match (serde_json::from_value(item), pod) {
+            (Ok(read), _) => Ok(Ok(read)),
+            (Err(error), Some(pod)) => Ok(Err((pod, error.to_string()))),
+            // Nobody knows whose it is, so it is everybody's.
+            (Err(error), None) => Err(Fault::Unknown(format!("no such list: {error}"))),
+        }
+    };
+    list.items.into_iter().map(one).collect()
 }
 
 impl PodMetricsItem {
     /// `None` where it carries no time: what is not known to be fresh is no sample.
-    fn read(self) -> Result<Option<PodMetrics>, Fault> {
+    fn read(self) -> Result<Option<PodMetrics>, String> {
         let Some(at) = parse_time(self.timestamp.as_deref()) else {
             return Ok(None);
         };
@@ -130,11 +188,8 @@ impl PodMetricsItem {
     }
 }
 
-/// One answer of a path, as JSON.
-pub(super) async fn get<T: serde::de::DeserializeOwned>(
-    client: &Client,
-    path: &str,
-) -> Result<T, Fault> {
+/// One answer of a path, as text.
+async fn get_text(client: &Client, path: &str) -> Result<String, Fault> {
     let request = Request::get(path)
         .header("accept", "application/json")
         .body(Vec::new())
@@ -147,7 +202,16 @@ pub(super) async fn get<T: serde::de::DeserializeOwned>(
         );
         return Err(Fault::Unknown(told));
     }
-    serde_json::from_str(&text).map_err(|e| Fault::Unknown(format!("no such list: {e}")))
+    Ok(text)
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    serde_json::from_str(text).map_err(|e| Fault::Unknown(format!("no such list: {e}")))
+}
+
+/// One answer of a path, as JSON.
+pub(super) async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, Fault> {
+    parsed(&get_text(client, path).await?)
 }
 
 /// A text as a part of a query.
@@ -164,28 +228,34 @@ fn escaped(text: &str) -> String {
 ///
 /// # Errors
 /// [`Fault`] of the call, or where the answer is no such list.
-pub async fn resource_metrics(client: &Client, namespace: &str) -> Result<Vec<PodMetrics>, Fault> {
+pub async fn resource_metrics(
+    client: &Client,
+    namespace: &str,
+) -> Result<OfPods<PodMetrics>, Fault> {
     let path = format!(
         "/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods",
         escaped(namespace)
     );
-    let list: List<PodMetricsItem> = get(client, &path).await?;
-    let mut found: BTreeMap<String, PodMetrics> = BTreeMap::new();
-    for item in list.items {
-        // Of two entries of one pod the newer counts.
-        if let Some(metrics) = item.read()? {
-            let newer = found
-                .get(&metrics.pod)
-                .is_none_or(|old| old.at < metrics.at);
-            if newer {
-                found.insert(metrics.pod.clone(), metrics);
+    usage_in(&get_text(client, &path).await?)
+}
+
+fn usage_in(text: &str) -> Result<OfPods<PodMetrics>, Fault> {
+    let mut found: OfPods<PodMetrics> = OfPods::new();
+    for item in items::<PodMetricsItem>(text, "/metadata/name")? {
+        match item {
+            Err((pod, why)) => keep(&mut found, pod, Err(why), |m: &PodMetrics| m.at),
+            Ok(item) => {
+                let pod = item.metadata.name.clone();
+                if let Some(read) = item.read().transpose() {
+                    keep(&mut found, pod, read, |m: &PodMetrics| m.at);
+                }
             }
         }
     }
-    Ok(found.into_values().collect())
+    Ok(found)
 }
 
-/// A metric of every pod that a selector chooses: pod and sample.
+/// A metric of every pod that a selector chooses.
 ///
 /// # Errors
 /// As [`resource_metrics`].
@@ -195,7 +265,7 @@ pub async fn pods_metric(
     namespace: &str,
     metric: &str,
     selectors: (&str, &str),
-) -> Result<Vec<(String, PodSample)>, Fault> {
+) -> Result<OfPods<PodSample>, Fault> {
     let (pods, series) = selectors;
     let path = format!(
         "/apis/custom.metrics.k8s.io/{version}/namespaces/{}/pods/*/{}?labelSelector={}&metricLabelSelector={}",
@@ -204,17 +274,29 @@ pub async fn pods_metric(
         escaped(pods),
         escaped(series),
     );
-    let list: List<CustomItem> = get(client, &path).await?;
-    let mut samples = Vec::new();
-    for item in list.items {
-        let Some(at) = parse_time(item.timestamp.as_deref()) else {
-            continue;
+    samples_in(&get_text(client, &path).await?)
+}
+
+fn samples_in(text: &str) -> Result<OfPods<PodSample>, Fault> {
+    let mut found: OfPods<PodSample> = OfPods::new();
+    for item in items::<CustomItem>(text, "/describedObject/name")? {
+        let (pod, read) = match item {
+            Err((pod, why)) => (pod, Err(why)),
+            Ok(item) => {
+                let Some(at) = parse_time(item.timestamp.as_deref()) else {
+                    continue;
+                };
+                let window = Span::from_seconds(item.window_seconds.unwrap_or(60));
+                let sample = |value| PodSample { value, at, window };
+                (
+                    item.described_object.name,
+                    quantity(&item.value).map(sample),
+                )
+            }
         };
-        let window = Span::from_seconds(item.window_seconds.unwrap_or(60));
-        let value = quantity(&item.value)?;
-        samples.push((item.described_object.name, PodSample { value, at, window }));
+        keep(&mut found, pod, read, |s: &PodSample| s.at);
     }
-    Ok(samples)
+    Ok(found)
 }
 
 /// A metric of one object; `resource` is its plural with its group (`ingresses.networking.k8s.io`).
@@ -239,7 +321,7 @@ pub async fn object_metric(
     let mut list: List<CustomItem> = get(client, &path).await?;
     match (list.items.pop(), list.items.is_empty()) {
         (Some(item), true) => Ok(Valued {
-            milli: quantity(&item.value)?,
+            milli: quantity(&item.value).map_err(Fault::Unknown)?,
             at: parse_time(item.timestamp.as_deref()),
         }),
         _ => Err(Fault::Unknown(
@@ -248,7 +330,7 @@ pub async fn object_metric(
     }
 }
 
-/// Every series of an external metric.
+/// Every series of an external metric, each once: of several values with the same labels the newest.
 ///
 /// # Errors
 /// As [`resource_metrics`]; an empty list is none.
@@ -264,17 +346,32 @@ pub async fn external_metric(
         escaped(metric),
         escaped(selector),
     );
-    let list: List<ExternalItem> = get(client, &path).await?;
+    series_in(&get_text(client, &path).await?)
+}
+
+fn series_in(text: &str) -> Result<Vec<Valued>, Fault> {
+    let list: List<ExternalItem> = parsed(text)?;
     if list.items.is_empty() {
         return Err(Fault::Unknown("no series".to_owned()));
     }
-    let read = |item: ExternalItem| {
-        Ok(Valued {
-            milli: quantity(&item.value)?,
+    let mut found: Vec<(BTreeMap<String, String>, Valued)> = Vec::new();
+    for item in list.items {
+        let read = Valued {
+            milli: quantity(&item.value).map_err(Fault::Unknown)?,
             at: parse_time(item.timestamp.as_deref()),
-        })
-    };
-    list.items.into_iter().map(read).collect()
+        };
+        let labels = item.metric_labels.unwrap_or_default();
+        // Adapters may leave labels out: without any, each value is a series of its own.
+        let same = found
+            .iter_mut()
+            .find(|(l, _)| !l.is_empty() && *l == labels);
+        match same {
+            Some((_, old)) if old.at < read.at => *old = read,
+            Some(_) => {}
+            None => found.push((labels, read)),
+        }
+    }
+    Ok(found.into_iter().map(|(_, valued)| valued).collect())
 }
 
 #[cfg(test)]
@@ -292,16 +389,90 @@ mod tests {
         }
     }
 
+    const WHOLE: &str = r#"{"metadata":{"name":"a"},"timestamp":"2026-01-01T00:00:00Z","window":"10.013s",
+        "containers":[{"name":"c","usage":{"cpu":"14998879n","memory":"20Mi"}}]}"#;
+
+    fn usage(items: &[String]) -> OfPods<PodMetrics> {
+        usage_in(&format!("{{\"items\":[{}]}}", items.join(","))).unwrap()
+    }
+
     #[test]
     fn an_entry_without_a_time_is_no_sample_and_nonsense_is_no_zero() {
-        let item = |text: &str| serde_json::from_str::<PodMetricsItem>(text).unwrap().read();
-        let whole = r#"{"metadata":{"name":"a"},"timestamp":"2026-01-01T00:00:00Z","window":"10.013s",
-            "containers":[{"name":"c","usage":{"cpu":"14998879n","memory":"20Mi"}}]}"#;
-        let read = item(whole).unwrap().unwrap();
-        assert_eq!(read.containers["c"]["cpu"], 15);
-        assert_eq!(read.containers["c"]["memory"], 20 * 1024 * 1024 * 1000);
-        assert_eq!(item(r#"{"metadata":{"name":"a"}}"#).unwrap(), None);
-        let odd = whole.replace("14998879n", "NaN");
-        assert!(item(&odd).is_err());
+        let read = usage(&[WHOLE.to_owned(), r#"{"metadata":{"name":"b"}}"#.to_owned()]);
+        let a = read["a"].as_ref().unwrap();
+        assert_eq!(a.containers["c"]["cpu"], 15);
+        assert_eq!(a.containers["c"]["memory"], 20 * 1024 * 1024 * 1000);
+        assert_eq!(read.get("b"), None);
+        for odd in [
+            "\"NaN\"",
+            "\"-5m\"",
+            "\"1e308\"",
+            "\"\"",
+            "5",
+            "null",
+            "[]",
+            "\"18446744073709551615\"",
+        ] {
+            let other = WHOLE.replace("\"a\"", "\"b\"");
+            let read = usage(&[WHOLE.replace("\"14998879n\"", odd), other]);
+            assert!(read["a"].is_err(), "{odd}");
+            assert!(read["b"].is_ok(), "of another pod than {odd}");
+        }
+        assert!(usage_in(r#"{"items":[{"metadata":{}}]}"#).is_err());
+    }
+
+    #[test]
+    fn of_several_entries_of_one_pod_the_newest_measurement_counts() {
+        let of = |time: &str, cpu: &str| WHOLE.replace("00:00:00", time).replace("14998879n", cpu);
+        let (old, new, bad) = (
+            of("00:00:00", "1"),
+            of("00:01:00", "2"),
+            of("00:02:00", "NaN"),
+        );
+        for order in [[&old, &new, &bad], [&bad, &new, &old], [&new, &bad, &old]] {
+            let read = usage(&order.map(Clone::clone));
+            let one = read["a"].as_ref().unwrap();
+            assert_eq!((read.len(), one.containers["c"]["cpu"]), (1, 2000));
+        }
+        let item = |time: &str, value: &str| {
+            format!(
+                r#"{{"describedObject":{{"name":"a"}},"timestamp":"2026-01-01T{time}Z","value":{value}}}"#
+            )
+        };
+        let list =
+            |all: &[String]| samples_in(&format!("{{\"items\":[{}]}}", all.join(","))).unwrap();
+        let read = list(&[item("00:01:00", "\"7\""), item("00:00:00", "\"9\"")]);
+        assert_eq!(read["a"].as_ref().unwrap().value, 7000);
+        assert!(list(&[item("00:01:00", "7")])["a"].is_err());
+    }
+
+    #[test]
+    fn a_series_that_two_scrapers_tell_counts_once() {
+        let item = |labels: &str, time: &str, value: &str| {
+            format!(
+                r#"{{"metricLabels":{labels},"timestamp":"2026-01-01T{time}Z","value":"{value}"}}"#
+            )
+        };
+        let sum = |all: &[String]| {
+            let read = series_in(&format!("{{\"items\":[{}]}}", all.join(",")));
+            read.map(|all| all.iter().map(|v| v.milli).sum::<i64>())
+        };
+        let (a, b) = (r#"{"queue":"a"}"#, r#"{"queue":"b"}"#);
+        let twice = [
+            item(a, "00:00:00", "3"),
+            item(b, "00:00:00", "4"),
+            item(a, "00:00:30", "5"),
+        ];
+        assert_eq!(sum(&twice).unwrap(), 9000);
+        assert_eq!(
+            sum(&[item("null", "00:00:00", "3"), item("null", "00:00:00", "3")]).unwrap(),
+            6000
+        );
+        for odd in ["NaN", "-1", "1e308", ""] {
+            assert!(
+                sum(&[item(a, "00:00:00", "3"), item(b, "00:00:00", odd)]).is_err(),
+                "{odd}"
+            );
+        }
     }
 }

@@ -15,5 +15,6 @@ pub mod pods;
 pub mod rival;
 pub mod scale;
 pub mod selector;
+pub mod server_time;
 pub mod watch;
 pub mod workload;

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 
 use super::fault::Fault;
 
-/// The server ends a watch after so many seconds, and it is begun again: a dead one is found soon.
-const TIMEOUT_SECONDS: u32 = 60;
+/// The server ends a watch after so long, and it is begun again: a dead one is found soon.
+pub const LIFE: Duration = Duration::from_secs(60);
 
 /// Waits between two attempts: the first, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
@@ -201,10 +201,11 @@ impl<T: Send + Sync + 'static> Watched<T> {
 ///
 /// `prune` makes what is kept of an object that came; it is shown what was kept of it before.
 ///
+/// The server ends it after `life`, and it is begun again; `api`'s client gives up one that says nothing for longer.
 /// A full channel makes the watch wait: nothing is dropped.
 pub async fn run<K, T>(
     api: Api<K>,
-    scope: Option<String>,
+    (scope, life): (Option<String>, Duration),
     watched: Arc<Watched<T>>,
     prune: impl Fn(K, Option<&T>) -> T,
     told: Option<mpsc::Sender<Change>>,
@@ -213,7 +214,8 @@ pub async fn run<K, T>(
     T: Send + Sync + 'static,
 {
     let scope = scope.unwrap_or_default();
-    let config = watcher::Config::default().timeout(TIMEOUT_SECONDS);
+    let seconds = u32::try_from(life.as_secs()).unwrap_or(u32::MAX);
+    let config = watcher::Config::default().timeout(seconds);
     let mut events = Box::pin(watcher::watcher(api, config));
     let mut wait = BACKOFF.0;
     // After an error the stream goes on from the version that it last saw.

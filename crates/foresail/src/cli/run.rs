@@ -119,6 +119,9 @@ struct ControllerArgs {
     /// Time between two renewals
     #[arg(long, value_name = "TIME", default_value = "2s")]
     retry_period: Span,
+    /// How long a watch lives before it is begun again; one that died silently is found 5 s later
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = watch_life)]
+    watch_timeout: Span,
     /// The folder of decisions and history
     #[arg(long, value_name = "FOLDER", default_value = "foresail-store")]
     store: PathBuf,
@@ -186,6 +189,16 @@ struct ControllerArgs {
     log_level: String,
 }
 
+/// Shorter, and the server would list everything all the time; longer, and a dead watch goes unnoticed.
+fn watch_life(text: &str) -> Result<Span, String> {
+    let span = text.parse::<Span>().map_err(|e| e.to_string())?;
+    let (least, most) = (Span::from_seconds(5), Span::from_seconds(600));
+    match (least..=most).contains(&span) {
+        true => Ok(span),
+        false => Err(format!("{span}: must be {least} to {most}")),
+    }
+}
+
 fn duration(span: Span) -> Duration {
     Duration::from_nanos(u64::try_from(span.nanos()).unwrap_or(0))
 }
@@ -232,6 +245,7 @@ impl ControllerArgs {
             own_namespace: self.namespace.clone(),
             lease: self.lease.clone(),
             identity: self.identity.clone().unwrap_or_else(identity),
+            watch_life: duration(self.watch_timeout),
             timing,
             store: self.store.clone(),
             strict_store: self.strict_store,

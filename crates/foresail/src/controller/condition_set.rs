@@ -14,7 +14,7 @@ use super::conditions::REASONS;
 use super::pilot::{Pilot, mode_of};
 use super::rivals::{Claim, Rival};
 use super::status::shortened;
-use super::tell::Story;
+use super::tell::{Hold, Story};
 use foresail_adapters::kubernetes::fault::Fault;
 
 /// The longest message.
@@ -192,6 +192,30 @@ fn troubles(story: &Story) -> String {
 }
 
 fn held(story: &Story, told: &Explanation) -> Draft {
+    let clock = match &story.hold {
+        Hold::Frozen(freeze) => {
+            let message = format!("{freeze}; nothing is written");
+            return draft("Held", true, "Frozen", message);
+        }
+        Hold::Astray(ahead) => {
+            let seconds = ahead.whole_seconds().unsigned_abs();
+            let side = if ahead.is_negative() {
+                "behind"
+            } else {
+                "ahead of"
+            };
+            Some(format!(
+                "the time of day here is {seconds} s {side} the API server's; nothing goes down by it"
+            ))
+        }
+        Hold::Jumped(until) => Some(format!(
+            "the time of day jumped; nothing goes down before {until}"
+        )),
+        Hold::None => None,
+    };
+    if let Some(message) = clock {
+        return draft("Held", true, "ClockAstray", message);
+    }
     let ours = |name: &GuardName| {
         matches!(
             name,

@@ -328,6 +328,13 @@ pub const REASONS: &[Reason] = &[
         "See Ready and the controller's health; `foresail describe` tells which.",
     ),
     reason(
+        "Held",
+        "ClockAstray",
+        "True",
+        "The time of day jumped, or is not the API server's: nothing goes down by it.",
+        "Set the clock of the controller's node (NTP); after a jump it ends by itself within five minutes.",
+    ),
+    reason(
         "ForecastReady",
         "Calibrated",
         "True",

@@ -38,6 +38,16 @@ pub(crate) enum Freeze {
     Rival,
 }
 
+impl std::fmt::Display for Freeze {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::ApiAway => "the API server answers no write",
+            Self::ClockJump => "the time of day jumped",
+            Self::Rival => "another autoscaler scales the target",
+        })
+    }
+}
+
 /// What is known at one pass.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
@@ -45,6 +55,8 @@ pub(crate) struct Facts {
     pub(crate) invalid: bool,
     /// The store takes nothing.
     pub(crate) store_down: bool,
+    /// The time of day is not the server's: ages of samples say nothing.
+    pub(crate) astray: bool,
     /// A reason to write nothing.
     pub(crate) freeze: Option<Freeze>,
 }
@@ -68,6 +80,11 @@ impl Ladder {
     /// clock of before.
     pub(crate) fn hold_until(&mut self, until: Timestamp) {
         self.hold_until = Some(until);
+    }
+
+    /// Until when nothing goes down for a jump of the clock, where it does not.
+    pub(crate) fn holds_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.hold_until.filter(|until| now < *until)
     }
 
     /// A panic or worse in a forecast: not trusted at once.
@@ -125,8 +142,8 @@ impl Ladder {
         if facts.freeze.is_some() {
             return Health::Frozen;
         }
-        let waiting = self.hold_until.is_some_and(|until| now < until);
-        if self.held || waiting || facts.store_down {
+        let waiting = self.holds_until(now).is_some();
+        if self.held || waiting || facts.store_down || facts.astray {
             return Health::HoldDown;
         }
         match self.asked {
@@ -197,6 +214,12 @@ mod tests {
         assert_eq!(ladder.look(&Facts::default(), at(2)), Health::Predict);
         ladder.hold_until(at(4));
         assert_eq!(ladder.look(&Facts::default(), at(3)), Health::HoldDown);
+        assert_eq!(ladder.look(&Facts::default(), at(4)), Health::Predict);
+        let astray = Facts {
+            astray: true,
+            ..Facts::default()
+        };
+        assert_eq!(ladder.look(&astray, at(4)), Health::HoldDown);
         assert_eq!(ladder.look(&Facts::default(), at(4)), Health::Predict);
         ladder.distrust(at(5));
         assert_eq!(ladder.look(&Facts::default(), at(5)), Health::Guarded);

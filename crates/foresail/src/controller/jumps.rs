@@ -11,7 +11,7 @@ use foresail_core::quantity::time::Span;
 
 /// So far the time of day may go astray within [`SUM_OVER`].
 /// Source: specs/reliability.md 1.2.
-const JUMP_MAX: Span = Span::from_seconds(30);
+pub(crate) const JUMP_MAX: Span = Span::from_seconds(30);
 
 /// How long steps are summed: a time of day that stands still strays by one pass at a time.
 const SUM_OVER: Duration = Duration::from_secs(300);

@@ -15,7 +15,7 @@ use foresail_adapters::kubernetes::workload::WorkloadSeen;
 use foresail_adapters::prometheus::{Prometheus, PrometheusError};
 use foresail_core::hpa::resolve::{self, PodSpec};
 use foresail_core::hpa::{self, MetricRule, Reading};
-use foresail_core::observe::TargetState;
+use foresail_core::observe::{FUTURE_MAX, TargetState, VALUE_MAX};
 use foresail_core::propose::plan::{Setting, TargetId};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
@@ -96,6 +96,24 @@ pub(crate) fn demand_metric(object: &PredictiveAutoscaler) -> Option<&Metric> {
     object.spec.metrics.get(place)
 }
 
+/// What is wrong with the time of a reading.
+fn age_trouble(at: Option<Timestamp>, now: Timestamp, stale_after: Span) -> Option<String> {
+    match at {
+        None => Some("nobody says when it was measured".to_owned()),
+        Some(at) if now - at > stale_after => {
+            let age = (now - at).whole_seconds();
+            Some(format!("measured {age} s ago, more than {stale_after}"))
+        }
+        Some(at) if at > now + FUTURE_MAX => {
+            let ahead = (at - now).whole_seconds();
+            Some(format!(
+                "measured {ahead} s from now: its clock and ours differ"
+            ))
+        }
+        Some(_) => None,
+    }
+}
+
 /// What Prometheus says now: one value with its own time; an empty answer is no zero unless the
 /// user says so.
 pub(crate) async fn prometheus_now(
@@ -106,9 +124,9 @@ pub(crate) async fn prometheus_now(
 ) -> Result<(f64, Timestamp), String> {
     let server = server.ok_or("the controller was started without --prometheus-url")?;
     match server.at(&metric.query, now, stale_after).await {
-        Ok(at) => match at.value.filter(|v| v.is_finite() && *v >= 0.0) {
+        Ok(at) => match at.value.filter(|v| (0.0..=VALUE_MAX).contains(v)) {
             Some(value) => Ok((value, at.measured_at)),
-            None => Err("its value is no finite number of 0 or more".to_owned()),
+            None => Err(format!("its value is no number from 0 to {VALUE_MAX:e}")),
         },
         Err(PrometheusError::Empty { .. }) if metric.empty_is == EmptyIs::Zero => Ok((0.0, now)),
         Err(error) => Err(error.to_string()),
@@ -147,6 +165,7 @@ impl Reader<'_> {
                 reading: Reading::Total(vec![Quantity::from_f64(value, Unit::Count).milli()]),
                 at: Some(at),
                 trouble: None,
+                nonsense: false,
             },
         }
     }
@@ -196,8 +215,10 @@ pub(crate) async fn look(
     let mut read = Vec::new();
     let mut demand = None;
     for (metric, rule) in reactive_metrics(object).zip(rules.rules.metrics()) {
-        let one = reader.read(metric, rule).await;
-        if metric.role == Role::Both {
+        let mut one = reader.read(metric, rule).await;
+        let age = age_trouble(one.at, now, reader.stale_after);
+        one.trouble = one.trouble.or_else(|| age.clone());
+        if metric.role == Role::Both && age.is_none() {
             demand = total_of(&one, now);
         }
         read.push(one);
@@ -207,7 +228,8 @@ pub(crate) async fn look(
             MetricType::External => reader.of.of_api(metric).await,
             _ => reader.prometheus(metric).await,
         };
-        demand = total_of(&one, now);
+        let age = age_trouble(one.at, now, reader.stale_after);
+        demand = total_of(&one, now).filter(|_| age.is_none());
     }
     Ok(Look {
         scale,
@@ -285,10 +307,12 @@ impl Look {
         totals.filter_map(|m| m.at).min()
     }
 
-    /// `true` where a metric was not read, or is too old.
+    /// `true` where a metric was not read, is no measurement, is too old, or of the future.
     pub(crate) fn has_invalid_metric(&self, now: Timestamp, stale_after: Span) -> bool {
-        let old = |at: Option<Timestamp>| at.is_none_or(|at| now - at > stale_after);
-        let invalid = |m: &MetricRead| matches!(m.reading, Reading::Failed) || old(m.at);
+        let invalid = |m: &MetricRead| {
+            let failed = m.nonsense || matches!(m.reading, Reading::Failed);
+            failed || age_trouble(m.at, now, stale_after).is_some()
+        };
         self.scale.asked > 0 && self.metrics.iter().any(invalid)
     }
 }

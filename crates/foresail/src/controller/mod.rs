@@ -5,6 +5,7 @@
 //! condition; nothing stops the loop.
 
 mod act;
+mod clock;
 mod condition_set;
 pub mod conditions;
 mod demand;

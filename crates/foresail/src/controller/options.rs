@@ -39,6 +39,8 @@ pub struct Options {
     pub lease: String,
     /// This process among the candidates.
     pub identity: String,
+    /// The server ends each watch after so long, and it is begun again.
+    pub watch_life: std::time::Duration,
     /// Times of the lease.
     pub timing: Timing,
     /// The folder of the store.

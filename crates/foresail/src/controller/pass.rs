@@ -27,7 +27,7 @@ use super::look::{self, Look};
 use super::pilot::{Advised, Pilot, Unresolved, mode_of, uid_of};
 use super::rivals::{Claim, claim};
 use super::score;
-use super::tell::Story;
+use super::tell::{Hold, Story};
 
 /// How long most of the last step may wait for a place before nothing more is added.
 /// Source: specs/reliability.md F40.
@@ -45,10 +45,12 @@ pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
         *pilot = Pilot::new(pilot.key.clone(), &seen, now);
         pilot.identity.epoch = epoch;
     }
+    let unreadable = seen.unreadable.clone();
     drop(seen);
     let uid = pilot.identity.uid.clone();
     let begins = pilot.engine.is_none();
-    if pilot.take(object, &shared.options, || shared.stored(&uid)) && pilot.unresolved.is_none() {
+    let taken = (object, unreadable);
+    if pilot.take(taken, &shared.options, || shared.stored(&uid)) && pilot.unresolved.is_none() {
         for intent in shared.open_intents(&uid) {
             if intent.resource_version.is_empty() {
                 // It was for an HPA's floor: what that is now, the pass sees.
@@ -66,6 +68,9 @@ pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
     let mut story = Story::new(now);
     // With a spec that cannot be carried out nothing is decided: the former one is not the user's any more.
     let served = pilot.engine.is_some() && pilot.problems.is_empty();
+    if !pilot.problems.is_empty() {
+        story.health = Health::Frozen;
+    }
     if served && mode_of(&pilot.object, shared.options.max_mode) != Mode::Off {
         story = decide(shared, pilot, now).await;
         // A number that somebody changed meanwhile is looked at once more within the pass.
@@ -117,9 +122,8 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
     notice_pending(pilot, &look, now);
     take_demand(shared, pilot, &look, now).await;
     take_fits(pilot, shared);
-    let health = health(shared, pilot, &look, &story.claim, now);
+    let health = health(shared, pilot, &look, &mut story);
     let tick = feed(shared, pilot, &look, &rules.id, health, now);
-    story.health = health;
     let Some(tick) = tick else { return story };
     judge_forecast(pilot, &tick, now);
     begin_fits(shared, pilot, &tick);
@@ -374,13 +378,8 @@ fn feed_minutes(
     shared.input(pilot, Input::Samples(samples));
 }
 
-fn health(
-    shared: &Shared,
-    pilot: &mut Pilot,
-    look: &Look,
-    claim: &Claim,
-    now: Timestamp,
-) -> Health {
+fn health(shared: &Shared, pilot: &mut Pilot, look: &Look, story: &mut Story) -> Health {
+    let now = story.now;
     let silent = shared.world.silent_for();
     let limit = std::time::Duration::from_nanos(API_SILENT_MAX.nanos().unsigned_abs());
     // A quiet watch is ended by the server after a minute: silence alone is no outage before that.
@@ -389,7 +388,7 @@ fn health(
         Some(Freeze::ApiAway)
     } else if shared.jumped() {
         Some(Freeze::ClockJump)
-    } else if pilot.foreign.holds(now) || matches!(claim, Claim::Rival(_)) {
+    } else if pilot.foreign.holds(now) || matches!(story.claim, Claim::Rival(_)) {
         Some(Freeze::Rival)
     } else {
         None
@@ -398,12 +397,21 @@ fn health(
         pilot.ladder.hold_until(now + WINDOW_AFTER_JUMP);
     }
     let stale_after = i64::from(pilot.object.spec.guardrails.stale_after_seconds);
+    let astray = shared.world.astray();
     let facts = Facts {
         invalid: look.has_invalid_metric(now, Span::from_seconds(stale_after)),
         store_down: !shared.store_usable(),
+        astray: astray.is_some(),
         freeze,
     };
-    pilot.ladder.look(&facts, now)
+    story.health = pilot.ladder.look(&facts, now);
+    story.hold = match (facts.freeze, astray, pilot.ladder.holds_until(now)) {
+        (Some(freeze), ..) => Hold::Frozen(freeze),
+        (None, Some(ahead), _) => Hold::Astray(ahead),
+        (None, None, Some(until)) => Hold::Jumped(until),
+        (None, None, None) => Hold::None,
+    };
+    story.health
 }
 
 fn feed(

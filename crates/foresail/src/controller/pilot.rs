@@ -254,14 +254,21 @@ impl Pilot {
 
     /// Takes in the object as it is, and builds the engine anew where the spec changed: the new one
     /// goes on from the memory of the old, or from `stored`. `true` where it was built.
+    ///
+    /// `unreadable` says why the object cannot be read; it is empty where it can.
     pub(crate) fn take(
         &mut self,
-        object: Arc<PredictiveAutoscaler>,
+        (object, unreadable): (Arc<PredictiveAutoscaler>, Vec<SpecProblem>),
         options: &Options,
         stored: impl FnOnce() -> Option<(Snapshot, Vec<Input>)>,
     ) -> bool {
         let of = (object.metadata.generation, self.ceiling);
         self.object = object;
+        if !unreadable.is_empty() {
+            self.problems = unreadable;
+            self.built_of = None;
+            return false;
+        }
         if self.built_of == Some(of) {
             return false;
         }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use foresail_adapters::clock::{Clock, SystemClock};
+use foresail_adapters::clock::Clock;
 use foresail_adapters::kubernetes::autoscaler;
 use foresail_adapters::kubernetes::client::Clients;
 use foresail_adapters::kubernetes::discover;
 use foresail_adapters::kubernetes::lease::{Candidate, Epoch, Name};
+use foresail_adapters::kubernetes::server_time::ServerTime;
 use foresail_adapters::kubernetes::watch::{Change, Key};
 use foresail_adapters::prometheus::Prometheus;
 use foresail_adapters::store::{DiskFile, Limits, Opened, Store};
@@ -25,7 +26,7 @@ use super::pass;
 use super::pilot::{Pilot, uid_of};
 use super::shared::Shared;
 use super::world::World;
-use super::{floors, http};
+use super::{clock, floors, http};
 use crate::serve::{self, token_review::TokenReviewer};
 
 /// A pass that takes longer is given up.
@@ -46,7 +47,9 @@ const LAST_PASSES: Duration = Duration::from_secs(3);
 /// # Errors
 /// Where there is no cluster, an address cannot be taken, or the store is another's.
 pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-    let clients = Clients::new(&options.place).await?;
+    let clock = clock::of_process();
+    let time = ServerTime::new(Arc::clone(&clock));
+    let clients = Clients::timed(&options.place, options.watch_life, &time).await?;
     let features = discover::features(&clients.read)
         .await
         .context("the API server does not answer")?;
@@ -59,7 +62,6 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         resize = features.resize,
         "connected"
     );
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let prometheus = options
         .prometheus
         .clone()
@@ -83,7 +85,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         (epoch, seed),
     )?;
     let store = open_store(&options, &clock)?;
-    let world = World::new(clients, features, prometheus, &options.namespaces);
+    let time = (time, options.watch_life);
+    let world = World::new(clients, features, prometheus, time, &options.namespaces);
     let shared = Arc::new(Shared::new(world, options, clock, leadership, store));
     let (ended, ends) = watch::channel(false);
     let ending = |mut ends: watch::Receiver<bool>| async move {

@@ -13,7 +13,7 @@ use foresail_core::observe::Health;
 use foresail_core::propose::demand_quantity;
 use foresail_core::quantity::time::Span;
 use foresail_core::quantity::units::{Quantity, Replicas, Unit};
-use foresail_core::spec::Mode;
+use foresail_core::spec::{Mode, SpecProblem};
 use foresail_web::live::model;
 
 use super::Shared;
@@ -337,6 +337,18 @@ pub(crate) fn notes(pilot: &Pilot, story: &Story) -> Vec<Note> {
         let mut all = pilot.telling.status.conditions.iter();
         all.find(|c| c.type_ == kind).map(|c| c.status == "True")
     };
+    let is_told = |reason: &str| {
+        let mut all = pilot.telling.status.conditions.iter();
+        all.any(|c| c.type_ == "Ready" && c.reason == reason)
+    };
+    if !pilot.problems.is_empty() && !is_told("ConfigInvalid") {
+        notes.push(Note {
+            warning: true,
+            reason: "ConfigInvalid".to_owned(),
+            text: SpecProblem::joined(&pilot.problems),
+            action: "Validate",
+        });
+    }
     if let super::rivals::Claim::Rival(rival) = &story.claim
         && was("Conflicted") != Some(true)
     {

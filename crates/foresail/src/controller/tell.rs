@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foresail_adapters::kubernetes::autoscaler;
+use foresail_adapters::kubernetes::autoscaler::{self, StatusForm};
 use foresail_adapters::kubernetes::crd::status::PredictiveAutoscalerStatus;
 use foresail_adapters::kubernetes::event::{self, Note};
 use foresail_adapters::kubernetes::fault::Fault;
@@ -17,6 +17,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use super::Shared;
 use super::act::Written;
 use super::fits::Fits;
+use super::health::Freeze;
 use super::live;
 use super::look::Look;
 use super::pilot::Pilot;
@@ -31,11 +32,26 @@ const STATUS_EVERY: Span = Span::from_seconds(30);
 /// A wish that is not carried out is told as an event at most so often.
 const WOULD_EVERY: Span = Span::from_seconds(3600);
 
+/// What keeps a pass from writing, or from going down, beyond what its metrics say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Nothing.
+    #[default]
+    None,
+    /// Nothing is written.
+    Frozen(Freeze),
+    /// Our time of day is so far ahead of the server's.
+    Astray(Span),
+    /// The time of day jumped; nothing goes down before then.
+    Jumped(Timestamp),
+}
+
 /// What one pass came to.
 #[derive(Debug)]
 pub(crate) struct Story {
     pub(crate) now: Timestamp,
     pub(crate) health: Health,
+    pub(crate) hold: Hold,
     pub(crate) claim: Claim,
     pub(crate) fault: Option<Fault>,
     pub(crate) look: Option<Look>,
@@ -62,6 +78,7 @@ impl Story {
         Self {
             now,
             health: Health::Guarded,
+            hold: Hold::None,
             claim: Claim::Ours(foresail_adapters::kubernetes::crd::ActuationType::Scale),
             fault: None,
             look: None,
@@ -262,7 +279,12 @@ async fn write_status(
     shared.meters.status_write();
     let client = &shared.world.clients.write;
     let named = (pilot.key.1.as_str(), pilot.identity.uid.as_str());
-    match autoscaler::write_status(client, &pilot.key.0, named, &next).await {
+    let form = if pilot.problems.is_empty() {
+        StatusForm::Applied
+    } else {
+        StatusForm::Merged
+    };
+    match autoscaler::write_status(client, &pilot.key.0, named, &next, form).await {
         Ok(()) => {
             next.last_decision = None;
             pilot.telling.status = next;

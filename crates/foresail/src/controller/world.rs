@@ -13,10 +13,12 @@ use foresail_adapters::kubernetes::metrics;
 use foresail_adapters::kubernetes::pods::PodSeen;
 use foresail_adapters::kubernetes::rival::HpaSeen;
 use foresail_adapters::kubernetes::scale::{Kinds, Target};
+use foresail_adapters::kubernetes::server_time::ServerTime;
 use foresail_adapters::kubernetes::watch::{self, Change, Key, Watched};
 use foresail_adapters::kubernetes::workload::WorkloadSeen;
 use foresail_adapters::prometheus::Prometheus;
 use foresail_core::hpa::resolve::PodMetrics;
+use foresail_core::quantity::time::Span;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
@@ -24,11 +26,13 @@ use kube::{Api, Client, Resource};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
+use super::jumps::JUMP_MAX;
+
 /// How long what a namespace's pods use is good for several objects' passes.
 const USAGE_FRESH: Duration = Duration::from_secs(3);
 
 /// What pods of a namespace use, by pod, or why it is not known.
-type Usage = Result<Arc<BTreeMap<String, PodMetrics>>, Arc<Fault>>;
+type Usage = Result<Arc<metrics::OfPods<PodMetrics>>, Arc<Fault>>;
 
 /// Usage of one namespace with the time at which it was read.
 type UsageSlot = Arc<Mutex<Option<(Instant, Usage)>>>;
@@ -85,6 +89,10 @@ pub(crate) struct World {
     pub(crate) kinds: Kinds,
     pub(crate) features: RwLock<Features>,
     pub(crate) prometheus: Option<Arc<Prometheus>>,
+    /// What the server's clock says.
+    pub(crate) time: ServerTime,
+    /// The server ends each watch after so long.
+    watch_life: Duration,
     usage: Mutex<Usages>,
 }
 
@@ -94,6 +102,7 @@ impl World {
         clients: Clients,
         features: Features,
         prometheus: Option<Prometheus>,
+        (time, watch_life): (ServerTime, Duration),
         namespaces: &[String],
     ) -> Self {
         let scopes = namespaces.len().max(1);
@@ -108,6 +117,8 @@ impl World {
             kinds: Kinds::default(),
             features: RwLock::new(features),
             prometheus: prometheus.map(Arc::new),
+            time,
+            watch_life,
             usage: Mutex::default(),
         }
     }
@@ -124,21 +135,23 @@ impl World {
             some => some.iter().map(|n| Some(n.as_str())).collect(),
         };
         let client = &self.clients.watch;
+        let life = self.watch_life;
         for scope in scopes {
+            let place = (client, scope, life);
             let told = Some(changes.clone());
             let ours =
                 |o: Arriving, before: Option<&AutoscalerSeen>| AutoscalerSeen::new(o, before);
-            begin(tasks, client, scope, &self.autoscalers, ours, told);
+            begin(tasks, place, &self.autoscalers, ours, told);
             let pod = |p: Pod, _: Option<&PodSeen>| PodSeen::from(&p);
-            begin(tasks, client, scope, &self.pods, pod, None);
+            begin(tasks, place, &self.pods, pod, None);
             let deployment = |d: Deployment, _: Option<&WorkloadSeen>| WorkloadSeen::from(&d);
-            begin(tasks, client, scope, &self.deployments, deployment, None);
+            begin(tasks, place, &self.deployments, deployment, None);
             let set = |s: StatefulSet, _: Option<&WorkloadSeen>| WorkloadSeen::from(&s);
-            begin(tasks, client, scope, &self.stateful_sets, set, None);
+            begin(tasks, place, &self.stateful_sets, set, None);
             let set = |r: ReplicaSet, _: Option<&WorkloadSeen>| WorkloadSeen::from(&r);
-            begin(tasks, client, scope, &self.replica_sets, set, None);
+            begin(tasks, place, &self.replica_sets, set, None);
             let hpa = |h: HorizontalPodAutoscaler, _: Option<&HpaSeen>| HpaSeen::from(&h);
-            begin(tasks, client, scope, &self.hpas, hpa, None);
+            begin(tasks, place, &self.hpas, hpa, None);
         }
     }
 
@@ -146,6 +159,12 @@ impl World {
     pub(crate) fn autoscaler(&self, key: &Key) -> Option<Arc<PredictiveAutoscaler>> {
         let seen = self.autoscalers.get(&key.0, &key.1)?;
         Some(Arc::clone(&seen.object))
+    }
+
+    /// How far our time of day is off the server's, where that is too much to go down by ages.
+    pub(crate) fn astray(&self) -> Option<Span> {
+        let ahead = self.time.ahead();
+        (ahead > JUMP_MAX || ahead < Span::ZERO - JUMP_MAX).then_some(ahead)
     }
 
     /// Every watch with what it is of: whether it was whole once, its silence, its trouble.
@@ -201,8 +220,7 @@ impl World {
             return usage.clone();
         }
         let read = metrics::resource_metrics(&self.clients.read, namespace).await;
-        let by_pod = |all: Vec<PodMetrics>| all.into_iter().map(|m| (m.pod.clone(), m)).collect();
-        let usage = read.map(|all| Arc::new(by_pod(all))).map_err(Arc::new);
+        let usage = read.map(Arc::new).map_err(Arc::new);
         let now = Instant::now();
         *slot = Some((now, usage.clone()));
         drop(slot);
@@ -221,8 +239,7 @@ impl World {
 
 fn begin<K, T>(
     tasks: &mut JoinSet<()>,
-    client: &Client,
-    scope: Option<&str>,
+    (client, scope, life): (&Client, Option<&str>, Duration),
     watched: &Arc<Watched<T>>,
     prune: impl Fn(K, Option<&T>) -> T + Send + Sync + 'static,
     told: Option<mpsc::Sender<Change>>,
@@ -241,5 +258,11 @@ fn begin<K, T>(
         None => Api::all(client.clone()),
     };
     let scope = scope.map(str::to_owned);
-    tasks.spawn(watch::run(api, scope, Arc::clone(watched), prune, told));
+    tasks.spawn(watch::run(
+        api,
+        (scope, life),
+        Arc::clone(watched),
+        prune,
+        told,
+    ));
 }

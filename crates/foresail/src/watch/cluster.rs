@@ -2,7 +2,6 @@
 //!
 //! Nothing is installed and nothing is written: it reads what the user's own kubeconfig may read.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use foresail_adapters::kubernetes::client::Clients;
@@ -14,7 +13,7 @@ use foresail_adapters::kubernetes::pods::PodSeen;
 use foresail_adapters::kubernetes::rival::HpaSeen;
 use foresail_adapters::kubernetes::scale::{self, Kinds, Target};
 use foresail_adapters::kubernetes::selector::Selector;
-use foresail_core::hpa::resolve::{PodMetrics, PodSpec};
+use foresail_core::hpa::resolve::PodSpec;
 use foresail_core::hpa::{self, MetricRule, Reading};
 use foresail_core::observe::TargetState;
 use foresail_core::propose::plan::{Setting, TargetId};
@@ -139,12 +138,6 @@ impl Place {
         Ok(all.filter(|p| chosen.matches(&p.labels)).collect())
     }
 
-    /// What every pod of the namespace uses, by pod.
-    async fn usage(&self) -> Result<BTreeMap<String, PodMetrics>, Fault> {
-        let all = metrics::resource_metrics(&self.clients.read, &self.namespace).await?;
-        Ok(all.into_iter().map(|m| (m.pod.clone(), m)).collect())
-    }
-
     async fn read(
         &self,
         metric: &Metric,
@@ -153,7 +146,7 @@ impl Place {
     ) -> MetricRead {
         match metric.kind {
             MetricType::Resource | MetricType::ContainerResource => {
-                let usage = self.usage().await;
+                let usage = metrics::resource_metrics(&self.clients.read, &self.namespace).await;
                 reader.resource(rule, usage.as_ref().map_err(|fault| fault as &dyn Display))
             }
             MetricType::Prometheus => failed(&"is read from --prometheus"),

@@ -1,6 +1,5 @@
 //! How a metric of one target is read from a cluster, for whoever looks: the controller and `watch`.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use foresail_adapters::kubernetes::crd::metric::{Metric, MetricType};
@@ -17,8 +16,10 @@ pub(crate) struct MetricRead {
     pub(crate) reading: Reading,
     /// When it was measured, where that is known of the whole.
     pub(crate) at: Option<Timestamp>,
-    /// Why it could not be read.
+    /// Why it could not be read, or what of it is no measurement.
     pub(crate) trouble: Option<String>,
+    /// `true` where a part of it is no measurement: the rest may be too little to go down by.
+    pub(crate) nonsense: bool,
 }
 
 /// A metric that could not be read.
@@ -27,6 +28,7 @@ pub(crate) fn failed(why: &dyn Display) -> MetricRead {
         reading: Reading::Failed,
         at: None,
         trouble: Some(why.to_string()),
+        nonsense: false,
     }
 }
 
@@ -36,6 +38,7 @@ fn total(values: Vec<i64>, at: Option<Timestamp>) -> MetricRead {
         reading: Reading::Total(values),
         at,
         trouble: None,
+        nonsense: false,
     }
 }
 
@@ -56,21 +59,31 @@ impl MetricReader<'_> {
     pub(crate) fn resource(
         &self,
         rule: &MetricRule,
-        usage: Result<&BTreeMap<String, PodMetrics>, &dyn Display>,
+        usage: Result<&metrics::OfPods<PodMetrics>, &dyn Display>,
     ) -> MetricRead {
         let usage = match usage {
             Ok(usage) => usage,
             Err(why) => return failed(why),
         };
-        let ours = self.pods.iter().filter_map(|p| usage.get(&p.name).cloned());
-        let ours: Vec<PodMetrics> = ours.collect();
+        let (mut ours, mut bad): (Vec<PodMetrics>, _) = (Vec::new(), None);
+        for pod in self.pods {
+            match usage.get(&pod.name) {
+                Some(Ok(metrics)) => ours.push(metrics.clone()),
+                Some(Err(why)) => bad = bad.or(Some(format!("pod {}: {why}", pod.name))),
+                None => {}
+            }
+        }
         let reading = resolve::resource_reading(rule, self.pods, &ours, &Gates::default());
-        let trouble = matches!(reading, Reading::Failed)
-            .then(|| "the metrics API knows none of the pods".to_owned());
+        let nonsense = bad.is_some();
+        let none = || {
+            matches!(reading, Reading::Failed)
+                .then(|| "the metrics API knows none of the pods".to_owned())
+        };
         MetricRead {
             at: ours.iter().map(|m| m.at).max(),
+            trouble: bad.or_else(none),
+            nonsense,
             reading,
-            trouble,
         }
     }
 
@@ -96,11 +109,23 @@ impl MetricReader<'_> {
         let name = &written.metric.name;
         match metrics::pods_metric(self.client, version, self.namespace, name, selectors).await {
             Err(fault) => failed(&fault),
-            Ok(values) => MetricRead {
-                at: values.iter().map(|(_, s)| s.at).max(),
-                reading: resolve::pods_reading(self.pods, &values),
-                trouble: values.is_empty().then(|| "no pod has it".to_owned()),
-            },
+            Ok(of_pods) => {
+                let (mut values, mut bad) = (Vec::new(), None);
+                for (pod, read) in of_pods {
+                    match read {
+                        Ok(sample) => values.push((pod, sample)),
+                        Err(why) => bad = bad.or(Some(format!("pod {pod}: {why}"))),
+                    }
+                }
+                let nonsense = bad.is_some();
+                let none = || values.is_empty().then(|| "no pod has it".to_owned());
+                MetricRead {
+                    at: values.iter().map(|(_, s)| s.at).max(),
+                    reading: resolve::pods_reading(self.pods, &values),
+                    trouble: bad.or_else(none),
+                    nonsense,
+                }
+            }
         }
     }
 
@@ -137,7 +162,8 @@ impl MetricReader<'_> {
         match metrics::external_metric(self.client, self.namespace, name, &series).await {
             Err(fault) => failed(&fault),
             Ok(values) => {
-                let at = values.iter().filter_map(|v| v.at).min();
+                // One series without a time, and nobody knows how old the sum is.
+                let at = values.iter().map(|v| v.at).min().flatten();
                 total(values.iter().map(|v| v.milli).collect(), at)
             }
         }

@@ -19,6 +19,7 @@ mod crd;
 mod entry;
 mod faults;
 mod fleet;
+mod footprint;
 mod install;
 mod process;
 mod proxy;

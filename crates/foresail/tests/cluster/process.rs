@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 
 use crate::account;
+use crate::footprint::Footprint;
 use crate::proxy::Proxy;
 use crate::rig::{Rig, wait_until};
 
@@ -25,6 +27,8 @@ pub struct Start {
     pub more: Vec<String>,
     /// Its files can be limited (`Controller::limit_files`), from the start where `true`.
     pub limited: Option<bool>,
+    /// Variables beside those of this process.
+    pub env: Vec<(String, String)>,
 }
 
 impl Start {
@@ -36,6 +40,7 @@ impl Start {
             times: (8, 6, 1),
             more: Vec::new(),
             limited: None,
+            env: Vec::new(),
         }
     }
 
@@ -65,6 +70,8 @@ pub struct Controller {
     scribe: Option<Child>,
     /// Log files, one for each life.
     lives: u32,
+    /// What this life took when it began to lead.
+    base: Mutex<Option<Footprint>>,
 }
 
 impl Controller {
@@ -88,6 +95,7 @@ impl Controller {
             child: None,
             scribe: None,
             lives: 0,
+            base: Mutex::default(),
         }
     }
 
@@ -96,6 +104,7 @@ impl Controller {
         assert!(self.child.is_none(), "it runs already");
         let kubeconfig = self.kubeconfig();
         self.lives += 1;
+        *self.base.lock().unwrap() = None;
         let log = self.log_end();
         let (lease, deadline, retry) = self.start.times;
         let seconds = |n: u32| format!("{n}s");
@@ -129,6 +138,8 @@ impl Controller {
             .arg(kubeconfig)
             .args(&self.start.more)
             .env_remove("FORESAIL_LOG")
+            .env("FORESAIL_TEST_CLOCK", self.folder.join("clock"))
+            .envs(self.start.env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -206,6 +217,23 @@ impl Controller {
         Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap()
     }
 
+    /// Sets its time of day off the machine's by so many seconds.
+    pub fn shift_clock(&self, seconds: i64) {
+        let file = self.folder.join("clock.new");
+        std::fs::write(&file, seconds.to_string()).unwrap();
+        std::fs::rename(file, self.folder.join("clock")).unwrap();
+    }
+
+    /// What its process takes now.
+    pub fn footprint(&self) -> Footprint {
+        Footprint::of(self.pid())
+    }
+
+    /// What it took when it began to lead in this life, where somebody waited for that.
+    pub fn base(&self) -> Option<Footprint> {
+        *self.base.lock().unwrap()
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(self.process(), signal).unwrap();
     }
@@ -256,6 +284,12 @@ impl Controller {
     pub fn wait_leading(&self, limit: Duration) {
         let what = format!("{} leads", self.start.name);
         wait_until(limit, &what, || self.leads().then_some(()));
+        let mut base = self.base.lock().unwrap();
+        if base.is_none() {
+            // The first passes open what every pass needs.
+            std::thread::sleep(Duration::from_secs(1));
+            *base = Some(self.footprint());
+        }
     }
 
     /// Whether the last word of this life on its leadership was that it leads.

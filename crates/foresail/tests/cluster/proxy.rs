@@ -165,16 +165,17 @@ impl Drop for Ending {
     }
 }
 
+fn path_of(head: &http::request::Parts) -> String {
+    let path = head.uri.path_and_query().map_or("/", |p| p.as_str());
+    path.to_owned()
+}
+
 async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Body>, Fault> {
     let (head, body) = request.into_parts();
     let at = Instant::now();
     let sent = body.collect().await?.to_bytes();
     let verb = verb_of(&head);
-    let path = head
-        .uri
-        .path_and_query()
-        .map_or("/", |p| p.as_str())
-        .to_owned();
+    let path = path_of(&head);
     let action = state
         .rules
         .meet(verb, &path, &String::from_utf8_lossy(&sent));
@@ -265,6 +266,23 @@ async fn meet(
             head.headers.remove("content-length");
             let told = skew::shifted(&body.collect().await?.to_bytes(), -seconds);
             Ok(Response::from_parts(head, full(told)))
+        }
+        Some(Action::Edit(change)) => {
+            let path = path_of(&request.0);
+            let answer = pass(state, number, verb, request).await?;
+            let (mut head, body) = answer.into_parts();
+            let whole = body.collect().await?.to_bytes();
+            let mut told = serde_json::from_slice(&whole).unwrap_or_default();
+            change.make(&path, &mut told);
+            head.headers.remove("content-length");
+            let body = full(Bytes::from(told.to_string()));
+            Ok(Response::from_parts(head, body))
+        }
+        Some(Action::Answer(change)) => {
+            let mut told = Value::Null;
+            change.make(&path_of(&request.0), &mut told);
+            let answer = Response::builder().header("content-type", "application/json");
+            Ok(answer.body(full(Bytes::from(told.to_string())))?)
         }
         Some(Action::Drip(pause)) => {
             let answer = pass(state, number, verb, request).await?;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::sync::watch;
 
 /// What is done to a request.
@@ -32,6 +33,30 @@ pub enum Action {
     /// The times of a lease are those of a process whose time of day is so many seconds ahead: later
     /// on the way to the server, earlier on the way back.
     Skew(i64),
+    /// The server's answer is changed on its way back.
+    Edit(Change),
+    /// Answered by the proxy itself with what is made of nothing.
+    Answer(Change),
+}
+
+/// What becomes of an answer: the path with its query, and the JSON.
+#[derive(Clone)]
+pub struct Change(Arc<dyn Fn(&str, &mut Value) + Send + Sync>);
+
+impl Change {
+    pub fn new(change: impl Fn(&str, &mut Value) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(change))
+    }
+
+    pub fn make(&self, path: &str, answer: &mut Value) {
+        (self.0)(path, answer);
+    }
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Change")
+    }
 }
 
 /// What holds requests until it opens.

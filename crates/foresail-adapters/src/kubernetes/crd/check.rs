@@ -20,6 +20,9 @@ static SPEC: LazyLock<Result<Value, String>> = LazyLock::new(|| {
 /// The most bytes of a spec. Source: specs/reliability.md Q38.
 const SPEC_BYTES_MAX: usize = 16 * 1024;
 
+/// The longest list of metrics that rules are looked at for: ten may be given.
+const RULED_MAX: usize = 100;
+
 /// Reads an object as JSON or YAML gave it.
 ///
 /// Fields that are `null` are absent, as an API server has them in a new object. A status that cannot
@@ -56,7 +59,10 @@ pub(crate) fn problems(object: &PredictiveAutoscaler) -> Vec<SpecProblem> {
         Err(error) => return vec![SpecProblem::new("spec", error.to_string())],
     };
     let mut problems = form_problems(&spec);
-    problems.extend(rules::problems(&object.spec));
+    // Rules hold each metric against each other one; a list that is far too long is told as that.
+    if object.spec.metrics.len() <= RULED_MAX {
+        problems.extend(rules::problems(&object.spec));
+    }
     problems
 }
 
@@ -80,7 +86,7 @@ fn top_problems(object: &Value) -> Vec<SpecProblem> {
     problems
 }
 
-fn form_problems(spec: &Value) -> Vec<SpecProblem> {
+pub(in crate::kubernetes) fn form_problems(spec: &Value) -> Vec<SpecProblem> {
     let mut walk = Walk::default();
     match SPEC.as_ref() {
         Ok(schema) => walk.value(schema, spec, "spec"),
@@ -97,7 +103,7 @@ fn form_problems(spec: &Value) -> Vec<SpecProblem> {
 }
 
 /// The same without fields that are `null`.
-fn without_nulls(value: &Value) -> Value {
+pub(in crate::kubernetes) fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let given = fields.iter().filter(|(_, v)| !v.is_null());

@@ -81,6 +81,33 @@ pub struct PredictiveAutoscalerSpec {
     pub explain: Explain,
 }
 
+impl PredictiveAutoscalerSpec {
+    /// Of an object whose spec cannot be read: mode Off, no target and nothing measured.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            scale_target_ref: TargetRef {
+                api_version: String::new(),
+                kind: String::new(),
+                name: String::new(),
+            },
+            mode: Mode::Off,
+            sync_period_seconds: default_sync(),
+            min_replicas: default_min(),
+            max_replicas: default_min(),
+            actuation: None,
+            metrics: Vec::new(),
+            behavior: None,
+            forecast: ForecastSpec::default(),
+            proposers: None,
+            combine: Combine::default(),
+            guardrails: Guardrails::default(),
+            suspend: Suspend::default(),
+            explain: Explain::default(),
+        }
+    }
+}
+
 fn default_sync() -> i32 {
     15
 }

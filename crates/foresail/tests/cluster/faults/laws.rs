@@ -1,6 +1,7 @@
-//! What holds in every row: the invariants of writes, of the store and of leadership, by three logs.
+//! What holds in every row: the invariants of writes, of the store and of leadership, by three logs; and
+//! that all is at rest in the end.
 //!
-//! Source: specs/reliability.md D, I22-I27 and I29.
+//! Source: specs/reliability.md D, I22-I27, I29 and I30.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use super::record::{Decided, Put, decided, puts, terms};
 use super::scene::Scene;
+use super::settled;
 use crate::process::Controller;
 
 /// What a row may do beyond the laws, because that is its fault.
@@ -27,6 +29,8 @@ pub struct Allowed {
     pub server_gone: bool,
     /// The store was unusable for a while, or lost: what was written then may be announced nowhere.
     pub store_gone: bool,
+    /// It ends while something still holds an object.
+    pub unsettled: bool,
 }
 
 /// How often each law had something to say.
@@ -55,6 +59,12 @@ pub struct Findings {
 
 /// Ends the controllers and holds the row against every law.
 pub fn check(scene: &Scene, controllers: &mut [&mut Controller], allowed: Allowed) -> Findings {
+    let mut found = Findings {
+        counts: Counts::default(),
+        puts: Vec::new(),
+        decided: Vec::new(),
+        late: 0,
+    };
     for controller in controllers.iter_mut() {
         assert!(
             controller.is_alive(),
@@ -62,14 +72,14 @@ pub fn check(scene: &Scene, controllers: &mut [&mut Controller], allowed: Allowe
             controller.start.name,
             controller.tail()
         );
+    }
+    if !allowed.unsettled {
+        found.counts.add("I30 at rest", settled::at_rest(scene));
+    }
+    for controller in controllers.iter_mut() {
+        settled::nothing_leaked(controller);
         controller.stop();
     }
-    let mut found = Findings {
-        counts: Counts::default(),
-        puts: Vec::new(),
-        decided: Vec::new(),
-        late: 0,
-    };
     for controller in controllers.iter() {
         let (puts, decided) = (puts(scene, controller), decided(controller));
         within_rights(controller, allowed, &mut found.counts);

@@ -56,6 +56,26 @@ impl<'a> Scene<'a> {
     /// The object of one workload, as it is made.
     pub fn object(&self, name: &str) -> Value {
         let metric = json!({"name": "queue", "selector": {"matchLabels": {"queue": name}}});
+        let target = json!({"type": "AverageValue", "averageValue": "10"});
+        let external = json!({"metric": metric, "target": target});
+        self.object_by(name, &json!({"type": "External", "external": external}))
+    }
+
+    /// A workload more, of so many replicas that use `cpu` each and request 100m, and an object for it
+    /// with this metric.
+    pub fn add(&mut self, name: &str, (replicas, cpu): (i32, &str), metric: &Value) {
+        let resources = json!({"requests": {"cpu": "100m"}});
+        let place = (self.namespace.as_str(), name);
+        let annotations = json!({"rig/cpu": cpu});
+        self.rig
+            .deployment(place, replicas, &resources, &annotations);
+        let object = self.object_by(name, metric);
+        self.rig.post(&self.objects(), &object).unwrap();
+        self.names.push(name.to_owned());
+    }
+
+    /// The object of one workload with this metric.
+    pub fn object_by(&self, name: &str, metric: &Value) -> Value {
         let rules = json!({
             "stabilizationWindowSeconds": 0,
             "policies": [{"type": "Pods", "value": 100, "periodSeconds": 1}],
@@ -66,9 +86,7 @@ impl<'a> Scene<'a> {
             "spec": {
                 "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
                 "mode": "Auto", "syncPeriodSeconds": 1, "minReplicas": 1, "maxReplicas": 60,
-                "metrics": [{"type": "External", "external": {
-                    "metric": metric, "target": {"type": "AverageValue", "averageValue": "10"},
-                }}],
+                "metrics": [metric],
                 "behavior": {"scaleUp": rules, "scaleDown": rules},
             },
         })
