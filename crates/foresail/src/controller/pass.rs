@@ -133,6 +133,13 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
     let decision = shared.admit(&pilot.key, engine, &tick);
     story.told = Explanation::new(&tick, 0, engine.spec(), &pilot.identity, Some(&decision));
     let (outcome, write) = act(shared, pilot, &look, &decision, &mut story).await;
+    let sent = matches!(
+        story.written,
+        Some(Written::Applied(_) | Written::Unknown(..))
+    );
+    if !sent {
+        shared.give_back(&tick, &decision);
+    }
     let executed = match outcome {
         Some(Outcome::Applied) => vec![(rules.id.clone(), decision.setting.clone())],
         _ => Vec::new(),
@@ -569,14 +576,17 @@ async fn announce(
     version: &str,
     story: &mut Story,
 ) -> Result<(), Written> {
+    let dropped =
+        |why: &str| Written::Dropped(format!("not written down, so nothing goes down: {why}"));
+    if let Some(why) = shared.store_trouble().filter(|_| order.to < order.from) {
+        return Err(dropped(&why));
+    }
     // Where that fails it may be in the file nevertheless, so the outcome is owed to it.
     story.announced = true;
     match act::announce(shared, order, version).await {
         Ok(()) => Ok(()),
         // Dropped and not refused: the next way up must not wait for it.
-        Err(why) if order.to < order.from => Err(Written::Dropped(format!(
-            "not written down, so nothing goes down: {why}"
-        ))),
+        Err(why) if order.to < order.from => Err(dropped(&why)),
         Err(_) => Ok(()),
     }
 }

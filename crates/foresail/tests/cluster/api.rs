@@ -50,8 +50,13 @@ impl Rig {
         }
     }
 
+    /// A read that got no answer, as over a connection that was just closed for idleness, is made again.
     pub fn get(&self, path: &str) -> Answer {
-        self.ask(Method::GET, path, "application/json", &Value::Null)
+        let read = || self.ask(Method::GET, path, "application/json", &Value::Null);
+        match read() {
+            Err(refusal) if refusal.code == 0 => read(),
+            answer => answer,
+        }
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Answer {

@@ -57,9 +57,9 @@ fn a_damaged_store_lies_aside_and_memory_begins_anew(rig: &Rig) {
         let damaged = fs::read(&file).unwrap();
         controller.begin();
         controller.wait_leading(SOON);
-        let replicas = 3 + place as i64;
-        scene.demand(|_| 10 * u32::try_from(replicas).unwrap());
-        scene.wait_asked(SOON, |_| replicas);
+        let replicas = 3 + u32::try_from(place).unwrap();
+        scene.demand(|_| 10 * replicas);
+        scene.wait_asked(SOON, |_| i64::from(replicas));
         scene.wait_condition(SOON, "w0", "Stored", ("True", "BegunAnew"));
         let aside = aside(&controller);
         assert_eq!(aside.len(), place + 1, "{what}: {aside:?}");

@@ -37,7 +37,7 @@ use Point::{Answered, Between, LeaseChecked, ReadBack, Sent};
 /// All points of a pass between two requests; those of a lane come one after the other, and lanes at
 /// the same time. What lies between an answer and the next request (the decision, the intent in the
 /// store, the last look at the lease) is run through when the process goes on.
-const LANES: [[(&str, Point); 2]; 6] = [
+static LANES: [[(&str, Point); 2]; 6] = [
     [
         ("between two passes", Between),
         ("the write's answer", Answered("PUT", "/w0/scale")),
