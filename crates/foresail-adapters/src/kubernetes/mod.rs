@@ -8,6 +8,7 @@ pub mod crd;
 pub mod discover;
 pub mod event;
 pub mod fault;
+pub mod functions;
 pub mod lease;
 pub mod metrics;
 pub mod pods;
