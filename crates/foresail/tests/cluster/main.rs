@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod aquatope;
 mod beside_hpa;
 mod crd;
 mod entry;
@@ -42,6 +43,7 @@ const FILES: &[&[Row]] = &[
     crd::ROWS,
     install::ROWS,
     walk::ROWS,
+    aquatope::ROWS,
     beside_hpa::ROWS,
 ];
 
