@@ -62,6 +62,20 @@ static MODEL: Words = Words {
     plain_http: "--llm-plain-http",
 };
 
+static OPENWHISK: Words = Words {
+    server: "OpenWhisk",
+    example: "https://openwhisk.example",
+    token: "--auth-file",
+    plain_http: "--plain-http",
+};
+
+static SERVICE: Words = Words {
+    server: "the workflow",
+    example: "http://127.0.0.1:8080/run",
+    token: "--url-token-file",
+    plain_http: "--plain-http",
+};
+
 /// How a server is reached.
 #[derive(Clone, Debug)]
 pub struct Access {
@@ -105,6 +119,24 @@ impl Access {
         Self {
             timeout: Duration::from_secs(120),
             words: &MODEL,
+            ..Self::new(url)
+        }
+    }
+
+    /// Plain access to OpenWhisk: no certificates, at most 30 s. Its key is none of a bearer's.
+    #[must_use]
+    pub fn to_openwhisk(url: &str) -> Self {
+        Self {
+            words: &OPENWHISK,
+            ..Self::new(url)
+        }
+    }
+
+    /// Plain access to a service that answers for a workflow.
+    #[must_use]
+    pub fn to_service(url: &str) -> Self {
+        Self {
+            words: &SERVICE,
             ..Self::new(url)
         }
     }

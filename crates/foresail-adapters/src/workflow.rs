@@ -1,7 +1,7 @@
 //! A workflow that is really there, as a search over its stages' sizes drives it.
 //!
-//! The simulator's stands in the binary; drivers of OpenWhisk and Kubernetes implement the same
-//! trait here.
+//! The simulator's stands in the binary; OpenWhisk and Kubernetes are driven through
+//! `provider::Live`.
 
 use foresail_core::propose::plan::Plan;
 use foresail_core::quantity::time::Span;
@@ -14,6 +14,9 @@ pub struct Answer {
     /// Seconds that each copy of each stage ran and is paid for, shape `[stages][copies]`; empty
     /// where a stage did not run. Of one that never ended, the time that was waited.
     pub seconds: Vec<Vec<f64>>,
+    /// `true` where it failed: it has no latency then, and its seconds are paid for but are no
+    /// sample of what a request costs.
+    pub failed: bool,
 }
 
 /// A workflow whose stages' sizes can be set, and which can be called.

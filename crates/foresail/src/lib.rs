@@ -10,6 +10,7 @@ pub mod exit;
 pub mod experiment;
 pub mod forecast;
 pub mod interrupt;
+pub mod live;
 pub mod optimize;
 pub mod record;
 pub mod serve;

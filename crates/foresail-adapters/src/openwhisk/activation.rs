@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 
+use foresail_core::quantity::units::larger;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -57,6 +58,8 @@ struct Response {
 /// A record, as far as it is read; other fields are left alone.
 #[derive(Deserialize)]
 struct Record {
+    #[serde(rename = "activationId")]
+    activation_id: Option<String>,
     name: Option<String>,
     start: f64,
     end: Option<f64>,
@@ -65,6 +68,8 @@ struct Record {
     cpu_util: Option<f64>,
     #[serde(default)]
     annotations: Vec<Annotation>,
+    #[serde(default)]
+    logs: Vec<String>,
     response: Response,
 }
 
@@ -72,6 +77,14 @@ struct Record {
 /// itself: no time is negative, and none beyond its begin and end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Activation {
+    /// Its id; empty where the record has none.
+    pub id: String,
+    /// When it began, in milliseconds of the epoch.
+    pub began: f64,
+    /// When it ended, in milliseconds of the epoch.
+    pub ended: f64,
+    /// Of a sequence, the ids of what it ran, in their order.
+    pub components: Vec<String>,
     /// Path of the action, else its name.
     pub action: String,
     /// CPU limit.
@@ -132,6 +145,10 @@ impl Activation {
         let success =
             answer.status_code.is_none_or(|code| code == 0) && answer.success.unwrap_or(true);
         Ok(Self {
+            id: record.activation_id.unwrap_or_default(),
+            began: record.start,
+            ended: end,
+            components: if sequence { record.logs } else { Vec::new() },
             action: path.map(str::to_owned).or(record.name).unwrap_or_default(),
             cpu,
             cpu_util: record.cpu_util,
@@ -145,6 +162,13 @@ impl Activation {
             success,
             sequence,
         })
+    }
+
+    /// From its begin to its end, in milliseconds; of a sequence the pauses between its components
+    /// too, which its `duration` leaves out.
+    #[must_use]
+    pub fn lasted(&self) -> f64 {
+        larger(self.ended - self.began, self.duration)
     }
 
     /// Cores times milliseconds.

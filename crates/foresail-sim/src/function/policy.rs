@@ -62,17 +62,26 @@ impl FunctionPolicy {
     }
 
     /// What the engine is told: a target per function, in their order.
+    #[must_use]
+    pub fn spec(&self, functions: &[Function], platform: &Platform) -> Spec {
+        let pair = |f: &Function| (f.id.clone(), f.memory);
+        let pairs: Vec<_> = functions.iter().map(pair).collect();
+        self.spec_of(&pairs, platform.cold_start.mean)
+    }
+
+    /// The same of names and the memory of one container each, in bytes; `startup` is how long one
+    /// takes to start.
     ///
     /// The reactive floor is that of pools: what is busy, which the bounds keep.
     #[must_use]
-    pub fn spec(&self, functions: &[Function], platform: &Platform) -> Spec {
+    pub fn spec_of(&self, functions: &[(String, u64)], startup: Span) -> Spec {
         // No replicas are set; Kubernetes' form wants a bound all the same.
         let hpa = HpaSpec {
             max_replicas: 1,
             ..HpaSpec::default()
         };
-        let target = |function: &Function| {
-            let bytes = i64::try_from(function.memory).unwrap_or(i64::MAX);
+        let target = |(id, memory): &(String, u64)| {
+            let bytes = i64::try_from(*memory).unwrap_or(i64::MAX);
             let memory = Quantity::from_milli(bytes.saturating_mul(1000), Unit::Bytes);
             let pool = PoolSpec {
                 min: Replicas::ZERO,
@@ -80,11 +89,11 @@ impl FunctionPolicy {
                 memory: Some(memory),
             };
             TargetSpec {
-                id: TargetId::new(&function.id),
+                id: TargetId::new(id),
                 hpa: hpa.clone(),
                 capacity: None,
                 pool: Some(pool),
-                startup: Some(platform.cold_start.mean),
+                startup: Some(startup),
                 ..TargetSpec::default()
             }
         };

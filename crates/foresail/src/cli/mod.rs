@@ -18,6 +18,7 @@ pub mod forecast;
 pub mod manifests;
 pub mod optimize;
 pub mod progress;
+pub mod provider;
 pub mod reading;
 pub mod replay;
 pub mod report;

@@ -228,7 +228,8 @@ impl Run<'_> {
         if answer.latency.is_none() {
             self.lost += 1;
         }
-        if counts {
+        // One that failed is not answered; what it ran is no sample of what a request costs.
+        if counts && !answer.failed {
             self.counted += 1;
             self.answered += u64::from(answer.latency.is_some());
             self.cost += cost;

@@ -72,6 +72,7 @@ impl System for Simulated {
         Ok(Answer {
             latency: Some(request.latency).filter(|l| *l <= most),
             seconds,
+            failed: false,
         })
     }
 

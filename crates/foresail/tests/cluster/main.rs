@@ -13,6 +13,7 @@
 
 mod account;
 mod api;
+mod aquatope;
 mod beside_hpa;
 mod commands;
 mod crd;
@@ -50,6 +51,7 @@ const FILES: &[&[Row]] = &[
     rights::ROWS,
     walk::ROWS,
     commands::ROWS,
+    aquatope::ROWS,
     beside_hpa::ROWS,
 ];
 

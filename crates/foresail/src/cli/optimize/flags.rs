@@ -8,6 +8,7 @@ use foresail_core::quantity::time::Span;
 use foresail_core::value::cost::Price;
 use foresail_models::registry::TUNERS;
 
+use crate::cli::provider::ProviderArgs;
 use crate::cli::{Output, whole};
 
 /// Find the cheapest CPU and memory of a workflow's stages that keep its promise
@@ -50,6 +51,8 @@ pub struct OptimizeArgs {
     /// How the end is printed; csv prints the trials [default: table]
     #[arg(long, short, value_enum)]
     pub(super) output: Option<Output>,
+    #[command(flatten)]
+    pub(super) provider: ProviderArgs,
 }
 
 /// The flags of the published manager; knobs of the tuner, where it has them.

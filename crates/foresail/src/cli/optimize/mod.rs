@@ -1,6 +1,7 @@
 //! `foresail optimize`: the cheapest sizes of a workflow's stages that keep its promise.
 
 mod flags;
+mod live;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,6 +9,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use foresail_adapters::workflow::System;
 use foresail_core::engine::{Engine, Hash};
 use foresail_core::propose::advice::Tuner;
 use foresail_core::spec::SpecProblem;
@@ -27,6 +29,7 @@ use super::workflow::{bound_holds, subject};
 use crate::cli::{Output, progress, typed};
 use crate::exit::Code;
 use crate::interrupt;
+use crate::live::LiveWorkflow;
 use crate::optimize::report::Report;
 use crate::optimize::{
     Conclusion, Found, Journal, Protocol, Referee, Row, Search, Simulated, referee,
@@ -45,7 +48,8 @@ const DRIFTS: &str = "the workflow's hash";
 /// Where the workflow cannot be read, a flag does not fit the tuner, or the search fails.
 pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
     let output = Output::here(args.output)?;
-    let subject = chosen(args)?;
+    let flow = live_workflow(args)?;
+    let subject = chosen(args, flow.as_ref())?;
     let protocol = protocol(args, &subject)?;
     let entry = tuner_entry(args)?;
     let knobs = knobs(args, entry)?;
@@ -61,9 +65,20 @@ pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
             record.display()
         );
     }
+    let mut session = match &flow {
+        Some(flow) => Some(live::Session::begin(args, flow)?),
+        None => None,
+    };
+    if let (Some(session), Some(flow), true) = (&mut session, &flow, args.provider.dry_run) {
+        live::rehearse(session, flow, &mut *tuner, &protocol)?;
+        return Ok(Code::Done);
+    }
     // Places are tried before the work, so that nobody waits for nothing.
     let folder = args.out.as_deref().map(Report::begin).transpose()?;
-    let conditions = conditions(&subject, &protocol, entry.name, &knobs, args.seed);
+    let mut conditions = conditions(&subject, &protocol, entry.name, &knobs, args.seed);
+    if flow.is_some() {
+        conditions.insert("provider".to_owned(), args.provider.place());
+    }
     // A workflow that has drifted is another one with the same stages.
     let forgiven: &[&str] = if args.reopen.is_some() {
         &[DRIFTS]
@@ -75,8 +90,26 @@ pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
         .as_deref()
         .map(|path| Journal::open(path, &conditions, forgiven))
         .transpose()?;
-    let least = least(&subject, &protocol.price);
-    let found = search(args, &subject, &protocol, &mut *tuner, journal.as_mut())?;
+    // Of a workflow that is there no surface is known.
+    let least = match flow {
+        Some(_) => None,
+        None => least(&subject, &protocol.price),
+    };
+    let found = match &mut session {
+        None => {
+            let mut system = Simulated::new(&subject, seed);
+            let scene = (&subject, &protocol);
+            search(args, scene, &mut system, &mut *tuner, journal.as_mut())?
+        }
+        Some(session) => {
+            let scene = (&subject, &protocol);
+            let found = search(args, scene, session.system(), &mut *tuner, journal.as_mut());
+            session.end(&found)?;
+            let found = found?;
+            session.tell_lasting(&found);
+            found
+        }
+    };
     let doubts = tuner.doubts().iter().map(ToString::to_string).collect();
     let report = Report {
         subject: &subject,
@@ -124,10 +157,26 @@ fn code(conclusion: Conclusion) -> Code {
     }
 }
 
-/// The workflow that was named, with the promise that the flags say.
-fn chosen(args: &OptimizeArgs) -> Result<Subject> {
+fn named(args: &OptimizeArgs) -> Result<&String> {
     let named = args.workflow.as_ref().or(args.workflow_config.as_ref());
-    let mut subject = subject(named.context("name a workflow")?)?;
+    named.context("name a workflow")
+}
+
+/// The workflow where it is really there; `None` in the simulator.
+fn live_workflow(args: &OptimizeArgs) -> Result<Option<LiveWorkflow>> {
+    if args.provider.live().is_none() {
+        args.provider.check_simulated()?;
+        return Ok(None);
+    }
+    LiveWorkflow::read(named(args)?).map(Some)
+}
+
+/// The workflow that was named, with the promise that the flags say.
+fn chosen(args: &OptimizeArgs, flow: Option<&LiveWorkflow>) -> Result<Subject> {
+    let mut subject = match flow {
+        Some(flow) => flow.subject.clone(),
+        None => subject(named(args)?)?,
+    };
     let Promise { seconds, level } = subject.promise;
     subject.promise = Promise {
         seconds: args.protocol.qos.unwrap_or(seconds),
@@ -257,8 +306,8 @@ fn least(subject: &Subject, price: &Price) -> Option<Bound> {
 
 fn search(
     args: &OptimizeArgs,
-    subject: &Subject,
-    protocol: &Protocol,
+    (subject, protocol): (&Subject, &Protocol),
+    system: &mut dyn System,
     tuner: &mut dyn Tuner,
     journal: Option<&mut Journal>,
 ) -> Result<Found> {
@@ -272,7 +321,6 @@ fn search(
             .map(|path| recorder(path, engine, subject, seed));
         recorder.transpose()
     })?;
-    let mut system = Simulated::new(subject, seed);
     let flags = &args.published;
     let most = flags.n_init + flags.n_batch.saturating_mul(flags.batch_size);
     let bar = progress::bar(u64::from(most), "Optimizing");
@@ -293,7 +341,7 @@ fn search(
     interrupt::catch();
     let found = Search {
         subject,
-        system: &mut system,
+        system,
         tuner,
         referee: &mut referee,
         protocol,

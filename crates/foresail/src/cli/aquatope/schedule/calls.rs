@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use foresail_core::quantity::time::Span;
 use foresail_models::rng::Seed;
@@ -24,7 +24,7 @@ pub(super) struct Calls {
     workflow_config: Option<String>,
     /// Calls of each function: a trace file, or a folder of Azure day files; with --workflow-config one
     /// item of calls of the workflow, or one named as each stage
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE", required_unless_present = "provider")]
     trace: Option<PathBuf>,
     /// A function of the trace by its whole name or the last part of it; may be repeated [default: all]
     #[arg(long, value_name = "ID")]
@@ -53,11 +53,32 @@ pub(super) struct Calls {
 }
 
 impl Calls {
+    /// The workflow that is named.
+    pub(super) fn workflow(&self) -> Option<&str> {
+        self.workflow_config.as_deref()
+    }
+
+    /// `true` where nothing is said of a trace.
+    pub(super) fn has_no_trace(&self) -> bool {
+        self.trace.is_none()
+            && self.trace_id.is_empty()
+            && self.functions.is_none()
+            && self.durations.is_none()
+            && self.memory.is_none()
+            && self.service.is_none()
+            && self.container_memory.is_none()
+    }
+
     /// Every function with its calls.
     ///
     /// # Errors
     /// Where a file cannot be read, or a function is not there.
     pub(super) fn read(&self, seed: u64) -> Result<Vec<Function>> {
+        // Another provider needs none.
+        ensure!(
+            self.trace.is_some(),
+            "--trace FILE: the simulator needs the calls of each function"
+        );
         let mut all = self.of_trace(seed)?;
         if !self.trace_id.is_empty() {
             all = self.chosen(all)?;

@@ -2,6 +2,7 @@
 //! in the simulator by the same engine that serves, and what they are worth beside keep-alives.
 
 mod calls;
+mod live;
 mod stages;
 mod told;
 
@@ -23,6 +24,7 @@ use serde_json::json;
 
 use self::calls::Calls;
 use self::told::{Changes, Flown, Level, print};
+use crate::cli::provider::ProviderArgs;
 use crate::cli::{Output, whole};
 use crate::compare::function_mode::{FIXED_REFERENCE, Memory, fly};
 use crate::exit::Code;
@@ -78,6 +80,10 @@ pub(super) struct ScheduleArgs {
     /// How it is told [default: table]
     #[arg(long, short, value_enum)]
     output: Option<Told>,
+    #[command(flatten)]
+    live: live::LiveArgs,
+    #[command(flatten)]
+    provider: ProviderArgs,
 }
 
 /// How a schedule can be told.
@@ -221,6 +227,11 @@ pub(super) fn run(args: &ScheduleArgs, out: &mut dyn Write) -> Result<Code> {
     if output == Output::Csv {
         bail!("output.format csv: a schedule is a table or JSON lines; write --output json");
     }
+    if args.provider.live().is_some() {
+        return live::run(args, output, out);
+    }
+    args.provider.check_simulated()?;
+    args.live.check_simulated()?;
     let (file, net) = args.net()?;
     let scene = Scene {
         platform: Platform {

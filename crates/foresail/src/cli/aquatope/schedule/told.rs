@@ -80,19 +80,36 @@ pub(super) struct Changes {
 
 impl Changes {
     pub(super) fn new(functions: &[Function], level: Level) -> Self {
+        Self::of(functions.iter().map(|f| f.id.clone()).collect(), level)
+    }
+
+    /// Of functions by their names.
+    pub(super) fn of(names: Vec<String>, level: Level) -> Self {
+        let count = names.len();
         Self {
-            names: functions.iter().map(|f| f.id.clone()).collect(),
+            names,
             level,
             identity: Identity {
                 uid: "schedule".to_owned(),
                 generation: 1,
                 epoch: 1,
             },
-            busy: vec![0; functions.len()],
-            peaks: vec![None; functions.len()],
+            busy: vec![0; count],
+            peaks: vec![None; count],
             kept: Vec::new(),
             lost: 0,
         }
+    }
+
+    /// Takes out what was changed since: place, the change for programs, and what it was sized by.
+    pub(super) fn drain(&mut self) -> Vec<(usize, Value, String)> {
+        let kept = std::mem::take(&mut self.kept);
+        let told = |change: &Change| {
+            let why = std::iter::once(change.why.clone()).chain(change.limits.iter().cloned());
+            let why: Vec<String> = why.collect();
+            (change.function, change.json(self), why.join("; "))
+        };
+        kept.iter().map(told).collect()
     }
 }
 
@@ -104,8 +121,9 @@ impl KeepListener for Changes {
         for (busy, state) in self.busy.iter_mut().zip(&samples.targets) {
             *busy = state.busy.map_or(0, Replicas::get);
         }
-        // One a function, in their order, or none at all.
-        let mut values = samples.values.iter();
+        // One a function, in their order, or none at all; of several minutes the last.
+        let before = samples.values.len().saturating_sub(self.peaks.len());
+        let mut values = samples.values.iter().skip(before);
         for peak in &mut self.peaks {
             *peak = values.next().and_then(|s| s.value);
         }

@@ -1,0 +1,14 @@
+//! OpenWhisk's REST interface against a stand-in that follows its published API: each answer that it
+//! can give, then searches and schedules from the command line.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may fail loudly, and each uses a part of what is there"
+)]
+
+mod client;
+mod commands;
+mod server;
