@@ -14,7 +14,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::process::Command;
 
-
 use foresail_adapters::load::arrivals::{Gaps, Shape};
 use foresail_adapters::load::generator::{Outcome, Plan, Sink, What, run};
 use foresail_adapters::load::targets::{Target, Targets};
@@ -24,7 +23,8 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n";
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n";
 
 /// Answers every request at once, on a thread of its own.
 fn server() -> SocketAddr {
@@ -146,7 +146,14 @@ fn peer(address: SocketAddr) -> Option<f64> {
     let python = std::env::var_os("FORESAIL_PYTHON").unwrap_or_else(|| "python3".into());
     let output = Command::new(python)
         .current_dir(folder)
-        .args(["load_python.py", "--rps", "1000", "--duration", "4", "--url"])
+        .args([
+            "load_python.py",
+            "--rps",
+            "1000",
+            "--duration",
+            "4",
+            "--url",
+        ])
         .arg(format!("http://{address}/"))
         .output()
         .unwrap();

@@ -93,7 +93,10 @@ impl Sink for Seen {
     }
 
     fn outcome(&mut self, outcome: &Outcome) {
-        assert!(outcome.sent.is_none_or(|sent| sent >= outcome.due), "sent before it was due");
+        assert!(
+            outcome.sent.is_none_or(|sent| sent >= outcome.due),
+            "sent before it was due"
+        );
         assert!(outcome.ended >= outcome.due);
         self.outcomes.push(*outcome);
     }
@@ -143,7 +146,10 @@ fn a_ramp_arrives_as_the_integral_of_its_rate() {
     assert_eq!(came.len(), 400);
     for (count, at) in came.iter().enumerate() {
         let due = shape.due_until((*at - begin).as_secs_f64());
-        assert!(count as f64 <= due + 1.0, "the {count}-th came where {due} were due");
+        assert!(
+            count as f64 <= due + 1.0,
+            "the {count}-th came where {due} were due"
+        );
     }
     for (count, outcome) in sorted(&seen).iter().enumerate() {
         let due = shape.due_until(outcome.due as f64 / 1e9);
@@ -170,8 +176,14 @@ fn a_stall_is_in_the_times_of_all_that_were_due_in_it() {
     let targets = Targets::new(vec![server.target("one")]);
     let seen = flown(&rate(1, 100.0), &targets, 20_000, 1);
     assert_eq!(seen.count(What::Answered(200)), 100);
-    let slow = seen.outcomes.iter().filter(|o| o.ended - o.due > 100_000_000);
-    assert!(slow.count() >= 39, "of the 50 that were due in it, 40 waited longer than 100 ms");
+    let slow = seen
+        .outcomes
+        .iter()
+        .filter(|o| o.ended - o.due > 100_000_000);
+    assert!(
+        slow.count() >= 39,
+        "of the 50 that were due in it, 40 waited longer than 100 ms"
+    );
     let late = |o: &&Outcome| o.sent.unwrap() - o.due > 100_000_000;
     assert!(seen.outcomes.iter().filter(late).count() >= 38);
 }
@@ -200,7 +212,12 @@ fn a_server_that_ends_connections_without_a_word_loses_nothing() {
     let server = Server::new(|stream, number| answers(stream, number) && number % 3 != 2);
     let targets = Targets::new(vec![server.target("one")]);
     let seen = flown(&rate(1, 100.0), &targets, 20_000, 4);
-    assert_eq!(seen.count(What::Answered(200)), 100, "{:?}", seen.outcomes.last());
+    assert_eq!(
+        seen.count(What::Answered(200)),
+        100,
+        "{:?}",
+        seen.outcomes.last()
+    );
 }
 
 #[test]
@@ -211,14 +228,20 @@ fn silence_is_timed_out_and_what_found_no_connection_was_not_sent() {
     assert_eq!(seen.outcomes.len(), 20);
     let (timed_out, unsent) = (seen.count(What::TimedOut), seen.count(What::Unsent));
     assert_eq!(timed_out + unsent, 20);
-    assert!(timed_out >= 2 && unsent >= 2, "{timed_out} timed out, {unsent} not sent");
+    assert!(
+        timed_out >= 2 && unsent >= 2,
+        "{timed_out} timed out, {unsent} not sent"
+    );
     assert_eq!(server.count(), timed_out);
     assert!(seen.outcomes.iter().all(|o| o.ended - o.due >= 300_000_000));
 }
 
 #[test]
 fn nobody_there_and_nonsense_are_told_apart() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let targets = Targets::new(vec![Target {
         name: "gone".to_owned(),
         address: gone,
@@ -228,22 +251,37 @@ fn nobody_there_and_nonsense_are_told_apart() {
 
     let rude = Server::new(|stream, _| stream.write_all(b"SSH-2.0-rude\r\n\r\n").is_ok());
     let targets = Targets::new(vec![rude.target("rude")]);
-    assert_eq!(flown(&rate(1, 20.0), &targets, 5000, 8).count(What::Malformed), 20);
+    assert_eq!(
+        flown(&rate(1, 20.0), &targets, 5000, 8).count(What::Malformed),
+        20
+    );
 
     let cut = Server::new(|stream, _| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
         false
     });
     let targets = Targets::new(vec![cut.target("cut")]);
-    assert_eq!(flown(&rate(1, 20.0), &targets, 5000, 8).count(What::Cut), 20);
+    assert_eq!(
+        flown(&rate(1, 20.0), &targets, 5000, 8).count(What::Cut),
+        20
+    );
 }
 
 /// Two servers share evenly; a third that comes later gets its third, one that leaves no more.
 #[test]
 fn servers_take_turns_and_new_ones_get_their_share() {
-    let servers = [Server::new(answers), Server::new(answers), Server::new(answers)];
+    let servers = [
+        Server::new(answers),
+        Server::new(answers),
+        Server::new(answers),
+    ];
     let names = ["one", "two", "three"];
-    let list = |which: &[usize]| which.iter().map(|i| servers[*i].target(names[*i])).collect();
+    let list = |which: &[usize]| {
+        which
+            .iter()
+            .map(|i| servers[*i].target(names[*i]))
+            .collect()
+    };
     let targets = Arc::new(Targets::new(list(&[0, 1])));
     let second = list(&[1, 2]);
     let changed = Arc::clone(&targets);
@@ -255,7 +293,12 @@ fn servers_take_turns_and_new_ones_get_their_share() {
     change.join().unwrap();
     assert_eq!(seen.targets, names);
     assert_eq!(seen.count(What::Answered(200)), 400);
-    let of = |index| seen.outcomes.iter().filter(|o| o.target == Some(index)).count();
+    let of = |index| {
+        seen.outcomes
+            .iter()
+            .filter(|o| o.target == Some(index))
+            .count()
+    };
     let (one, two, three) = (of(0), of(1), of(2));
     assert!(two.abs_diff(200) <= 1, "{one}, {two}, {three}");
     assert_eq!(one + three, 400 - two);
@@ -276,9 +319,15 @@ fn an_interrupt_ends_it_and_what_was_under_way_is_told() {
     };
     let begin = Instant::now();
     let mut seen = Seen::default();
-    run(plan, &targets, &mut seen, &|| begin.elapsed() > Duration::from_secs(1)).unwrap();
+    run(plan, &targets, &mut seen, &|| {
+        begin.elapsed() > Duration::from_secs(1)
+    })
+    .unwrap();
     assert!(begin.elapsed() < Duration::from_secs(30));
     assert_eq!(seen.count(What::Answered(200)), 10);
-    assert_eq!(seen.count(What::Answered(200)) + seen.count(What::Interrupted), seen.outcomes.len());
+    assert_eq!(
+        seen.count(What::Answered(200)) + seen.count(What::Interrupted),
+        seen.outcomes.len()
+    );
     assert!(seen.count(What::Interrupted) >= 4);
 }

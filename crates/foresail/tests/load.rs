@@ -32,9 +32,16 @@ fn server() -> String {
                         seen.extend_from_slice(&buffer[..read]);
                         while let Some(end) = seen.windows(4).position(|w| w == b"\r\n\r\n") {
                             let head = String::from_utf8(seen.drain(..end + 4).collect()).unwrap();
-                            assert!(head.starts_with("GET /page?a=1 HTTP/1.1\r\nHost: "), "{head}");
+                            assert!(
+                                head.starts_with("GET /page?a=1 HTTP/1.1\r\nHost: "),
+                                "{head}"
+                            );
                             let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                            let status = if number % 10 == 9 { "503 Busy" } else { "200 OK" };
+                            let status = if number % 10 == 9 {
+                                "503 Busy"
+                            } else {
+                                "200 OK"
+                            };
                             let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
                             if stream.write_all(answer.as_bytes()).is_err() {
                                 return;
@@ -76,7 +83,10 @@ fn a_poisson_process_is_the_same_again_by_its_seed() {
     let url = server();
     let due = |seed: &str| {
         let words = "load --rps 100 --duration 1 --timeout 60s --poisson --output json --seed";
-        let args: Vec<&str> = words.split(' ').chain([seed, "--url", url.as_str()]).collect();
+        let args: Vec<&str> = words
+            .split(' ')
+            .chain([seed, "--url", url.as_str()])
+            .collect();
         let told: Value = serde_json::from_str(&stdout(folder.path(), &args, 0)).unwrap();
         told["load"]["due"].as_u64().unwrap()
     };
@@ -88,9 +98,22 @@ fn a_poisson_process_is_the_same_again_by_its_seed() {
 #[test]
 fn nobody_there_is_told_with_code_3() {
     let folder = tempfile::tempdir().unwrap();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let url = format!("http://{gone}/");
-    let args = ["load", "--rps", "20", "--duration", "1", "--output", "csv", "--url", url.as_str()];
+    let args = [
+        "load",
+        "--rps",
+        "20",
+        "--duration",
+        "1",
+        "--output",
+        "csv",
+        "--url",
+        url.as_str(),
+    ];
     let text = stdout(folder.path(), &args, 3);
     assert!(text.contains("error: no connection,20\n"), "{text}");
     assert!(text.contains("answered,0\n"), "{text}");
@@ -102,14 +125,38 @@ fn wrong_options_are_refused_with_the_mend() {
     let told = |words: &str| refused(folder.path(), &words.split(' ').collect::<Vec<_>>());
     for (words, want) in [
         ("load --url https://localhost/", "only http is spoken"),
-        ("load --url http://localhost/ --rps -1", "part 0: a rate of -1 requests per second: must be 0 to"),
-        ("load --url http://localhost/ --rps 0", "nothing is ever sent: give a rate above 0"),
-        ("load --url http://localhost/ --duration 0", "part 0: must last longer than 0 seconds"),
-        ("load --url http://localhost/ --connections 0", "--connections 0: must be 1 or more"),
-        ("load --url http://localhost/ --timeout 0s", "--timeout 0s: must be above 0s"),
-        ("load --url http://localhost/ --duration 1e6 --rps 1", "at most 7 days"),
-        ("experiment manifests --min-replicas 11", "--min-replicas 11: must be 1 to --max-replicas 10"),
-        ("experiment manifests --cpu-target 0", "--cpu-target 0: must be 1 to 1000 percent"),
+        (
+            "load --url http://localhost/ --rps -1",
+            "part 0: a rate of -1 requests per second: must be 0 to",
+        ),
+        (
+            "load --url http://localhost/ --rps 0",
+            "nothing is ever sent: give a rate above 0",
+        ),
+        (
+            "load --url http://localhost/ --duration 0",
+            "part 0: must last longer than 0 seconds",
+        ),
+        (
+            "load --url http://localhost/ --connections 0",
+            "--connections 0: must be 1 or more",
+        ),
+        (
+            "load --url http://localhost/ --timeout 0s",
+            "--timeout 0s: must be above 0s",
+        ),
+        (
+            "load --url http://localhost/ --duration 1e6 --rps 1",
+            "at most 7 days",
+        ),
+        (
+            "experiment manifests --min-replicas 11",
+            "--min-replicas 11: must be 1 to --max-replicas 10",
+        ),
+        (
+            "experiment manifests --cpu-target 0",
+            "--cpu-target 0: must be 1 to 1000 percent",
+        ),
     ] {
         let text = told(words);
         assert!(text.contains(want), "{words}: {text}");

@@ -94,7 +94,13 @@ fn exit(status: Option<Status>) -> Exit {
         .find(|c| c.reason.as_deref() == Some("ExitCode"))
         .and_then(|c| c.message.as_deref()?.parse().ok());
     code.map_or_else(
-        || Exit::Lost(status.message.unwrap_or_else(|| "no reason given".to_owned())),
+        || {
+            Exit::Lost(
+                status
+                    .message
+                    .unwrap_or_else(|| "no reason given".to_owned()),
+            )
+        },
         Exit::Code,
     )
 }

@@ -109,13 +109,17 @@ pub async fn destination(
         Behind::Service(name) => {
             let what = format!("Service {namespace}/{name}");
             let api: Api<Service> = Api::namespaced(client.clone(), namespace);
-            let service = call(api.get(name)).await.map_err(|fault| unread(&what, fault))?;
+            let service = call(api.get(name))
+                .await
+                .map_err(|fault| unread(&what, fault))?;
             of_service(&what, &service, port)
         }
         Behind::Deployment(name) => {
             let what = format!("Deployment {namespace}/{name}");
             let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-            let found = call(api.get(name)).await.map_err(|fault| unread(&what, fault))?;
+            let found = call(api.get(name))
+                .await
+                .map_err(|fault| unread(&what, fault))?;
             let selector = found.spec.map(|s| selector_text(&s.selector));
             Ok(Destination {
                 selector: selector

@@ -239,7 +239,10 @@ mod tests {
                 vec![ok(200, true)],
             ),
             ("HTTP/1.0 404 No\r\n\r\nuntil the end", vec![ok(404, false)]),
-            ("HTTP/1.1 304 Same\r\nContent-Length: 9\r\n\r\n", vec![ok(304, true)]),
+            (
+                "HTTP/1.1 304 Same\r\nContent-Length: 9\r\n\r\n",
+                vec![ok(304, true)],
+            ),
         ] {
             assert_eq!(read(text), want, "{text}");
         }

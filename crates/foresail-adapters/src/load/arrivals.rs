@@ -289,7 +289,9 @@ mod tests {
     fn what_is_no_shape_is_told_with_its_place() {
         let told = |parts: &[(Span, f64, f64)]| Shape::new(parts).unwrap_err().to_string();
         let second = SECOND(1);
-        assert!(told(&[(second, 1.0, 1.0), (second, 1.0, -1.0)]).starts_with("part 1: a rate of -1 "));
+        assert!(
+            told(&[(second, 1.0, 1.0), (second, 1.0, -1.0)]).starts_with("part 1: a rate of -1 ")
+        );
         assert!(told(&[(second, f64::NAN, 1.0)]).contains("NaN"));
         assert!(told(&[(Span::ZERO, 1.0, 1.0)]).contains("part 0: must last longer"));
         assert!(told(&[]).contains("nothing is ever sent"));

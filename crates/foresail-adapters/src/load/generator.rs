@@ -297,12 +297,13 @@ impl<'a, S: Sink> Generator<'a, S> {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        let opened = Connection::begin(host, self.hosts[host].address, request).and_then(|mut c| {
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            let registry = self.poll.registry();
-            registry.register(&mut c.stream, Token(slot), interest)?;
-            Ok(c)
-        });
+        let opened =
+            Connection::begin(host, self.hosts[host].address, request).and_then(|mut c| {
+                let interest = Interest::READABLE | Interest::WRITABLE;
+                let registry = self.poll.registry();
+                registry.register(&mut c.stream, Token(slot), interest)?;
+                Ok(c)
+            });
         match opened {
             Ok(connection) => {
                 self.slots[slot] = Some(connection);
@@ -448,7 +449,10 @@ impl<'a, S: Sink> Generator<'a, S> {
     fn give_up_all(&mut self) {
         self.give_up_waiting();
         for slot in 0..self.slots.len() {
-            if self.slots[slot].as_ref().is_some_and(|c| c.request.is_some()) {
+            if self.slots[slot]
+                .as_ref()
+                .is_some_and(|c| c.request.is_some())
+            {
                 self.fail(slot, What::Interrupted);
             }
         }

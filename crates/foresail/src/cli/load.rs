@@ -75,7 +75,12 @@ struct RateArgs {
     #[arg(long, value_name = "N", requires = "ramp_start")]
     ramp_end: Option<f64>,
     /// Seconds of the ramp
-    #[arg(long, value_name = "SECONDS", requires = "ramp_start", conflicts_with = "duration")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        requires = "ramp_start",
+        conflicts_with = "duration"
+    )]
     ramp_duration: Option<f64>,
     /// Seconds more at the last rate
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
@@ -108,10 +113,15 @@ struct PlaceArgs {
 impl RateArgs {
     fn shape(&self) -> Result<Shape> {
         let span = |name: &str, seconds: f64| {
-            Span::from_seconds_f64(seconds).with_context(|| format!("--{name} {seconds}: must be seconds"))
+            Span::from_seconds_f64(seconds)
+                .with_context(|| format!("--{name} {seconds}: must be seconds"))
         };
         let hold = span("hold", self.hold)?;
-        ensure!(!hold.is_negative(), "--hold {}: must be 0 or more", self.hold);
+        ensure!(
+            !hold.is_negative(),
+            "--hold {}: must be 0 or more",
+            self.hold
+        );
         let (length, from, to) = match (self.ramp_start, self.ramp_end) {
             (Some(from), Some(to)) => {
                 let seconds = self.ramp_duration.unwrap_or(self.duration);
@@ -216,7 +226,13 @@ fn code(summary: &Summary) -> Code {
 
 fn print(summary: &Summary, output: Output, out: &mut dyn Write) -> Result<()> {
     let columns = ["what", "value"];
-    let rows = || summary.rows().into_iter().map(|(a, b)| vec![a, b]).collect::<Vec<_>>();
+    let rows = || {
+        summary
+            .rows()
+            .into_iter()
+            .map(|(a, b)| vec![a, b])
+            .collect::<Vec<_>>()
+    };
     match output {
         Output::Table => print_table(&columns, rows(), out),
         Output::Csv => print_csv(&columns, &rows(), out),
@@ -250,7 +266,10 @@ mod tests {
     #[test]
     fn the_published_examples_send_what_they_say() {
         assert_eq!(shape(&[]), (300.0, 15_000.0));
-        assert_eq!(shape(&["--rps", "100", "--duration", "300"]), (300.0, 30_000.0));
+        assert_eq!(
+            shape(&["--rps", "100", "--duration", "300"]),
+            (300.0, 30_000.0)
+        );
         let ramp = "--ramp-start 10 --ramp-end 150 --ramp-duration 120 --hold 180";
         let flags: Vec<&str> = ramp.split(' ').collect();
         assert_eq!(shape(&flags), (300.0, 36_600.0));

@@ -14,7 +14,9 @@ use super::load::streams_runtime;
 use super::{Output, print_csv, print_table};
 use crate::exit::{Code, Coded};
 use crate::interrupt;
-use crate::stress::{CONTAINER, Ended, FOR_EVER, Kind, News, REFRESH, SELECTOR, Stress, Summary, run as stress};
+use crate::stress::{
+    CONTAINER, Ended, FOR_EVER, Kind, News, REFRESH, SELECTOR, Stress, Summary, run as stress,
+};
 
 /// Put the pods of a workload under stress, by commands in their containers
 #[derive(Args, Debug)]
@@ -99,8 +101,9 @@ pub fn run(args: &StressArgs, out: &mut dyn Write) -> Result<Code> {
         kubeconfig: place.kubeconfig.clone(),
         context: place.context.clone(),
     };
-    let (client, namespace) =
-        runtime.block_on(stream_client(&cluster)).map_err(|e| Coded {
+    let (client, namespace) = runtime
+        .block_on(stream_client(&cluster))
+        .map_err(|e| Coded {
             code: Code::Unreachable,
             message: e.to_string(),
         })?;

@@ -215,9 +215,7 @@ const SERVER_SETTINGS: &str = "server {
 
 impl Container {
     fn object(&self) -> Value {
-        let amounts = |a: Amounts| {
-            json!({"cpu": format!("{}m", a.cpu_millicores), "memory": format!("{}Mi", a.memory_mebibytes)})
-        };
+        let amounts = |a: Amounts| json!({"cpu": format!("{}m", a.cpu_millicores), "memory": format!("{}Mi", a.memory_mebibytes)});
         let (name, number) = self.port;
         json!({
             "name": self.name,
@@ -269,7 +267,8 @@ impl Webapp {
     /// # Errors
     /// As [`Hpa::object`].
     pub fn objects(&self, namespace: &str, name: &str, hpa: &Hpa) -> Result<Vec<Value>> {
-        let service_port = |name: &str, port: u16, to: &str| json!({"name": name, "port": port, "targetPort": to});
+        let service_port =
+            |name: &str, port: u16, to: &str| json!({"name": name, "port": port, "targetPort": to});
         let (server, exporter) = (self.server.port, self.exporter.port);
         Ok(vec![
             json!({
@@ -311,7 +310,10 @@ mod tests {
         assert_eq!(object["metadata"]["name"], "webapp-hpa");
         let down = &object["spec"]["behavior"]["scaleDown"];
         assert_eq!(down["stabilizationWindowSeconds"], 60);
-        assert_eq!(down["policies"][0], json!({"type": "Pods", "value": 1, "periodSeconds": 30}));
+        assert_eq!(
+            down["policies"][0],
+            json!({"type": "Pods", "value": 1, "periodSeconds": 30})
+        );
     }
 
     #[test]
@@ -320,8 +322,14 @@ mod tests {
         assert_eq!((sum.cpu_millicores, sum.memory_mebibytes), (110, 96));
         let object = WEBAPP.deployment("default", "webapp");
         let containers = object.pointer("/spec/template/spec/containers").unwrap();
-        assert_eq!(containers[0]["resources"]["limits"], json!({"cpu": "200m", "memory": "128Mi"}));
-        assert_eq!(containers[1]["resources"]["requests"], json!({"cpu": "10m", "memory": "32Mi"}));
+        assert_eq!(
+            containers[0]["resources"]["limits"],
+            json!({"cpu": "200m", "memory": "128Mi"})
+        );
+        assert_eq!(
+            containers[1]["resources"]["requests"],
+            json!({"cpu": "10m", "memory": "32Mi"})
+        );
         assert_eq!(containers[0]["readinessProbe"]["initialDelaySeconds"], 5);
     }
 }

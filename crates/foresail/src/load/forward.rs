@@ -75,7 +75,9 @@ impl Forwarder {
             .await
             .with_context(|| format!("pods {selector} in namespace {namespace}"))?;
         if watched.open.is_empty() {
-            bail!("no pod with {selector} in namespace {namespace} is ready: `kubectl get pods` says why");
+            bail!(
+                "no pod with {selector} in namespace {namespace} is ready: `kubectl get pods` says why"
+            );
         }
         let pause = Duration::from_nanos(refresh.nanos().max(100_000_000).unsigned_abs());
         let task = tokio::spawn(async move {

@@ -186,7 +186,9 @@ fn resolve(host: &str) -> Result<SocketAddr> {
         .with_context(|| format!("{host}: the name is not known"))?;
     let all: Vec<SocketAddr> = found.collect();
     let first = all.iter().find(|a| a.is_ipv4()).or(all.first());
-    first.copied().with_context(|| format!("{host}: the name has no address"))
+    first
+        .copied()
+        .with_context(|| format!("{host}: the name has no address"))
 }
 
 #[cfg(test)]
@@ -196,12 +198,26 @@ mod tests {
     #[test]
     fn an_address_is_taken_apart_or_refused_with_the_mend() {
         let of = |url: &str| parts(url).unwrap();
-        assert_eq!(of("http://localhost:18080"), ("localhost:18080".to_owned(), "/".to_owned()));
-        assert_eq!(of("http://[::1]/a?b=c"), ("[::1]:80".to_owned(), "/a?b=c".to_owned()));
+        assert_eq!(
+            of("http://localhost:18080"),
+            ("localhost:18080".to_owned(), "/".to_owned())
+        );
+        assert_eq!(
+            of("http://[::1]/a?b=c"),
+            ("[::1]:80".to_owned(), "/a?b=c".to_owned())
+        );
         let told = |url: &str| format!("{:#}", parts(url).unwrap_err());
         assert!(told("https://localhost/").contains("only http is spoken"));
-        assert!(told("localhost:80").contains("only http is spoken"), "{}", told("localhost:80"));
-        assert!(told("http://").contains("is no address"), "{}", told("http://"));
+        assert!(
+            told("localhost:80").contains("only http is spoken"),
+            "{}",
+            told("localhost:80")
+        );
+        assert!(
+            told("http://").contains("is no address"),
+            "{}",
+            told("http://")
+        );
     }
 
     #[test]
@@ -219,7 +235,10 @@ mod tests {
         let mean = gaps.iter().sum::<f64>() / 10_000.0;
         let square = gaps.iter().map(|g| g * g).sum::<f64>() / 10_000.0;
         assert!((mean - 1.0).abs() < 0.03, "{mean}");
-        assert!((square - 2.0).abs() < 0.2, "{square}: an exponential's is 2");
+        assert!(
+            (square - 2.0).abs() < 0.2,
+            "{square}: an exponential's is 2"
+        );
         assert_eq!(gaps, load(1));
         assert_ne!(gaps, load(2));
     }

@@ -103,7 +103,10 @@ impl Summary {
         add("wall seconds", format!("{:.2}", self.wall_seconds));
         add("answered rps", format!("{:.1}", self.answered_rps));
         let cpu = self.cpu_micros_per_request;
-        add("cpu us per request", cpu.map_or_else(String::new, |v| format!("{v:.1}")));
+        add(
+            "cpu us per request",
+            cpu.map_or_else(String::new, |v| format!("{v:.1}")),
+        );
         let Latency {
             mean,
             p50,
@@ -129,8 +132,15 @@ impl Summary {
         }
         if self.targets.len() > 1 {
             for target in &self.targets {
-                let PerTarget { name, answered, failed } = target;
-                add(&format!("answered by {name}"), format!("{answered} ({failed} failed)"));
+                let PerTarget {
+                    name,
+                    answered,
+                    failed,
+                } = target;
+                add(
+                    &format!("answered by {name}"),
+                    format!("{answered} ({failed} failed)"),
+                );
             }
         }
         rows

@@ -197,7 +197,9 @@ impl<'a> Tally<'a> {
             late: all.late,
             wall_seconds: wall,
             answered_rps: answered as f64 / wall,
-            cpu_micros_per_request: cpu.filter(|_| all.due > 0).map(|s| s * 1e6 / all.due as f64),
+            cpu_micros_per_request: cpu
+                .filter(|_| all.due > 0)
+                .map(|s| s * 1e6 / all.due as f64),
             latency_ms: Latency {
                 mean: all.latency.mean_seconds().map(|s| s * 1e3),
                 p50: latency(0.5),

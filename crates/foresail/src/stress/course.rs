@@ -55,11 +55,7 @@ fn duration(span: foresail_core::quantity::time::Span) -> Duration {
 }
 
 impl<'a> Course<'a> {
-    pub(super) fn new(
-        pods: Api<Pod>,
-        stress: &'a Stress,
-        tell: &'a mut dyn FnMut(&News),
-    ) -> Self {
+    pub(super) fn new(pods: Api<Pod>, stress: &'a Stress, tell: &'a mut dyn FnMut(&News)) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         Self {
             pods,
@@ -89,7 +85,11 @@ impl<'a> Course<'a> {
             if now >= overdue || (now >= self.until && !self.is_busy()) || self.is_through() {
                 break;
             }
-            let wake = next_look.min(if now < self.until { self.until } else { overdue });
+            let wake = next_look.min(if now < self.until {
+                self.until
+            } else {
+                overdue
+            });
             tokio::select! {
                 () = &mut stop => break,
                 event = self.events.recv() => {

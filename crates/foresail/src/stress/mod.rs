@@ -212,7 +212,9 @@ pub async fn run(
     stress.check()?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), &stress.namespace);
     let place = || format!("pods {} in namespace {}", stress.selector, stress.namespace);
-    let first = ready_pods(&pods, &stress.selector).await.with_context(place)?;
+    let first = ready_pods(&pods, &stress.selector)
+        .await
+        .with_context(place)?;
     if first.is_empty() {
         return Err(anyhow::Error::new(crate::exit::Coded {
             code: crate::exit::Code::NotFound,
@@ -239,8 +241,20 @@ mod tests {
         assert!(told(kind(Kind::Cpu { workers: 0 })).starts_with("--workers 0:"));
         assert!(told(kind(Kind::Memory { mebibytes: 0 })).starts_with("--mb 0:"));
         let length = Span::from_seconds(-1);
-        assert!(told(Stress { length, ..good.clone() }).starts_with("--duration"));
+        assert!(
+            told(Stress {
+                length,
+                ..good.clone()
+            })
+            .starts_with("--duration")
+        );
         let pods_max = Some(0);
-        assert!(told(Stress { pods_max, ..good.clone() }).starts_with("--max-pods 0"));
+        assert!(
+            told(Stress {
+                pods_max,
+                ..good.clone()
+            })
+            .starts_with("--max-pods 0")
+        );
     }
 }

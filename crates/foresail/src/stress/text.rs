@@ -152,7 +152,10 @@ mod tests {
         assert_eq!(line(&mut out), Said::Started(child.id().into()));
         assert!(child.wait().unwrap().success());
         let took = begin.elapsed();
-        assert!((Duration::from_millis(900)..Duration::from_secs(20)).contains(&took), "{took:?}");
+        assert!(
+            (Duration::from_millis(900)..Duration::from_secs(20)).contains(&took),
+            "{took:?}"
+        );
         let burnt = children_ticks(std::process::id()) - before;
         assert!(burnt > 5, "{burnt} ticks of CPU");
     }
@@ -201,13 +204,17 @@ mod tests {
         };
         assert!(free < 1 << 30);
         assert_eq!(child.wait().unwrap().code(), Some(REFUSED));
-        assert!(!std::path::Path::new(&format!("/dev/shm/foresail-stress-{}", child.id())).exists());
+        assert!(
+            !std::path::Path::new(&format!("/dev/shm/foresail-stress-{}", child.id())).exists()
+        );
     }
 
     #[test]
     fn a_process_that_is_none_of_ours_is_left_alone() {
         let mut other = Command::new("sleep").arg("20").spawn().unwrap();
-        let told = Command::new("sh").args(["-c", &end(&[other.id().into(), 1])]).status();
+        let told = Command::new("sh")
+            .args(["-c", &end(&[other.id().into(), 1])])
+            .status();
         assert!(told.unwrap().success());
         assert_eq!(other.try_wait().unwrap(), None);
         other.kill().unwrap();

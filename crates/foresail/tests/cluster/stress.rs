@@ -35,7 +35,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The webapp with three ready pods; with its HPA where `hpa`.
 fn webapp(rig: &Rig, namespace: &str, hpa: bool) {
     rig.namespace(namespace);
-    for object in WEBAPP.objects(namespace, "webapp", &Hpa::default()).unwrap() {
+    for object in WEBAPP
+        .objects(namespace, "webapp", &Hpa::default())
+        .unwrap()
+    {
         if hpa || object["kind"] != "HorizontalPodAutoscaler" {
             rig.apply_object(namespace, &object).unwrap();
         }
@@ -121,7 +124,9 @@ fn busy_loops_make_the_hpa_scale_and_end_early(rig: &Rig) {
         let is_begun = |l: &&Value| l["what"] == "start" && l["kind"] == "cpu";
         log.iter().filter(is_begun).count()
     };
-    wait_until(MINUTE, "loops in the new pods", || (begun() == 10).then_some(()));
+    wait_until(MINUTE, "loops in the new pods", || {
+        (begun() == 10).then_some(())
+    });
     // The last one's word has to come back too.
     std::thread::sleep(Duration::from_secs(2));
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
@@ -130,7 +135,11 @@ fn busy_loops_make_the_hpa_scale_and_end_early(rig: &Rig) {
     assert_eq!(code, Some(130), "{error}");
     let pods = told["stress"]["pods"].as_array().unwrap();
     assert_eq!(pods.len(), 10, "{told}");
-    assert!(pods.iter().all(|p| p["started"] == 1 && p["ended"] == "told"), "{told}");
+    assert!(
+        pods.iter()
+            .all(|p| p["started"] == 1 && p["ended"] == "told"),
+        "{told}"
+    );
     let log = commands(rig, space);
     let first = log.iter().find(|l| l["kind"] == "cpu").unwrap();
     assert_eq!(first["container"], "nginx");
@@ -158,12 +167,20 @@ fn memory_is_filled_once_and_more_than_free_is_refused(rig: &Rig) {
         let more = |(name, (_, memory)): (&String, &(f64, f64))| {
             before.get(name).is_some_and(|b| *memory > b.1 + 39.0)
         };
-        let pods: Vec<String> = usage.iter().filter(|u| more(*u)).map(|u| u.0.clone()).collect();
+        let pods: Vec<String> = usage
+            .iter()
+            .filter(|u| more(*u))
+            .map(|u| u.0.clone())
+            .collect();
         (pods.len() == 2).then_some(pods)
     });
     // The first two by name.
     assert_eq!(filled, before.keys().take(2).cloned().collect::<Vec<_>>());
-    let mut second = foresail(rig, space, "stress memory --mb 40 --duration 600 --max-pods 2");
+    let mut second = foresail(
+        rig,
+        space,
+        "stress memory --mb 40 --duration 600 --max-pods 2",
+    );
     let (told, code, error) = ended(second.spawn().unwrap());
     assert_eq!(code, Some(1), "{error}");
     for pod in told["stress"]["pods"].as_array().unwrap() {
@@ -176,7 +193,10 @@ fn memory_is_filled_once_and_more_than_free_is_refused(rig: &Rig) {
     assert_eq!(ended(child).1, Some(130));
     wait_until(MINUTE, "the memory is given back", || {
         let usage = usage(rig, space);
-        usage.values().all(|(_, memory)| *memory < 20.0).then_some(())
+        usage
+            .values()
+            .all(|(_, memory)| *memory < 20.0)
+            .then_some(())
     });
 }
 
@@ -184,7 +204,8 @@ fn memory_is_filled_once_and_more_than_free_is_refused(rig: &Rig) {
 fn requests_are_spread_over_pods_and_a_new_one_gets_its_share(rig: &Rig) {
     let space = "load";
     webapp(rig, space, false);
-    let words = "load --rps 60 --duration 60 --refresh 1s --connections 32 --timeout 30s --out seconds.csv";
+    let words =
+        "load --rps 60 --duration 60 --refresh 1s --connections 32 --timeout 30s --out seconds.csv";
     let child = foresail(rig, space, words).spawn().unwrap();
     let used = wait_until(MINUTE, "their usage", || {
         let usage = usage(rig, space);
@@ -200,7 +221,10 @@ fn requests_are_spread_over_pods_and_a_new_one_gets_its_share(rig: &Rig) {
     assert_eq!(load["answered"], 3600, "{load}");
     let servers = load["targets"].as_array().unwrap();
     assert_eq!(servers.len(), 4, "{load}");
-    let mut counts: Vec<i64> = servers.iter().map(|s| s["answered"].as_i64().unwrap()).collect();
+    let mut counts: Vec<i64> = servers
+        .iter()
+        .map(|s| s["answered"].as_i64().unwrap())
+        .collect();
     let new = counts.pop().unwrap();
     assert!(new > 50, "{new} for the pod that came later");
     let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());

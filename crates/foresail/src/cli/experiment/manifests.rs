@@ -66,7 +66,9 @@ pub(super) fn run(args: &ManifestsArgs, out: &mut dyn Write) -> Result<Code> {
         if is_hpa { !args.no_hpa } else { !args.only_hpa }
     });
     let texts: Vec<String> = wanted
-        .map(|object| serde_saphyr::to_string(object).context("an object cannot be written as YAML"))
+        .map(|object| {
+            serde_saphyr::to_string(object).context("an object cannot be written as YAML")
+        })
         .collect::<Result<_>>()?;
     write!(out, "{}", texts.join("---\n"))?;
     Ok(Code::Done)
