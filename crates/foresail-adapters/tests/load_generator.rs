@@ -224,15 +224,19 @@ fn a_server_that_ends_connections_without_a_word_loses_nothing() {
 fn silence_is_timed_out_and_what_found_no_connection_was_not_sent() {
     let server = Server::new(|_, _| true);
     let targets = Targets::new(vec![server.target("one")]);
-    let seen = flown(&rate(1, 20.0), &targets, 300, 2);
-    assert_eq!(seen.outcomes.len(), 20);
+    // The one connection is free every 5 ms at most, and 5 more are due then.
+    let seen = flown(&rate(1, 1000.0), &targets, 300, 1);
+    assert_eq!(seen.outcomes.len(), 1000);
     let (timed_out, unsent) = (seen.count(What::TimedOut), seen.count(What::Unsent));
-    assert_eq!(timed_out + unsent, 20);
+    assert_eq!(timed_out + unsent, 1000);
     assert!(
         timed_out >= 2 && unsent >= 2,
         "{timed_out} timed out, {unsent} not sent"
     );
-    assert_eq!(server.count(), timed_out);
+    assert!(
+        server.count() <= timed_out,
+        "a request may be cut before it is read"
+    );
     assert!(seen.outcomes.iter().all(|o| o.ended - o.due >= 300_000_000));
 }
 
