@@ -228,7 +228,11 @@ fn requests_are_spread_over_pods_and_a_new_one_gets_its_share(rig: &Rig) {
     let new = counts.pop().unwrap();
     assert!(new > 50, "{new} for the pod that came later");
     let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
-    assert!(most - least <= 3, "evenly over the first three: {counts:?}");
+    // Not to the request: while streams are opened, one that waits takes the first that is free.
+    assert!(
+        most - least <= most / 10,
+        "evenly over the first three: {counts:?}"
+    );
     // The pods have counted the same.
     let served = wait_until(MINUTE, "the counters", || served(rig, space));
     let of = |s: &Value| served.get(s["name"].as_str().unwrap()).copied();
