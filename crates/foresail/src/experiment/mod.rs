@@ -19,6 +19,7 @@ pub mod row;
 pub mod schedule;
 pub mod scripted;
 pub mod told;
+pub mod webapp;
 pub mod world;
 
 /// Who governs.

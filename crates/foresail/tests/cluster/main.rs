@@ -29,6 +29,7 @@ mod rights;
 mod rule;
 mod skew;
 mod smoke;
+mod stress;
 mod walk;
 
 use std::io::Write;
@@ -46,6 +47,7 @@ type Row = (&'static str, bool, fn(&Rig));
 /// All tests, one file of rows each.
 const FILES: &[&[Row]] = &[
     smoke::ROWS,
+    stress::ROWS,
     crd::ROWS,
     install::ROWS,
     rights::ROWS,

@@ -1,5 +1,6 @@
 //! `foresail experiment`: a language model against the HPA, rehearsed in the simulator, and its report.
 
+mod manifests;
 mod options;
 mod places;
 mod report;
@@ -29,6 +30,8 @@ pub struct ExperimentArgs {
 enum Verb {
     /// Tables and pictures of CSV files, also of those that the published experiment wrote
     Report(report::ReportArgs),
+    /// Print the workload and its HPA, for kubectl apply -f -
+    Manifests(manifests::ManifestsArgs),
 }
 
 /// Runs the command.
@@ -38,6 +41,7 @@ enum Verb {
 pub fn run(args: &ExperimentArgs, out: &mut dyn Write) -> Result<Code> {
     match &args.command {
         Some(Verb::Report(args)) => report::run(args, out),
+        Some(Verb::Manifests(args)) => manifests::run(args, out),
         None if args.options.simulate => simulate::run(&args.options, out),
         None => bail!(
             "live clusters are not there yet: give --simulate to rehearse the experiment in the simulator, or \
