@@ -24,25 +24,30 @@ fn gaps(controller: &Controller, names: &[&str], (from, to): Stretch) -> Vec<Dur
     gaps
 }
 
-fn high(gaps: &[Duration]) -> Duration {
-    gaps[(gaps.len() * 99).div_ceil(100) - 1]
+fn quantile(gaps: &[Duration], percent: usize) -> Duration {
+    gaps[(gaps.len() * percent).div_ceil(100) - 1]
 }
 
 /// Passes of those that are named come as often beside the fault as before it.
 ///
-/// The bound is wider than on a machine of one's own: rows run side by side on two cores.
+/// Who waits for another's answer waits a call's 5 s each time, so nine of ten passes tell it; the
+/// slowest tell how busy the machine is, since rows run side by side on two cores.
 pub fn not_delayed(controller: &Controller, names: &[&str], quiet: Stretch, beside: Stretch) {
     let (before, under) = (
         gaps(controller, names, quiet),
         gaps(controller, names, beside),
     );
     assert!(before.len() >= names.len() && under.len() >= names.len());
-    let (before, under) = (high(&before), high(&under));
-    println!(
-        "{}: passes of the others, 99 %: {before:?} before, {under:?} beside",
-        controller.start.namespace
-    );
-    assert!(under <= 2 * before + Duration::from_millis(500));
+    for percent in [90, 99] {
+        let of = |gaps| quantile(gaps, percent);
+        println!(
+            "{}: passes of the others, {percent} %: {:?} before, {:?} beside",
+            controller.start.namespace,
+            of(&before),
+            of(&under)
+        );
+    }
+    assert!(quantile(&under, 90) <= 2 * quantile(&before, 90) + Duration::from_secs(1));
 }
 
 /// Objects with the same demand are decided alike, whatever happens to others.
