@@ -14,5 +14,7 @@ pub mod prometheus;
 pub mod registry;
 pub mod results;
 pub mod retry;
+pub mod rpc;
+pub mod stats;
 pub mod store;
 pub mod workflow;
