@@ -29,6 +29,13 @@ pub struct Place {
 #[error("no cluster to talk to: {0}; pass --kubeconfig FILE, or --context NAME of a context in it")]
 pub struct NoCluster(String);
 
+impl NoCluster {
+    /// There is none because of this.
+    pub(crate) fn because(error: &dyn std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// The longest silence of a watch: its server ends it before (`watch.rs`), so a longer one is dead.
 const SILENCE: Duration = Duration::from_secs(75);
 
@@ -76,6 +83,18 @@ impl Clients {
             namespace,
         })
     }
+}
+
+/// Settings of a client for a place, for whoever asks another address as the same user.
+///
+/// # Errors
+/// [`NoCluster`] where there is no usable configuration.
+pub async fn settings(place: &Place) -> Result<Config, NoCluster> {
+    crate::access::install_ring();
+    let mut config = config(place).await.map_err(NoCluster)?;
+    config.connect_timeout = Some(CONNECT);
+    config.default_retry = false;
+    Ok(config)
 }
 
 async fn config(place: &Place) -> Result<Config, String> {
