@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod aware;
 mod beside_hpa;
 mod crd;
 mod entry;
@@ -43,6 +44,7 @@ const FILES: &[&[Row]] = &[
     install::ROWS,
     walk::ROWS,
     beside_hpa::ROWS,
+    aware::ROWS,
 ];
 
 /// Held for reading by a test that shares the control plane, for writing by one that does not.
