@@ -15,6 +15,8 @@ pub mod provider;
 pub mod registry;
 pub mod results;
 pub mod retry;
+pub mod rpc;
 pub mod service;
+pub mod stats;
 pub mod store;
 pub mod workflow;

@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod controller;
 pub mod exit;
 pub mod experiment;
+pub mod firm;
 pub mod forecast;
 pub mod interrupt;
 pub mod live;

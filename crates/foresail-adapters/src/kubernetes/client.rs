@@ -37,6 +37,13 @@ pub struct NoCluster(String);
 /// Source: specs/reliability.md F6, "own watch timeout 60 s (+5 s guard)".
 const SILENCE_MORE: Duration = Duration::from_secs(5);
 
+impl NoCluster {
+    /// There is none because of this.
+    pub(crate) fn because(error: &dyn std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// The three clients.
 #[derive(Clone)]
 pub struct Clients {
@@ -112,14 +119,23 @@ impl Clients {
 /// # Errors
 /// [`NoCluster`] where there is no usable configuration.
 pub async fn stream_client(place: &Place) -> Result<(Client, String), NoCluster> {
-    crate::access::install_ring();
-    let mut config = config(place).await.map_err(NoCluster)?;
-    config.connect_timeout = Some(CONNECT);
+    let mut config = settings(place).await?;
     config.read_timeout = None;
-    config.default_retry = false;
     let namespace = config.default_namespace.clone();
     let client = Client::try_from(config).map_err(|e| NoCluster(e.to_string()))?;
     Ok((client, namespace))
+}
+
+/// Settings of a client for a place, for whoever asks another address as the same user.
+///
+/// # Errors
+/// [`NoCluster`] where there is no usable configuration.
+pub async fn settings(place: &Place) -> Result<Config, NoCluster> {
+    crate::access::install_ring();
+    let mut config = config(place).await.map_err(NoCluster)?;
+    config.connect_timeout = Some(CONNECT);
+    config.default_retry = false;
+    Ok(config)
 }
 
 async fn config(place: &Place) -> Result<Config, String> {

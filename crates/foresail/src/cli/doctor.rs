@@ -1,13 +1,16 @@
 //! `foresail doctor`: what works here and in the cluster, and the mend for what does not.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
+use foresail_adapters::stats::{RedisAccess, RedisStore, Retention, Store};
 use foresail_models::registry::proposer_names;
 use serde_json::json;
 
 use crate::cli::cluster::ClusterArgs;
+use crate::cli::cluster::aware_checkup;
 use crate::cli::cluster::checkup::{self, Level, Line};
 use crate::cli::{Output, print_csv};
 use crate::compare::prometheus::{AccessArgs, runtime};
@@ -20,6 +23,15 @@ pub struct DoctorArgs {
     /// Look at this machine alone
     #[arg(long)]
     offline: bool,
+    /// Look at AWARE's distributed form: its pods, Redis, and the server's port
+    #[arg(long, conflicts_with_all = ["offline", "account"])]
+    aware: bool,
+    /// Where the agent finds the server
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
+    server: String,
+    /// Redis as it is reached from here
+    #[arg(long, value_name = "URL", requires = "aware")]
+    redis: Option<String>,
     /// Look at the rights of this user, such as system:serviceaccount:NAMESPACE:NAME
     #[arg(long = "as", value_name = "USER", conflicts_with = "offline")]
     account: Option<String>,
@@ -39,7 +51,9 @@ pub struct DoctorArgs {
 pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<Code> {
     let mut lines = checks();
     let mut is_reachable = true;
-    if !args.offline {
+    if args.aware {
+        is_reachable = aware(args, &mut lines)?;
+    } else if !args.offline {
         is_reachable = online(args, &mut lines)?;
     }
     let good = lines.iter().all(|(level, _)| *level != Level::Fail);
@@ -84,6 +98,48 @@ fn print(lines: &[Line], good: bool, output: Output, out: &mut dyn Write) -> Res
         }
     }
     Ok(())
+}
+
+/// The namespace of AWARE's parts where none is named.
+const AWARE: &str = "foresail-aware";
+
+/// Looks at AWARE's parts; `false` where the API server does not answer.
+fn aware(args: &DoctorArgs, lines: &mut Vec<Line>) -> Result<bool> {
+    let namespace = args.cluster.namespace.as_deref().unwrap_or(AWARE);
+    let mut is_reachable = true;
+    match args.cluster.connect() {
+        Err(error) => {
+            lines.push((Level::Fail, error.to_string()));
+            is_reachable = false;
+        }
+        Ok(cluster) => {
+            let looked = async { Ok(aware_checkup::pods(&cluster, namespace).await) };
+            lines.extend(cluster.wait(looked)?);
+        }
+    }
+    match &args.redis {
+        None => lines.push((
+            Level::Warn,
+            "Redis was not looked at from here: pass --redis URL of a port-forward to it"
+                .to_owned(),
+        )),
+        Some(url) => {
+            let access = RedisAccess {
+                url: url.clone(),
+                password_file: None,
+                plain: false,
+            };
+            lines.push(match RedisStore::new(&access, Retention::default()) {
+                Err(error) => (Level::Fail, error.to_string()),
+                Ok(store) => {
+                    let store = Store::Redis(Arc::new(store));
+                    runtime()?.block_on(aware_checkup::redis(&store))
+                }
+            });
+        }
+    }
+    lines.push(aware_checkup::port(&args.server, namespace));
+    Ok(is_reachable)
 }
 
 /// Looks at the cluster and at Prometheus; `false` where the API server does not answer.

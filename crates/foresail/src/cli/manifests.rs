@@ -9,7 +9,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use http::Uri;
 
+use crate::cli::manifests_aware;
 use crate::exit::Code;
+use crate::firm::component::ComponentName;
 
 /// The CRD.
 const CRD: &str = include_str!("../../../../deploy/kustomize/crd/crd.yaml");
@@ -70,6 +72,13 @@ pub struct ManifestsArgs {
     /// Print the CRD alone
     #[arg(long, conflicts_with = "no_crd")]
     only_crd: bool,
+    /// Print AWARE's distributed form instead: Redis, collector, server and agent, in namespace
+    /// foresail-aware where no other is named
+    #[arg(long, requires = "component", conflicts_with_all = ["watch_namespace", "shadow", "hpa_floor", "prometheus_url", "no_crd", "only_crd"])]
+    aware: bool,
+    /// The Deployment that AWARE's agent scales, NAMESPACE/NAME
+    #[arg(long, value_name = "NAME", requires = "aware")]
+    component: Option<ComponentName>,
 }
 
 /// Runs the command.
@@ -77,7 +86,15 @@ pub struct ManifestsArgs {
 /// # Errors
 /// Where a name, the image or the address is none.
 pub fn run(args: &ManifestsArgs, out: &mut dyn Write) -> Result<Code> {
-    let text = if args.only_crd {
+    let text = if let (true, Some(component)) = (args.aware, &args.component) {
+        let image = image(args.image.as_deref().unwrap_or_default())?;
+        check_name(&args.namespace)?;
+        let namespace = match args.namespace.as_str() {
+            "foresail" => manifests_aware::NAMESPACE,
+            other => other,
+        };
+        manifests_aware::documents(&image, namespace, component).join("---\n")
+    } else if args.only_crd {
         CRD.to_owned()
     } else {
         let documents = documents(args)?;

@@ -6,6 +6,7 @@ pub mod aquatope;
 pub mod aware;
 pub mod classify;
 pub mod cluster;
+pub mod collector;
 pub mod compare;
 pub mod config;
 pub mod conformance;
@@ -14,9 +15,11 @@ pub mod decide;
 pub mod doctor;
 pub mod experiment;
 pub mod explain;
+pub mod firm_server;
 pub mod forecast;
 pub mod load;
 pub mod manifests;
+mod manifests_aware;
 pub mod optimize;
 pub mod progress;
 pub mod provider;
@@ -183,6 +186,10 @@ pub enum Command {
     Aquatope(aquatope::AquatopeArgs),
     /// AWARE: replicas and requests by a learnt policy that is safe from the first minute
     Aware(aware::AwareArgs),
+    /// Act for AWARE's learners over gRPC, through the same guards as any other wish
+    FirmServer(Box<firm_server::FirmServerArgs>),
+    /// Collect what nodes and pods use, from kubelets into Redis
+    Collector(Box<collector::CollectorArgs>),
     /// Run a published study again and say of each figure what came of it
     Study(study::StudyArgs),
     /// A language model against the HPA on one workload under stress: rehearse it, and report on it
@@ -256,6 +263,8 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Classify(args) => classify::run(&args, out),
         Command::Aquatope(args) => aquatope::run(&args, out),
         Command::Aware(args) => aware::run(&args, out),
+        Command::FirmServer(args) => firm_server::run(&args, out),
+        Command::Collector(args) => collector::run(&args),
         Command::Study(args) => study::run(&args, out),
         Command::Experiment(args) => experiment::run(&args, out),
         Command::Load(args) => load::run(&args, out),

@@ -176,6 +176,13 @@ struct ControllerArgs {
     /// Passes at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// Which log lines are written, and how.
+#[derive(Args, Debug)]
+pub(crate) struct LogArgs {
     /// How log lines are written
     #[arg(long, value_enum, default_value = "json")]
     log_format: LogFormat,
@@ -199,7 +206,15 @@ fn watch_life(text: &str) -> Result<Span, String> {
     }
 }
 
-fn duration(span: Span) -> Duration {
+impl LogArgs {
+    /// Begins to write log lines to standard error.
+    pub(crate) fn begin(&self) -> Result<()> {
+        begin_log(self.log_format, &self.log_level)
+    }
+}
+
+/// A span as the runtime takes it.
+pub(crate) fn duration(span: Span) -> Duration {
     Duration::from_nanos(u64::try_from(span.nanos()).unwrap_or(0))
 }
 
@@ -296,7 +311,7 @@ fn begin_log(format: LogFormat, filter: &str) -> Result<()> {
 pub fn run(args: &RunArgs) -> Result<Code> {
     let What::Controller(args) = &args.what;
     let options = args.options()?;
-    begin_log(args.log_format, &args.log_level)?;
+    args.log.begin()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -14,6 +14,7 @@
 mod account;
 mod api;
 mod aquatope;
+mod aware;
 mod beside_hpa;
 mod commands;
 mod crd;
@@ -55,6 +56,7 @@ const FILES: &[&[Row]] = &[
     commands::ROWS,
     aquatope::ROWS,
     beside_hpa::ROWS,
+    aware::ROWS,
 ];
 
 /// Held for reading by a test that shares the control plane, for writing by one that does not.

@@ -1,5 +1,6 @@
 //! `foresail aware`: learnt policies of replicas and requests.
 
+mod agent;
 mod eval;
 mod learn;
 mod told;
@@ -27,6 +28,8 @@ enum What {
     Eval(Box<eval::EvalArgs>),
     /// Serve with a trained policy: bootstrapping, acting, falling back, learning again
     Run(Box<learn::RunArgs>),
+    /// Learn and serve on a Deployment of a cluster, through `foresail firm-server`
+    Agent(Box<agent::AgentArgs>),
     /// Check that the parts do what the paper and its replication promise
     Verify(verify::VerifyArgs),
 }
@@ -40,6 +43,7 @@ pub fn run(args: &AwareArgs, out: &mut dyn Write) -> Result<Code> {
         What::Train(args) => learn::train(args, out),
         What::Eval(args) => eval::run(args, out),
         What::Run(args) => learn::run(args, out),
+        What::Agent(args) => agent::run(args, out),
         What::Verify(args) => verify::run(args, out),
     }
 }

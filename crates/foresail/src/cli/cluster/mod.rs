@@ -3,6 +3,7 @@
 //! A command that changes something prints its plan and asks; nothing is written before the answer.
 
 pub mod approve;
+pub(crate) mod aware_checkup;
 pub(crate) mod checkup;
 pub mod describe;
 #[cfg(test)]

@@ -1,0 +1,39 @@
+//! AWARE, distributed: what measures (`foresail collector`), what acts (`foresail firm-server`), and the
+//! learner's environment between them and `foresail aware agent`.
+//!
+//! ```text
+//! kubelets ──► collector ──► Redis, or a store within the server ──► firm-server ◄──gRPC── agent
+//!                                                                      │ engine, guards
+//!                                                                      └──► scale, pods/resize
+//! ```
+//!
+//! A step of the agent enters the server's engine as advice, passes the floor and every guard, and is
+//! written once: the number of a step that was answered is remembered over a restart, so a step that is
+//! sent again gets its answer and acts no more.
+//! Source: specs/hpa_aware_studies.md 2.3, 2.4, 2.7; specs/reliability.md Q16 to Q18.
+
+pub mod agent_env;
+pub mod agent_journal;
+pub mod collect;
+pub mod component;
+pub mod kept;
+pub mod live;
+pub mod pilot;
+pub mod place;
+pub mod played;
+pub mod post;
+pub mod resize;
+pub mod service;
+pub mod wire;
+
+use std::time::Duration;
+
+use crate::interrupt;
+
+/// Ends once somebody asked to.
+pub(crate) async fn asked_to_end() {
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    while !interrupt::asked() {
+        look.tick().await;
+    }
+}
