@@ -11,6 +11,7 @@ pub mod fault;
 pub mod lease;
 pub mod metrics;
 pub mod pods;
+pub mod resize;
 pub mod rival;
 pub mod scale;
 pub mod selector;

@@ -36,7 +36,8 @@ pub fn time(time: &Time) -> Timestamp {
     Timestamp::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
 }
 
-fn milli(amounts: &BTreeMap<String, Quantity>) -> BTreeMap<String, i64> {
+/// Amounts by resource, in thousandths; what is no quantity is left out.
+pub(super) fn amounts(amounts: &BTreeMap<String, Quantity>) -> BTreeMap<String, i64> {
     let read = |(name, amount): (&String, &Quantity)| {
         Some((name.clone(), parse_kubernetes_milli(&amount.0).ok()?))
     };
@@ -50,7 +51,7 @@ fn container(container: &core::Container) -> Container {
         .and_then(|r| r.requests.as_ref());
     Container {
         name: container.name.clone(),
-        requests: requests.map(milli).unwrap_or_default(),
+        requests: requests.map(amounts).unwrap_or_default(),
         restarts_always: container.restart_policy.as_deref() == Some("Always"),
     }
 }
@@ -106,7 +107,7 @@ impl From<&core::Pod> for PodSeen {
             init_containers: of_spec
                 .and_then(|s| s.init_containers.as_ref())
                 .map_or_else(Vec::new, |all| all.iter().map(container).collect()),
-            pod_requests: own.and_then(|r| r.requests.as_ref()).map(milli),
+            pod_requests: own.and_then(|r| r.requests.as_ref()).map(amounts),
         };
         Self {
             uid: pod.metadata.uid.clone().unwrap_or_default(),
