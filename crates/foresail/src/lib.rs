@@ -16,4 +16,5 @@ pub mod serve;
 pub mod shadow_score;
 pub mod study;
 pub mod sweep;
+pub mod vertical;
 pub mod watch;

@@ -184,7 +184,7 @@ pub enum Command {
     Study(study::StudyArgs),
     /// A language model against the HPA on one workload under stress: rehearse it, and report on it
     Experiment(Box<experiment::ExperimentArgs>),
-    /// Find the cheapest CPU and memory of a workflow's stages that keep its promise
+    /// Find the cheapest CPU and memory of a workflow's stages, or the requests of a Deployment's pods
     Optimize(Box<optimize::OptimizeArgs>),
     /// Look at workflows
     Workflow(workflow::WorkflowArgs),

@@ -22,6 +22,7 @@ mod proxy;
 mod rig;
 mod rule;
 mod smoke;
+mod vertical;
 mod walk;
 
 use std::io::Write;
@@ -43,6 +44,7 @@ const FILES: &[&[Row]] = &[
     install::ROWS,
     walk::ROWS,
     beside_hpa::ROWS,
+    vertical::ROWS,
 ];
 
 /// Held for reading by a test that shares the control plane, for writing by one that does not.

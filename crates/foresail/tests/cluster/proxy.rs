@@ -256,6 +256,14 @@ async fn meet(
             head.headers.remove("content-length");
             Ok(Response::from_parts(head, full(Bytes::from(bytes))))
         }
+        Some(Action::Replace(from, to)) => {
+            let answer = pass(state, number, verb, request).await?;
+            let (mut head, body) = answer.into_parts();
+            head.headers.remove("content-length");
+            let whole = body.collect().await?.to_bytes();
+            let told = String::from_utf8_lossy(&whole).replace(&from, &to);
+            Ok(Response::from_parts(head, full(Bytes::from(told))))
+        }
         Some(Action::Drip(pause)) => {
             let answer = pass(state, number, verb, request).await?;
             let (mut head, body) = answer.into_parts();

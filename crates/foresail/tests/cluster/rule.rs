@@ -27,6 +27,8 @@ pub enum Action {
     HoldAnswer(Gate),
     /// The answer is cut in half, and something else follows.
     Corrupt,
+    /// The answer is handed on with one text in the place of another.
+    Replace(String, String),
     /// The answer comes 64 bytes at a time.
     Drip(Duration),
 }
