@@ -20,4 +20,5 @@ pub mod shadow_score;
 pub mod stress;
 pub mod study;
 pub mod sweep;
+pub mod vertical;
 pub mod watch;

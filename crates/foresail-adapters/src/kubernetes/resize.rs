@@ -60,7 +60,9 @@ impl Progress {
 }
 
 impl ContainerSize {
-    fn new(resources: Option<&ResourceRequirements>) -> Self {
+    /// The size that some resources describe.
+    #[must_use]
+    pub fn new(resources: Option<&ResourceRequirements>) -> Self {
         let side = |of: Option<_>| of.map(amounts).unwrap_or_default();
         Self {
             requests: side(resources.and_then(|r| r.requests.as_ref())),

@@ -11,7 +11,7 @@ mod query;
 pub use crate::access::{Access, Token};
 pub use error::PrometheusError;
 pub use parse::{Found, Labels, parse};
-pub use query::{At, Prometheus, Range, Ranged};
+pub use query::{At, Line, Prometheus, Range, Ranged};
 
 /// Points that a server answers for one series at most; longer ranges are cut into several queries.
 /// Source: prometheus/prometheus:web/api/v1/api.go, queryRange ("exceeded maximum resolution").

@@ -13,9 +13,17 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use super::error::SERIES_NAMED_MAX;
 
 /// The labels of one series.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
 pub struct Labels(BTreeMap<String, String>);
+
+impl Labels {
+    /// The value of one label.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
 
 impl fmt::Display for Labels {
     /// `name{a="b"}`, as PromQL writes it.
@@ -74,6 +82,60 @@ pub fn parse(bytes: impl Read) -> Result<Found, serde_json::Error> {
         warnings: warnings.unwrap_or_default(),
         error,
     })
+}
+
+/// Every series of an answer to a range query, for those who ask about many things at once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Every {
+    pub(super) success: bool,
+    /// Labels and points: time in Unix seconds and value, which may be NaN or ±Inf.
+    pub(super) series: Vec<(Labels, Vec<(f64, f64)>)>,
+    pub(super) error: Option<String>,
+}
+
+/// Reads one answer whole: its size is bounded by whoever reads it in.
+pub(super) fn parse_every<R: Read>(bytes: R) -> Result<Every, serde_json::Error> {
+    let body: EveryBody = serde_json::from_reader(bytes)?;
+    let told = body.error.map(|e| match body.error_type {
+        Some(kind) => format!("{kind}: {e}"),
+        None => e,
+    });
+    let line = |line: EveryLine| {
+        let points = line.values.into_iter().map(|p| p.0).collect();
+        (line.metric, points)
+    };
+    let lines = body.data.map(|d| d.result).unwrap_or_default();
+    Ok(Every {
+        success: body.status == "success",
+        series: lines.into_iter().map(line).collect(),
+        error: told,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EveryBody {
+    status: String,
+    #[serde(default)]
+    data: Option<EveryData>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    error_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct EveryData {
+    #[serde(default)]
+    result: Vec<EveryLine>,
+}
+
+#[derive(Deserialize)]
+struct EveryLine {
+    #[serde(default)]
+    metric: Labels,
+    #[serde(default)]
+    values: Vec<Point>,
 }
 
 #[derive(Deserialize)]
@@ -269,6 +331,26 @@ mod tests {
         assert_eq!((all.series, all.labels.len(), all.points.len()), (50, 3, 2));
         assert!(all.points[1].1.is_nan());
         assert_eq!(all.warnings, ["w"]);
+    }
+
+    #[test]
+    fn every_series_is_kept_where_it_is_asked_for() {
+        let text = r#"{"status":"success","data":{"resultType":"matrix","result":[
+            {"metric":{"pod":"a"},"values":[[1,"2"],[2,"NaN"]]},{"metric":{"pod":"b"},"values":[[2,"3"]]}]}}"#;
+        let every = parse_every(text.as_bytes()).unwrap();
+        assert!(every.success);
+        let pods: Vec<_> = every
+            .series
+            .iter()
+            .map(|(l, p)| (l.get("pod"), p.len()))
+            .collect();
+        assert_eq!(pods, [(Some("a"), 2), (Some("b"), 1)]);
+        let none = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
+        assert_eq!(parse_every(none.as_bytes()).unwrap().series, []);
+        let error = r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
+        let error = parse_every(error.as_bytes()).unwrap();
+        assert!(!error.success && error.error.as_deref() == Some("bad_data: parse error"));
+        assert!(parse_every(&b"<html>"[..]).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Queries: one value at a time, or a series over a range, cut and joined.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use foresail_core::quantity::series::Series;
@@ -8,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::sync::mpsc;
 
-use super::parse::{Found, Labels, parse};
+use super::parse::{Found, Labels, parse, parse_every};
 use super::{ANSWER_BYTES_MAX, Access, PrometheusError};
 use crate::access::causes;
 use crate::retry::Backoff;
@@ -32,6 +33,9 @@ const HOLD_MIN: Span = foresail_core::spec::STALE_AFTER;
 /// The most time for which Prometheus itself lets a sample stand.
 /// Source: prometheus/prometheus:promql/engine.go, defaultLookbackDelta.
 const HOLD_MAX: Span = Span::from_seconds(300);
+
+/// Reads an answer as it streams in.
+type Parser<T> = fn(std::io::BufReader<Pieces>) -> Result<T, serde_json::Error>;
 
 /// A server that can be asked.
 #[derive(Debug)]
@@ -76,6 +80,15 @@ pub struct Ranged {
     pub warnings: Vec<String>,
     /// Range queries that were made.
     pub queries: u64,
+}
+
+/// One series of many.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// What tells it from the others.
+    pub labels: Labels,
+    /// Its finite values, each at the end of its step, in the order of time.
+    pub points: Vec<(Timestamp, f64)>,
 }
 
 /// Steps of one query: the index of the first one, and how many.
@@ -209,17 +222,33 @@ impl Prometheus {
         &self,
         query: &str,
         range: &Range,
-        (first, count): Chunk,
+        chunk: Chunk,
     ) -> Result<Found, PrometheusError> {
+        let found = self.chunk_for(query, range, chunk, parse).await?;
+        if found.success {
+            return Ok(found);
+        }
+        Err(unsuccessful(query, found.error))
+    }
+
+    /// One chunk of a range, asked for again a few times where the server is away.
+    async fn chunk_for<T: Send + 'static>(
+        &self,
+        query: &str,
+        range: &Range,
+        (first, count): Chunk,
+        parse: Parser<T>,
+    ) -> Result<T, PrometheusError> {
         let pairs = [
             ("start", seconds(range.asked_at(first))),
             ("end", seconds(range.asked_at(first + count - 1))),
             ("step", span(range.step)),
             ("lookback_delta", span(range.hold())),
         ];
+        let path = "api/v1/query_range";
         let mut delays = Backoff::default();
         loop {
-            match self.ask("api/v1/query_range", query, &pairs).await {
+            match self.ask_for(path, query, &pairs, parse).await {
                 Err(error) if error.is_passing() => match delays.next() {
                     Some(delay) => tokio::time::sleep(delay).await,
                     None => return Err(error),
@@ -229,12 +258,65 @@ impl Prometheus {
         }
     }
 
+    /// Every series of a query over a range, each with its labels and the values of the steps that
+    /// have one; an empty answer is an empty list, for there may be none of what is asked about.
+    ///
+    /// Units: the query's own.
+    ///
+    /// # Errors
+    /// [`PrometheusError`] of each query; an answer above the limit of bytes included.
+    pub async fn every_series(
+        &self,
+        query: &str,
+        range: &Range,
+    ) -> Result<Vec<Line>, PrometheusError> {
+        let mut lines: BTreeMap<Labels, Vec<(Timestamp, f64)>> = BTreeMap::new();
+        for chunk in range.chunks(self.access.points_max) {
+            let every = self
+                .chunk_for(
+                    query,
+                    range,
+                    chunk,
+                    parse_every::<std::io::BufReader<Pieces>>,
+                )
+                .await?;
+            if !every.success {
+                return Err(unsuccessful(query, every.error));
+            }
+            for (labels, points) in every.series {
+                let whole = |(at, value): (f64, f64)| {
+                    let index = range.index_of(at).filter(|_| value.is_finite())?;
+                    Some((range.asked_at(index), value))
+                };
+                let line = lines.entry(labels).or_default();
+                line.extend(points.into_iter().filter_map(whole));
+            }
+        }
+        let line = |(labels, points)| Line { labels, points };
+        Ok(lines.into_iter().map(line).collect())
+    }
+
     async fn ask(
         &self,
         path: &str,
         query: &str,
         pairs: &[(&str, String)],
     ) -> Result<Found, PrometheusError> {
+        let found = self.ask_for(path, query, pairs, parse).await?;
+        if found.success {
+            return Ok(found);
+        }
+        Err(unsuccessful(query, found.error))
+    }
+
+    /// One request; `parse` makes of the answer what its caller wants to know.
+    async fn ask_for<T: Send + 'static>(
+        &self,
+        path: &str,
+        query: &str,
+        pairs: &[(&str, String)],
+        parse: Parser<T>,
+    ) -> Result<T, PrometheusError> {
         let mut url = self
             .base
             .join(path)
@@ -257,14 +339,19 @@ impl Prometheus {
         };
         let response = request.send().await.map_err(|e| self.failed(&e))?;
         if response.status() == StatusCode::OK {
-            self.read(response, query).await
+            self.read(response, query, parse).await
         } else {
             Err(self.refusal(response, query).await)
         }
     }
 
     /// Parses the answer while it comes in; one that is too large is let go at the limit.
-    async fn read(&self, mut response: Response, query: &str) -> Result<Found, PrometheusError> {
+    async fn read<T: Send + 'static>(
+        &self,
+        mut response: Response,
+        query: &str,
+        parse: Parser<T>,
+    ) -> Result<T, PrometheusError> {
         let (pieces, waiting) = mpsc::channel(PIECES_MAX);
         let parser = tokio::task::spawn_blocking(move || parse(Pieces::new(waiting)));
         let (mut bytes, mut begin) = (0_u64, Vec::new());
@@ -289,16 +376,10 @@ impl Prometheus {
             begin: one_line(&begin, BEGIN_CHARS),
             why,
         };
-        let found = match parser.await {
-            Ok(parsed) => parsed.map_err(|e| foreign(e.to_string()))?,
-            Err(broken) => return Err(foreign(broken.to_string())),
-        };
-        if found.success {
-            return Ok(found);
+        match parser.await {
+            Ok(parsed) => parsed.map_err(|e| foreign(e.to_string())),
+            Err(broken) => Err(foreign(broken.to_string())),
         }
-        let text = found.error.unwrap_or_else(|| "no reason given".to_owned());
-        let query = query.to_owned();
-        Err(PrometheusError::Refused { query, text })
     }
 
     fn failed(&self, error: &reqwest::Error) -> PrometheusError {
@@ -348,6 +429,13 @@ impl Prometheus {
             },
         }
     }
+}
+
+/// An answer that says that it is none.
+fn unsuccessful(query: &str, error: Option<String>) -> PrometheusError {
+    let text = error.unwrap_or_else(|| "no reason given".to_owned());
+    let query = query.to_owned();
+    PrometheusError::Refused { query, text }
 }
 
 /// Joins the chunks of a range.

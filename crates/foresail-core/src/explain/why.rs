@@ -81,6 +81,16 @@ pub enum Why {
     OnlyReplica,
     /// Pods with this much memory were killed for it.
     KilledWith(Quantity),
+    /// The namespace's LimitRanges allow no more.
+    NamespaceMax(Quantity),
+    /// The namespace's LimitRanges allow no less.
+    NamespaceMin(Quantity),
+    /// The namespace's quotas leave no more for each pod.
+    QuotaLeft(Quantity),
+    /// A memory limit that follows the request would be below what was used.
+    LimitUnderUse(Quantity),
+    /// Pods would get another QoS class.
+    QosClass,
     /// Paused by the user.
     Paused,
     /// The controller is frozen.
@@ -145,6 +155,11 @@ impl fmt::Display for Why {
             Self::FloorUnmet(floor) => write!(f, "a cut needs {floor} replicas"),
             Self::OnlyReplica => f.write_str("the one replica would be made anew"),
             Self::KilledWith(memory) => write!(f, "pods with {memory} were killed for it"),
+            Self::NamespaceMax(most) => write!(f, "the namespace allows at most {most}"),
+            Self::NamespaceMin(least) => write!(f, "the namespace allows at least {least}"),
+            Self::QuotaLeft(most) => write!(f, "the namespace's quota leaves {most} a pod"),
+            Self::LimitUnderUse(used) => write!(f, "the limit would be below {used} of use"),
+            Self::QosClass => f.write_str("pods would get another QoS class"),
             Self::Paused => f.write_str("paused"),
             Self::Frozen => f.write_str("the controller is frozen"),
             Self::NotLeader => f.write_str("another process leads"),

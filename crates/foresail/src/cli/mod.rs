@@ -198,7 +198,7 @@ pub enum Command {
     Load(Box<load::LoadArgs>),
     /// Put the pods of a workload under stress, by commands in their containers
     Stress(Box<stress::StressArgs>),
-    /// Find the cheapest CPU and memory of a workflow's stages that keep its promise
+    /// Find the cheapest CPU and memory of a workflow's stages, or the requests of a Deployment's pods
     Optimize(Box<optimize::OptimizeArgs>),
     /// Look at workflows
     Workflow(workflow::WorkflowArgs),

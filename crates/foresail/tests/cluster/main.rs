@@ -31,6 +31,7 @@ mod rule;
 mod skew;
 mod smoke;
 mod stress;
+mod vertical;
 mod walk;
 
 use std::io::Write;
@@ -57,6 +58,7 @@ const FILES: &[&[Row]] = &[
     aquatope::ROWS,
     beside_hpa::ROWS,
     aware::ROWS,
+    vertical::ROWS,
 ];
 
 /// Held for reading by a test that shares the control plane, for writing by one that does not.

@@ -8,14 +8,15 @@ use foresail_core::quantity::time::Span;
 use foresail_core::value::cost::Price;
 use foresail_models::registry::TUNERS;
 
+use super::deployment::DeploymentArgs;
 use crate::cli::provider::ProviderArgs;
 use crate::cli::{Output, whole};
 
-/// Find the cheapest CPU and memory of a workflow's stages that keep its promise
+/// Find the cheapest CPU and memory of a workflow's stages, or the requests of a Deployment's pods
 #[derive(Args, Debug)]
 pub struct OptimizeArgs {
     /// A published workflow (see `foresail workflow list`) or a workflow file
-    #[arg(value_name = "WORKFLOW", required_unless_present = "workflow_config")]
+    #[arg(value_name = "WORKFLOW", required_unless_present_any = ["workflow_config", "deployment"])]
     pub(super) workflow: Option<String>,
     /// The same by the published flag: a workflow file, or a published workflow's name
     #[arg(long, value_name = "FILE|NAME", conflicts_with = "workflow")]
@@ -30,6 +31,8 @@ pub struct OptimizeArgs {
     pub(super) published: PublishedArgs,
     #[command(flatten)]
     pub(super) protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub(super) live: DeploymentArgs,
     /// The only source of chance
     #[arg(long, default_value_t = 42, value_parser = whole)]
     pub(super) seed: u64,

@@ -1,5 +1,7 @@
-//! `foresail optimize`: the cheapest sizes of a workflow's stages that keep its promise.
+//! `foresail optimize`: the cheapest sizes of a workflow's stages that keep its promise, or the
+//! requests of a Deployment's pods.
 
+mod deployment;
 mod flags;
 mod live;
 
@@ -47,6 +49,13 @@ const DRIFTS: &str = "the workflow's hash";
 /// # Errors
 /// Where the workflow cannot be read, a flag does not fit the tuner, or the search fails.
 pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
+    if args.live.is_asked() {
+        return deployment::run(&args.live, args.output, out);
+    }
+    ensure!(
+        !args.live.is_half_asked(),
+        "--prometheus is for the past of a Deployment: name it with --deployment"
+    );
     let output = Output::here(args.output)?;
     let flow = live_workflow(args)?;
     let subject = chosen(args, flow.as_ref())?;

@@ -4,7 +4,7 @@ mod ahead;
 mod curve;
 mod figure;
 mod process;
-mod prometheus;
+pub mod prometheus;
 mod simulated;
 mod twins;
 

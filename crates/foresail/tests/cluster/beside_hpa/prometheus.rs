@@ -34,11 +34,16 @@ impl Prometheus {
     /// Starts one that knows this past, in OpenMetrics; `None`, and a visible skip, where it is not
     /// installed.
     pub fn start(rig: &Rig, past: &str) -> Option<Self> {
+        Self::start_in(rig, "prometheus", past)
+    }
+
+    /// The same in another folder of the rig's, so that several may run.
+    pub fn start_in(rig: &Rig, folder: &str, past: &str) -> Option<Self> {
         let (Some(server), Some(tool)) = (program("prometheus"), program("promtool")) else {
-            crate::skip("beside_hpa: prometheus and promtool are not installed");
+            crate::skip("cluster tests with a past: prometheus and promtool are not installed");
             return None;
         };
-        let folder = rig.folder.join("prometheus");
+        let folder = rig.folder.join(folder);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("past.om"), past).unwrap();
         let made = Command::new(tool)
