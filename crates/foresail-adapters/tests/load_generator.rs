@@ -309,6 +309,32 @@ fn servers_take_turns_and_new_ones_get_their_share() {
     assert!(one >= 90 && three >= 20, "{one}, {two}, {three}");
 }
 
+/// Every connection there may be is taken by the first two when the third comes.
+#[test]
+fn a_new_server_gets_its_share_although_all_connections_are_taken() {
+    let slow = |stream: &mut TcpStream, number| {
+        // At the begin so many are under way that all connections are opened.
+        if number < 10 {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        answers(stream, number)
+    };
+    let servers = [Server::new(slow), Server::new(slow), Server::new(answers)];
+    let list = |which: &[usize]| which.iter().map(|i| servers[*i].target("one")).collect();
+    let targets = Arc::new(Targets::new(list(&[0, 1])));
+    let all = list(&[0, 1, 2]);
+    let changed = Arc::clone(&targets);
+    let change = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        changed.set(all);
+    });
+    let seen = flown(&rate(2, 150.0), &targets, 20_000, 6);
+    change.join().unwrap();
+    assert_eq!(seen.count(What::Answered(200)), 300);
+    let third = seen.outcomes.iter().filter(|o| o.target == Some(2)).count();
+    assert!(third >= 20, "{third} of the 50 that are its share");
+}
+
 #[test]
 fn an_interrupt_ends_it_and_what_was_under_way_is_told() {
     let server = Server::new(|stream, number| number >= 10 || answers(stream, number));
