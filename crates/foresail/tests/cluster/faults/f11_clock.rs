@@ -32,7 +32,7 @@ fn times_leading(controller: &Controller) -> usize {
 }
 
 fn a_jump_of_an_hour_freezes_and_then_holds_and_steals_no_lease(rig: &Rig) {
-    let scene = Scene::new(rig, "f11", 2);
+    let scene = Scene::new(rig, "f11", 2).guarded();
     let mut controller = scene.controller("a");
     controller.wait_leading(SOON);
     let mut other = scene.controller("b");
@@ -86,7 +86,7 @@ fn a_jump_of_an_hour_freezes_and_then_holds_and_steals_no_lease(rig: &Rig) {
 }
 
 fn a_clock_that_is_ten_minutes_off_takes_nothing_away(rig: &Rig) {
-    let scene = Scene::new(rig, "f11-off", 2);
+    let scene = Scene::new(rig, "f11-off", 2).guarded();
     for name in &scene.names {
         scene.by_hand(name, 5);
     }

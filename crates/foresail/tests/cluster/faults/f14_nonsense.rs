@@ -84,7 +84,7 @@ fn nonsense(scene: &Scene, controller: &Controller) {
 
 fn what_is_no_measurement_moves_nothing(rig: &Rig) {
     let count = external().len();
-    let mut scene = Scene::new(rig, "f14", count + 1);
+    let mut scene = Scene::new(rig, "f14", count + 1).guarded();
     scene.add("cpu", (PODS, "50m"), &by_cpu());
     scene.add("rate", (PODS, "50m"), &by_rate());
     for i in 0..QUERIED.len() {

@@ -43,7 +43,7 @@ fn dead(name: &str) -> Rule {
 }
 
 fn old_samples_and_those_of_the_future_take_nothing_away(rig: &Rig) {
-    let mut scene = Scene::new(rig, "f15", 4);
+    let mut scene = Scene::new(rig, "f15", 4).guarded();
     scene
         .change(
             "w1",

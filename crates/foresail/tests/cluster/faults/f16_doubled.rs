@@ -55,7 +55,7 @@ fn series_doubled() -> Rule {
 }
 
 fn what_two_scrapers_tell_counts_once(rig: &Rig) {
-    let mut scene = Scene::new(rig, "f16", 2);
+    let mut scene = Scene::new(rig, "f16", 2).guarded();
     scene.add("cpu", (PODS, "50m"), &by_cpu());
     wait_usage(rig, "f16", PODS as usize);
     let mut controller = scene.controller("a");

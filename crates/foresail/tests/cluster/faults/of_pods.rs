@@ -34,7 +34,7 @@ pub fn by_query(name: &str) -> Value {
 /// Waits until the resource metrics of so many pods are known.
 pub fn wait_usage(rig: &Rig, namespace: &str, pods: usize) {
     let path = format!("/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods");
-    let limit = std::time::Duration::from_secs(50);
+    let limit = std::time::Duration::from_secs(90);
     wait_until(limit, "usage of all pods", || {
         let list = rig.get(&path).ok()?;
         (list["items"].as_array()?.len() >= pods).then_some(())

@@ -9,6 +9,10 @@ use crate::rig::{Rig, wait_until};
 
 pub const SOON: Duration = Duration::from_secs(30);
 
+fn proposers() -> Value {
+    json!([{"name": "hpa"}, {"name": "static", "knobs": {"replicas": "1"}}])
+}
+
 /// One namespace with workloads whose demand is an external metric each.
 pub struct Scene<'a> {
     pub rig: &'a Rig,
@@ -61,15 +65,26 @@ impl<'a> Scene<'a> {
         self.object_by(name, &json!({"type": "External", "external": external}))
     }
 
+    /// Sets the guards to work: with the proposer `hpa` alone every answer is Kubernetes' own, and those
+    /// that only Foresail has stay out. The second proposer asks for nothing that is not there.
+    pub fn guarded(self) -> Self {
+        for name in &self.names {
+            self.change(name, &json!({"spec": {"proposers": proposers()}}))
+                .unwrap();
+        }
+        self
+    }
+
     /// A workload more, of so many replicas that use `cpu` each and request 100m, and an object for it
-    /// with this metric.
+    /// with this metric and the guards at work.
     pub fn add(&mut self, name: &str, (replicas, cpu): (i32, &str), metric: &Value) {
         let resources = json!({"requests": {"cpu": "100m"}});
         let place = (self.namespace.as_str(), name);
         let annotations = json!({"rig/cpu": cpu});
         self.rig
             .deployment(place, replicas, &resources, &annotations);
-        let object = self.object_by(name, metric);
+        let mut object = self.object_by(name, metric);
+        object["spec"]["proposers"] = proposers();
         self.rig.post(&self.objects(), &object).unwrap();
         self.names.push(name.to_owned());
     }
@@ -94,6 +109,9 @@ impl<'a> Scene<'a> {
 
     /// Sets the demand of each workload, by its place.
     pub fn demand(&self, of: impl Fn(usize) -> u32) {
+        if self.names.is_empty() {
+            return;
+        }
         let one = |(i, name): (usize, &String)| {
             let (namespace, value) = (&self.namespace, of(i));
             format!(
