@@ -129,9 +129,9 @@ enum WayArg {
 #[derive(Debug)]
 pub enum Found {
     /// OpenWhisk.
-    OpenWhisk(Actions),
+    OpenWhisk(Box<Actions>),
     /// Kubernetes.
-    Kubernetes(Deployments),
+    Kubernetes(Box<Deployments>),
 }
 
 impl ProviderArgs {
@@ -266,11 +266,13 @@ impl ProviderArgs {
     ) -> Result<Found> {
         match self.live() {
             Some(ProviderName::Openwhisk) => {
-                self.actions(functions, workflow).map(Found::OpenWhisk)
+                let actions = self.actions(functions, workflow)?;
+                Ok(Found::OpenWhisk(Box::new(actions)))
             }
-            Some(ProviderName::Kubernetes) => self
-                .deployments(functions, workflow, settings)
-                .map(Found::Kubernetes),
+            Some(ProviderName::Kubernetes) => {
+                let deployments = self.deployments(functions, workflow, settings)?;
+                Ok(Found::Kubernetes(Box::new(deployments)))
+            }
             _ => bail!("the simulator has no functions that are really there"),
         }
     }

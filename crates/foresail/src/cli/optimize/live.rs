@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use foresail_adapters::kubernetes::functions::Functions as Deployments;
+use foresail_adapters::openwhisk::Functions as Actions;
 use foresail_adapters::provider::{Live, Provider, Tally};
 use foresail_adapters::workflow::System;
 use foresail_core::propose::advice::Tuner;
@@ -18,8 +19,8 @@ use crate::optimize::{Found as Outcome, Protocol};
 /// A live workflow, whose former setting comes back.
 #[derive(Debug)]
 pub(super) enum Driven {
-    OpenWhisk(Kept<Live<foresail_adapters::openwhisk::Functions>>),
-    Kubernetes(Kept<Live<Deployments>>),
+    OpenWhisk(Box<Kept<Live<Actions>>>),
+    Kubernetes(Box<Kept<Live<Deployments>>>),
 }
 
 /// The system and the file of what was in force.
@@ -40,12 +41,12 @@ impl Session {
         let stages = flow.stages();
         let driven = match found {
             Found::OpenWhisk(functions) => {
-                let live = Live::new(functions, stages);
-                Driven::OpenWhisk(kept(args, live, &former)?)
+                let live = Live::new(*functions, stages);
+                Driven::OpenWhisk(Box::new(kept(args, live, &former)?))
             }
             Found::Kubernetes(functions) => {
-                let live = Live::new(functions, stages);
-                Driven::Kubernetes(kept(args, live, &former)?)
+                let live = Live::new(*functions, stages);
+                Driven::Kubernetes(Box::new(kept(args, live, &former)?))
             }
         };
         Ok(Self { driven, former })
@@ -53,8 +54,8 @@ impl Session {
 
     pub(super) fn system(&mut self) -> &mut dyn System {
         match &mut self.driven {
-            Driven::OpenWhisk(kept) => kept,
-            Driven::Kubernetes(kept) => kept,
+            Driven::OpenWhisk(kept) => kept.as_mut(),
+            Driven::Kubernetes(kept) => kept.as_mut(),
         }
     }
 

@@ -111,8 +111,8 @@ pub(super) fn run(args: &ScheduleArgs, output: Output, out: &mut dyn Write) -> R
     let mut found = args.provider.find(names.clone(), None, &settings)?;
     let keeps_idle = matches!(found, Found::OpenWhisk(_));
     let provider: &mut dyn Provider = match &mut found {
-        Found::OpenWhisk(functions) => functions,
-        Found::Kubernetes(functions) => functions,
+        Found::OpenWhisk(functions) => functions.as_mut(),
+        Found::Kubernetes(functions) => functions.as_mut(),
     };
     let seen = provider.look()?;
     let memory: Vec<(String, u64)> = names.iter().cloned().zip(seen.iter().map(bytes)).collect();
