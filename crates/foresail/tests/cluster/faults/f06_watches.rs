@@ -107,8 +107,7 @@ fn watches_that_are_cut_each_second_lose_nothing(rig: &Rig) {
 
 fn hpas_that_cannot_be_read_stop_writes_but_no_pass(rig: &Rig) {
     let scene = Scene::new(rig, "f06-hpas", 2);
-    let mut start = Start::new(&scene.namespace, "a");
-    start.lease = "other".to_owned();
+    let start = Start::new(&scene.namespace, "a");
     let mut controller = Controller::held(rig, start);
     let refused = controller.proxy.rule(Rule::new(
         "",
