@@ -126,7 +126,10 @@ impl Place {
         Ok(Subject {
             deployment,
             pods,
-            usage: usage.map_err(|f| f.to_string()),
+            // A pod of which nonsense is told has no usage.
+            usage: usage
+                .map(|all| all.into_values().filter_map(Result::ok).collect())
+                .map_err(|f| f.to_string()),
         })
     }
 
