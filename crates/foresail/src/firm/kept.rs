@@ -1,7 +1,6 @@
 //! What the server remembers of a component over a restart: one small file, there whole or not at all.
 
 use std::collections::VecDeque;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};

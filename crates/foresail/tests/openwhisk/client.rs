@@ -261,7 +261,8 @@ fn a_call_that_blocks_too_long_is_read_from_its_record() {
     );
     // One that takes longer than is waited for is late, and no error.
     let wait = Duration::from_millis(100);
-    let late = scene.client.invoke("f", &Map::new(), wait);
+    let nothing = Map::new();
+    let late = scene.client.invoke("f", &nothing, wait);
     assert_eq!(scene.runtime.block_on(late).unwrap(), Sent::Late);
 }
 
