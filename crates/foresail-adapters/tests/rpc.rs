@@ -58,7 +58,9 @@ impl Wire {
 
 fn five(numbers: [i32; 5]) -> Vec<u8> {
     let fields = (1u64..).zip(numbers);
-    fields.fold(Wire::default(), |w, (field, n)| w.number(field, n)).0
+    fields
+        .fold(Wire::default(), |w, (field, n)| w.number(field, n))
+        .0
 }
 
 /// The bytes by hand, so that neither our encoder nor our decoder can be wrong twice the same way.
@@ -112,8 +114,20 @@ fn the_published_messages_are_these_bytes() {
         name: None,
         node: None,
         id: "shop/web".to_owned(),
-        usage: Usage { cpu: 1, memory: 2, llc: 3, io: 4, network: 5 },
-        limit: Limit { cpu: 6, memory: 7, llc: 8, io: 9, network: 10 },
+        usage: Usage {
+            cpu: 1,
+            memory: 2,
+            llc: 3,
+            io: 4,
+            network: 5,
+        },
+        limit: Limit {
+            cpu: 6,
+            memory: 7,
+            llc: 8,
+            io: 9,
+            network: 10,
+        },
         other: Other {
             slo_retainment: 0.5,
             curr_arrival_rate: 12,
@@ -123,7 +137,10 @@ fn the_published_messages_are_these_bytes() {
         status: "OK".to_owned(),
     };
     assert_eq!(message.encode_to_vec(), to_client.0);
-    assert_eq!(ToClientMessage::decode(to_client.0.as_slice()).unwrap(), message);
+    assert_eq!(
+        ToClientMessage::decode(to_client.0.as_slice()).unwrap(),
+        message
+    );
 }
 
 /// A server that answers at once, or after a while, and counts who is within.
@@ -136,7 +153,10 @@ struct Slow {
 
 #[tonic::async_trait]
 impl Interaction for Slow {
-    async fn get_state(&self, id: Request<ComponentId>) -> Result<Response<ToClientMessage>, Status> {
+    async fn get_state(
+        &self,
+        id: Request<ComponentId>,
+    ) -> Result<Response<ToClientMessage>, Status> {
         let within = self.within.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(within, Ordering::SeqCst);
         tokio::time::sleep(self.takes).await;
@@ -148,7 +168,10 @@ impl Interaction for Slow {
         }))
     }
 
-    async fn perform_action(&self, _: Request<ToServerMessage>) -> Result<Response<ToClientMessage>, Status> {
+    async fn perform_action(
+        &self,
+        _: Request<ToServerMessage>,
+    ) -> Result<Response<ToClientMessage>, Status> {
         Err(Status::unimplemented("not in this test"))
     }
 }
@@ -179,7 +202,11 @@ async fn serve(options: &ServerOptions, slow: &Slow) -> SocketAddr {
     let bound = bind(options).await.unwrap();
     let address = bound.address;
     let slow = slow.clone();
-    tokio::spawn(async move { bound.serve(slow.clone(), slow, std::future::pending()).await });
+    tokio::spawn(async move {
+        bound
+            .serve(slow.clone(), slow, std::future::pending())
+            .await
+    });
     address
 }
 
@@ -196,7 +223,10 @@ async fn ask(client: &Client, id: usize) -> Result<String, Status> {
         ..ComponentId::default()
     };
     let mut interaction = client.interaction.clone();
-    interaction.get_state(message).await.map(|a| a.into_inner().id)
+    interaction
+        .get_state(message)
+        .await
+        .map(|a| a.into_inner().id)
 }
 
 #[tokio::test]
@@ -236,7 +266,10 @@ async fn what_takes_longer_than_the_deadline_is_ended() {
     let begin = Instant::now();
     let late = ask(&client, 1).await.unwrap_err();
     let took = begin.elapsed();
-    assert!(matches!(late.code(), Code::Cancelled | Code::DeadlineExceeded), "{late}");
+    assert!(
+        matches!(late.code(), Code::Cancelled | Code::DeadlineExceeded),
+        "{late}"
+    );
     assert!((4..9).contains(&took.as_secs()), "{took:?}");
 }
 
@@ -275,7 +308,10 @@ async fn without_the_token_only_health_is_told() {
     let request = tonic_health::pb::HealthCheckRequest {
         service: "grpc.reflection.v1.ServerReflection".to_owned(),
     };
-    assert_eq!(unknown.check(request).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(
+        unknown.check(request).await.unwrap_err().code(),
+        Code::NotFound
+    );
 }
 
 /// A certificate for this machine by a CA of its own.
@@ -287,7 +323,10 @@ fn certificate(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
     let issuer = rcgen::Issuer::new(ca, ca_key);
     let key = rcgen::KeyPair::generate().unwrap();
     let names = vec!["firm-server".to_owned()];
-    let cert = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+    let cert = rcgen::CertificateParams::new(names)
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
     let paths = ["ca.crt", "tls.crt", "tls.key"].map(|n| folder.join(n));
     std::fs::write(&paths[0], ca_cert.pem()).unwrap();
     std::fs::write(&paths[1], cert.pem()).unwrap();
@@ -317,7 +356,10 @@ async fn tls_is_spoken_with_who_has_the_ca() {
     };
     assert!(ask(&with(Some(ca)).client().unwrap(), 1).await.is_ok());
     assert!(ask(&with(Some(other)).client().unwrap(), 1).await.is_err());
-    assert!(ask(&with(None).client().unwrap(), 1).await.is_err(), "plain text");
+    assert!(
+        ask(&with(None).client().unwrap(), 1).await.is_err(),
+        "plain text"
+    );
 }
 
 #[tokio::test]
@@ -366,7 +408,11 @@ async fn survives(flood: Vec<u8>) {
             let _ = read.read_to_end(&mut all).await;
             all
         });
-        let begin = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[])].concat();
+        let begin = [
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+            frame(4, 0, 0, &[]),
+        ]
+        .concat();
         write.write_all(&begin).await.unwrap();
         let _ = write.write_all(&flood).await;
         let _ = write.shutdown().await;
@@ -377,7 +423,11 @@ async fn survives(flood: Vec<u8>) {
     for _ in 0..20 {
         assert_eq!(ask(&client, 1).await.unwrap(), "1");
     }
-    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begin.elapsed()
+    );
     let ended = tokio::time::timeout(Duration::from_secs(10), flooding).await;
     assert!(ended.is_ok(), "the flooded connection has an end");
     assert_eq!(ask(&client, 1).await.unwrap(), "1");

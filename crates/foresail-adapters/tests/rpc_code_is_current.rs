@@ -1,16 +1,16 @@
 //! The committed code of the gRPC messages is what the `.proto` files say.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests may fail loudly"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
 
 use std::path::Path;
 
 /// The two files, and what is made of each.
 const FILES: [(&str, &str, &str); 2] = [
     ("interaction.proto", "interaction.rs", "interaction.code"),
-    ("environment.proto", "foresail.firm.v1.rs", "environment.code"),
+    (
+        "environment.proto",
+        "foresail.firm.v1.rs",
+        "environment.code",
+    ),
 ];
 
 #[test]

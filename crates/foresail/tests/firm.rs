@@ -90,7 +90,11 @@ async fn a_step_that_is_sent_again_is_answered_and_acts_no_more() {
     let answer = first.step("a-0", &wish).await.unwrap();
     assert_eq!(answer.status, "OK");
     assert_eq!(answer.moves, [1, 1, 0]);
-    assert_eq!(played.0.writes(), 1, "replicas and requests are one decision");
+    assert_eq!(
+        played.0.writes(),
+        1,
+        "replicas and requests are one decision"
+    );
     assert_eq!(first.step("a-0", &wish).await.unwrap(), answer);
     // Another life of the server knows it too.
     drop(first);
@@ -133,10 +137,16 @@ async fn illegal_steps_are_told_and_change_nothing() {
     let answer = pilot.step("a-0", &moves(HOLD, UP, HOLD)).await.unwrap();
     assert!(answer.status.starts_with("ILLEGAL"), "{}", answer.status);
     assert!(!answer.legal && answer.moves == [0, 0, 0]);
-    let answer = pilot.step("a-1", &moves(Move::Down, HOLD, HOLD)).await.unwrap();
+    let answer = pilot
+        .step("a-1", &moves(Move::Down, HOLD, HOLD))
+        .await
+        .unwrap();
     assert!(!answer.legal, "below the fewest");
     assert_eq!(one.0.writes(), 0);
-    let bad = pilot.step("a-2", &Wanted::Moves(vec![UP])).await.unwrap_err();
+    let bad = pilot
+        .step("a-2", &Wanted::Moves(vec![UP]))
+        .await
+        .unwrap_err();
     assert!(matches!(bad, Trouble::Bad(_)), "{bad}");
 }
 
@@ -147,9 +157,17 @@ async fn a_wish_passes_the_same_floor_as_any_other() {
     // 90 % of the request at a target of 60 %: six replicas.
     four.0.demand(50.0, 4 * 512 * 9 / 10);
     let pilot = pilot(&four, None);
-    let answer = pilot.step("a-0", &moves(Move::Down, HOLD, HOLD)).await.unwrap();
+    let answer = pilot
+        .step("a-0", &moves(Move::Down, HOLD, HOLD))
+        .await
+        .unwrap();
     assert_eq!(answer.moves, [1, 0, 0], "{}", answer.told);
-    assert_eq!(four.0.setting().replicas.unwrap().get(), 6, "{}", answer.told);
+    assert_eq!(
+        four.0.setting().replicas.unwrap().get(),
+        6,
+        "{}",
+        answer.told
+    );
     // Without a wish the heuristic acts: at the same usage per pod it holds.
     four.0.demand(50.0, 6 * 512 * 6 / 10);
     let answer = pilot.step("a-1", &Wanted::Nothing).await.unwrap();
@@ -160,7 +178,9 @@ async fn a_wish_passes_the_same_floor_as_any_other() {
 async fn a_number_that_somebody_else_changed_is_not_sent_again() {
     let played = played();
     let pilot = pilot(&played, None);
-    played.0.fail(Written::Stale("somebody changed it".to_owned()), false);
+    played
+        .0
+        .fail(Written::Stale("somebody changed it".to_owned()), false);
     let answer = pilot.step("a-0", &moves(UP, HOLD, HOLD)).await.unwrap();
     assert!(answer.status.starts_with("CONFLICT"), "{}", answer.status);
     assert_eq!((answer.moves, played.0.writes()), (vec![0, 0, 0], 0));
@@ -221,14 +241,25 @@ fn a_published_client_is_understood() {
             id: id.to_owned(),
         };
         let state = client.get_state(id("shop/web")).await.unwrap().into_inner();
-        assert_eq!((state.status.as_str(), state.name.as_deref()), ("OK", Some("web")));
+        assert_eq!(
+            (state.status.as_str(), state.name.as_deref()),
+            ("OK", Some("web"))
+        );
         assert_eq!((state.usage.cpu, state.usage.memory), (256, 512_000));
         assert_eq!((state.limit.cpu, state.limit.memory), (512, 1_024_000));
-        assert_eq!((state.usage.llc, state.limit.llc), (-1, 0), "not measured, not limited");
+        assert_eq!(
+            (state.usage.llc, state.limit.llc),
+            (-1, 0),
+            "not measured, not limited"
+        );
         assert_eq!(state.other.curr_arrival_rate, 10_000);
         let unknown = client.get_state(id("shop/api")).await.unwrap().into_inner();
         assert_ne!(unknown.status, "OK");
-        assert!(unknown.status.contains("served are shop/web"), "{}", unknown.status);
+        assert!(
+            unknown.status.contains("served are shop/web"),
+            "{}",
+            unknown.status
+        );
 
         let act = |id: &str, cpu: i32, memory: i32| ToServerMessage {
             name: "web".to_owned(),
@@ -243,19 +274,35 @@ fn a_published_client_is_understood() {
             },
         };
         let mut first = Request::new(act("shop/web", 640, 0));
-        first.metadata_mut().insert("x-foresail-request", "r1".parse().unwrap());
+        first
+            .metadata_mut()
+            .insert("x-foresail-request", "r1".parse().unwrap());
         let acted = client.perform_action(first).await.unwrap().into_inner();
         assert_eq!((acted.status.as_str(), acted.limit.cpu), ("OK", 640));
         let mut again = Request::new(act("shop/web", 640, 0));
-        again.metadata_mut().insert("x-foresail-request", "r1".parse().unwrap());
+        again
+            .metadata_mut()
+            .insert("x-foresail-request", "r1".parse().unwrap());
         client.perform_action(again).await.unwrap();
         assert_eq!(played.0.writes(), 1, "sent again, it acts no more");
         // Far outside: the bound.
-        let most = client.perform_action(act("shop/web", 1_000_000, 0)).await.unwrap().into_inner();
+        let most = client
+            .perform_action(act("shop/web", 1_000_000, 0))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!((most.status.as_str(), most.limit.cpu), ("OK", 2048));
-        let below = client.perform_action(act("shop/web", -1, 0)).await.unwrap().into_inner();
+        let below = client
+            .perform_action(act("shop/web", -1, 0))
+            .await
+            .unwrap()
+            .into_inner();
         assert!(below.status.starts_with("ILLEGAL"), "{}", below.status);
-        let unknown = client.perform_action(act("nobody", 1, 1)).await.unwrap().into_inner();
+        let unknown = client
+            .perform_action(act("nobody", 1, 1))
+            .await
+            .unwrap()
+            .into_inner();
         assert!(unknown.status.starts_with("UNKNOWN"), "{}", unknown.status);
     });
 }
@@ -386,10 +433,18 @@ fn an_agent_that_is_killed_goes_on_where_it_was() {
     let again = checked(&cut, 0, 30);
     assert_eq!(again, flown, "the server answers what it answered");
     assert_eq!(steps(&played), writes, "and acts no more");
-    assert_eq!(one.save(&[first]).unwrap(), two.save(&[second]).unwrap(), "bit for bit");
+    assert_eq!(
+        one.save(&[first]).unwrap(),
+        two.save(&[second]).unwrap(),
+        "bit for bit"
+    );
 
     // Another learner does not belong to this journal.
-    std::fs::write(cut.join("episode-000000.jsonl"), format!("{}\n", lines[..40].join("\n"))).unwrap();
+    std::fs::write(
+        cut.join("episode-000000.jsonl"),
+        format!("{}\n", lines[..40].join("\n")),
+    )
+    .unwrap();
     let settings = one.settings();
     let mut other = Learner::new(settings, Seed(8)).unwrap();
     let mut third = Training::new(&other, rules(30));
@@ -402,9 +457,22 @@ fn an_agent_that_is_killed_goes_on_where_it_was() {
 fn commands_refuse_what_is_not_safe() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |args: &[&str]| support::refused(folder.path(), args);
-    let told = refused(&["firm-server", "--component", "shop/web", "--bind", "0.0.0.0:0"]);
+    let told = refused(&[
+        "firm-server",
+        "--component",
+        "shop/web",
+        "--bind",
+        "0.0.0.0:0",
+    ]);
     assert!(told.contains("--tls-cert"), "{told}");
-    let told = refused(&["firm-server", "--component", "shop/web", "--bind", "0.0.0.0:0", "--insecure"]);
+    let told = refused(&[
+        "firm-server",
+        "--component",
+        "shop/web",
+        "--bind",
+        "0.0.0.0:0",
+        "--insecure",
+    ]);
     assert!(told.contains("--token-file"), "{told}");
     let told = refused(&["firm-server", "--component", "web"]);
     assert!(told.contains("NAMESPACE/NAME"), "{told}");
@@ -413,8 +481,18 @@ fn commands_refuse_what_is_not_safe() {
     let told = refused(&["collector", "--redis", "redis://10.0.0.1:6379"]);
     assert!(told.contains("--redis-plain"), "{told}");
     let told = refused(&["collector", "--redis", "redis://me:secret@127.0.0.1:6379"]);
-    assert!(told.contains("--redis-password-file") && !told.contains("secret"), "{told}");
-    let told = refused(&["aware", "agent", "--component", "shop/web", "--server", "10.0.0.1:50051"]);
+    assert!(
+        told.contains("--redis-password-file") && !told.contains("secret"),
+        "{told}"
+    );
+    let told = refused(&[
+        "aware",
+        "agent",
+        "--component",
+        "shop/web",
+        "--server",
+        "10.0.0.1:50051",
+    ]);
     assert!(told.contains("--insecure"), "{told}");
     let told = refused(&["manifests", "--aware", "--image", "foresail:0.1.0"]);
     assert!(told.contains("--component"), "{told}");

@@ -155,7 +155,10 @@ mod tests {
 
     #[test]
     fn plain_text_leaves_this_machine_only_when_it_is_asked_for() {
-        assert_eq!(uri("127.0.0.1:50051", false).unwrap(), "http://127.0.0.1:50051/");
+        assert_eq!(
+            uri("127.0.0.1:50051", false).unwrap(),
+            "http://127.0.0.1:50051/"
+        );
         assert!(uri("[::1]:50051", false).is_ok());
         let told = uri("firm-server:50051", false).unwrap_err();
         assert!(told.contains("--insecure"), "{told}");

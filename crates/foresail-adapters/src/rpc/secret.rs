@@ -100,12 +100,20 @@ mod tests {
         std::fs::write(&path, "0123456789abcdef\n").unwrap();
         let file = BearerFile::new("--token-file", &path).unwrap();
         assert!(file.fits("Bearer 0123456789abcdef"));
-        for bad in ["", "0123456789abcdef", "Bearer 0123456789abcde", "Bearer 0123456789abcdeg", "Bearer 0123456789abcdef0"] {
+        for bad in [
+            "",
+            "0123456789abcdef",
+            "Bearer 0123456789abcde",
+            "Bearer 0123456789abcdeg",
+            "Bearer 0123456789abcdef0",
+        ] {
             assert!(!file.fits(bad), "{bad:?}");
         }
         assert!(!format!("{file:?}").contains("0123"), "{file:?}");
         std::fs::write(&path, "short").unwrap();
-        let told = BearerFile::new("--token-file", &path).unwrap_err().to_string();
+        let told = BearerFile::new("--token-file", &path)
+            .unwrap_err()
+            .to_string();
         assert!(told.contains("at least 16"), "{told}");
     }
 }

@@ -156,12 +156,8 @@ impl Bound {
         let environment =
             EnvironmentServer::new(environment).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let (reporter, health) = tonic_health::server::health_reporter();
-        reporter
-            .set_serving::<InteractionServer<I>>()
-            .await;
-        reporter
-            .set_serving::<EnvironmentServer<E>>()
-            .await;
+        reporter.set_serving::<InteractionServer<I>>().await;
+        reporter.set_serving::<EnvironmentServer<E>>().await;
         let mut server = Server::builder()
             .timeout(DEADLINE)
             .concurrency_limit_per_connection(STREAMS_MAX as usize)
@@ -171,9 +167,12 @@ impl Bound {
             .http2_keepalive_interval(Some(KEEP_ALIVE))
             .http2_keepalive_timeout(Some(DEADLINE));
         if let Some(tls) = self.tls {
-            server = server
-                .tls_config(tls)
-                .map_err(|e| RpcError(format!("--tls-cert, --tls-key: {}", crate::access::causes(&e))))?;
+            server = server.tls_config(tls).map_err(|e| {
+                RpcError(format!(
+                    "--tls-cert, --tls-key: {}",
+                    crate::access::causes(&e)
+                ))
+            })?;
         }
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         server

@@ -67,7 +67,9 @@ impl Embedded {
     pub fn newest(&self, name: &str, most: usize) -> Vec<Stat> {
         let kept = self.kept();
         let found = kept.names.get(name);
-        found.map_or_else(Vec::new, |(list, _)| list.iter().take(most).cloned().collect())
+        found.map_or_else(Vec::new, |(list, _)| {
+            list.iter().take(most).cloned().collect()
+        })
     }
 
     /// Every name.

@@ -161,7 +161,10 @@ mod tests {
         assert_eq!(names, ["node/n1", "shop/web-1/main"]);
         assert_eq!(all[1].cpu.as_ref().unwrap().usage.total, 1_500_000_000);
         assert_eq!(all[1].memory.as_ref().unwrap().working_set, 1 << 20);
-        assert_eq!(all[1].timestamp, Timestamp::from_nanos(1_700_000_000_123_000_000));
+        assert_eq!(
+            all[1].timestamp,
+            Timestamp::from_nanos(1_700_000_000_123_000_000)
+        );
         assert_eq!(all[0].memory, None, "NaN is no measurement");
     }
 
@@ -169,7 +172,11 @@ mod tests {
     fn escapes_are_undone_and_nonsense_is_refused_with_its_line() {
         let (text, rest) = quoted(r#""a\"b\\c\nd",x"#).unwrap();
         assert_eq!((text.as_str(), rest), ("a\"b\\c\nd", ",x"));
-        let bad = parse("# fine\nnode_cpu_usage_seconds_total one\n", "n", Timestamp::default());
+        let bad = parse(
+            "# fine\nnode_cpu_usage_seconds_total one\n",
+            "n",
+            Timestamp::default(),
+        );
         assert_eq!(bad.unwrap_err(), "line 2: not a metric");
         assert!(parse("up 1\n", "n", Timestamp::default()).is_err());
     }

@@ -10,8 +10,8 @@ use kube::api::ListParams;
 use kube::{Api, Client, Config, ResourceExt};
 use tokio::sync::Mutex;
 
-use super::exposition::parse;
 use super::Batch;
+use super::exposition::parse;
 use crate::kubernetes::client::{NoCluster, Place, settings};
 use crate::kubernetes::fault::{Fault, call};
 

@@ -136,7 +136,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where Redis is away.
-    pub async fn newest(&self, names: &[String], most: usize) -> Result<Vec<Vec<Stat>>, StoreError> {
+    pub async fn newest(
+        &self,
+        names: &[String],
+        most: usize,
+    ) -> Result<Vec<Vec<Stat>>, StoreError> {
         match self {
             Self::Embedded(store) => Ok(names.iter().map(|n| store.newest(n, most)).collect()),
             Self::Redis(store) => store.newest(names, most).await,
@@ -193,7 +197,9 @@ pub struct UsageSeen {
 #[must_use]
 pub fn usage_of(newest_first: &[Stat]) -> Option<UsageSeen> {
     let newest = newest_first.first()?;
-    let before = newest_first.iter().find(|s| s.timestamp < newest.timestamp)?;
+    let before = newest_first
+        .iter()
+        .find(|s| s.timestamp < newest.timestamp)?;
     let (now, then) = (newest.cpu.as_ref()?, before.cpu.as_ref()?);
     let used = now.usage.total.checked_sub(then.usage.total)?;
     let window = newest.timestamp - before.timestamp;
@@ -219,7 +225,9 @@ pub(crate) mod tests {
                     total: (cpu_seconds * 1e9) as u64,
                 },
             }),
-            memory: Some(MemoryStat { working_set: 1 << 20 }),
+            memory: Some(MemoryStat {
+                working_set: 1 << 20,
+            }),
             ts: 0.0,
             rest: serde_json::Map::new(),
         }

@@ -78,8 +78,9 @@ impl RedisStore {
             _ => return Err(refused("must begin with redis:// and name a host")),
         }
         if let Some(path) = &access.password_file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|e| StoreError(format!("--redis-password-file {}: {e}", path.display())))?;
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                StoreError(format!("--redis-password-file {}: {e}", path.display()))
+            })?;
             let settings = info.redis_settings().clone().set_password(text.trim());
             info = info.set_redis_settings(settings);
         }
@@ -155,7 +156,10 @@ impl RedisStore {
             pipe.set_ex(format!("ip:{}", batch.ip), batch.machine.to_string(), life)
                 .ignore();
             for (stat, known) in chunk.iter().zip(known) {
-                let (name, list) = (format!("name:{}", stat.name), format!("stats:{}", stat.name));
+                let (name, list) = (
+                    format!("name:{}", stat.name),
+                    format!("stats:{}", stat.name),
+                );
                 pipe.set_ex(name, &holder, life).ignore();
                 pipe.sadd("names", &stat.name).ignore();
                 if known.is_none_or(|newest| newest < stat.timestamp) {

@@ -124,7 +124,11 @@ impl KubeletArgs {
         store: Store,
         clock: Arc<dyn Clock>,
     ) -> Result<Collector> {
-        ensure!(self.every > Span::ZERO, "--every {}: must be above 0s", self.every);
+        ensure!(
+            self.every > Span::ZERO,
+            "--every {}: must be above 0s",
+            self.every
+        );
         Ok(Collector {
             kubelets,
             nodes: self.node.clone(),
@@ -145,7 +149,11 @@ pub(crate) fn unreachable(message: String) -> anyhow::Error {
 
 impl RedisArgs {
     fn retention(&self) -> Result<Retention> {
-        ensure!(self.silent > Span::ZERO, "--silent {}: must be above 0s", self.silent);
+        ensure!(
+            self.silent > Span::ZERO,
+            "--silent {}: must be above 0s",
+            self.silent
+        );
         Ok(Retention {
             kept: self.kept as usize,
             life: duration(self.silent),
@@ -196,7 +204,9 @@ pub fn run(args: &CollectorArgs) -> Result<Code> {
             true => None,
             false => Some(args.kubelet.kubelets().await?),
         };
-        let collector = args.kubelet.collector(kubelets, store, Arc::new(SystemClock))?;
+        let collector = args
+            .kubelet
+            .collector(kubelets, store, Arc::new(SystemClock))?;
         let posts = async {
             match args.post_bind {
                 None => std::future::pending().await,

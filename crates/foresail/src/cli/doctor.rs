@@ -120,7 +120,8 @@ fn aware(args: &DoctorArgs, lines: &mut Vec<Line>) -> Result<bool> {
     match &args.redis {
         None => lines.push((
             Level::Warn,
-            "Redis was not looked at from here: pass --redis URL of a port-forward to it".to_owned(),
+            "Redis was not looked at from here: pass --redis URL of a port-forward to it"
+                .to_owned(),
         )),
         Some(url) => {
             let access = RedisAccess {

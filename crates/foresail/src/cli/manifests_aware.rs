@@ -22,12 +22,21 @@ pub(super) fn documents(image: &str, namespace: &str, component: &ComponentName)
     } = component;
     // The longer ones first: what is put in must not be found again.
     let words = [
-        ("image: image.invalid/foresail:0.1.0", format!("image: {image}")),
+        (
+            "image: image.invalid/foresail:0.1.0",
+            format!("image: {image}"),
+        ),
         ("--component=shop/web", format!("--component={of}/{name}")),
         ("resourceNames: [web]", format!("resourceNames: [{name}]")),
-        ("name: foresail-aware-web", format!("name: foresail-aware-{name}")),
+        (
+            "name: foresail-aware-web",
+            format!("name: foresail-aware-{name}"),
+        ),
         ("namespace: shop", format!("namespace: {of}")),
-        ("namespace: foresail-aware", format!("namespace: {namespace}")),
+        (
+            "namespace: foresail-aware",
+            format!("namespace: {namespace}"),
+        ),
         ("  name: foresail-aware\n", format!("  name: {namespace}\n")),
         (".foresail-aware.svc", format!(".{namespace}.svc")),
     ];
@@ -52,7 +61,14 @@ mod tests {
     fn every_word_of_the_files_is_replaced() {
         let component = "prod/checkout".parse().unwrap();
         let all = documents("r.example/foresail:1", "learners", &component).join("---\n");
-        for gone in ["image.invalid", "shop", "/web", "-web", "[web]", "namespace: foresail-aware"] {
+        for gone in [
+            "image.invalid",
+            "shop",
+            "/web",
+            "-web",
+            "[web]",
+            "namespace: foresail-aware",
+        ] {
             assert!(!all.contains(gone), "{gone}");
         }
         for there in [

@@ -48,10 +48,7 @@ impl Remote {
     ///
     /// # Errors
     /// Where there is no runtime.
-    pub fn new(
-        component: &str,
-        client: impl FnOnce() -> Result<Client>,
-    ) -> Result<Self> {
+    pub fn new(component: &str, client: impl FnOnce() -> Result<Client>) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -122,7 +119,11 @@ impl Remote {
         let id = &self.component;
         let ask = async |client: &mut Client| {
             let component = Component { id: id.clone() };
-            client.environment.describe(component).await.map(|a| a.into_inner())
+            client
+                .environment
+                .describe(component)
+                .await
+                .map(|a| a.into_inner())
         };
         answered(self.call(ask)?)
     }
@@ -131,7 +132,11 @@ impl Remote {
         let id = &self.component;
         let ask = async |client: &mut Client| {
             let component = Component { id: id.clone() };
-            client.environment.look(component).await.map(|a| a.into_inner())
+            client
+                .environment
+                .look(component)
+                .await
+                .map(|a| a.into_inner())
         };
         answered(self.call(ask)?)
     }
@@ -183,7 +188,10 @@ fn mend(status: &Status) -> &'static str {
 /// Where they are no axes of ours.
 pub fn axes_of(described: &Description) -> Result<Axes> {
     let (first, resources) = described.axes.split_first().context("no axes")?;
-    ensure!(first == "replicas", "the first axis is {first}, not replicas");
+    ensure!(
+        first == "replicas",
+        "the first axis is {first}, not replicas"
+    );
     let hpa = HpaSpec {
         min_replicas: Some(1),
         max_replicas: 1,
@@ -205,7 +213,11 @@ pub fn axes_of(described: &Description) -> Result<Axes> {
     let spec = ValidSpec::new(spec).map_err(|problems| refused(&problems))?;
     let axes = Axes::of(&spec.targets()[0]);
     let named: Vec<String> = axes.iter().map(ToString::to_string).collect();
-    ensure!(named == described.axes, "the axes are not in our order: {:?}", described.axes);
+    ensure!(
+        named == described.axes,
+        "the axes are not in our order: {:?}",
+        described.axes
+    );
     Ok(axes)
 }
 
@@ -417,7 +429,10 @@ fn pairs(lines: Vec<Line>) -> Result<VecDeque<(Asked, Option<Done>)>> {
             }
             Line::Done(done) => match pairs.back_mut() {
                 Some((asked, none @ None)) if asked.seq == done.seq => *none = Some(done),
-                _ => bail!("the journal has an answer to step {} out of place", done.seq),
+                _ => bail!(
+                    "the journal has an answer to step {} out of place",
+                    done.seq
+                ),
             },
         }
     }

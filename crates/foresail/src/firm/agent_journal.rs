@@ -140,17 +140,24 @@ impl Journal {
         match fs::metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error).with_context(|| name.to_string()),
-            Ok(meta) if meta.len() > BYTES_MAX => bail!("{name}: {} bytes are too many", meta.len()),
+            Ok(meta) if meta.len() > BYTES_MAX => {
+                bail!("{name}: {} bytes are too many", meta.len())
+            }
             Ok(_) => {}
         }
         let text = fs::read(&path).with_context(|| name.to_string())?;
-        let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        let whole = text
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |end| end + 1);
         if whole < text.len() {
             let file = OpenOptions::new().write(true).open(&path);
             let cut = file.and_then(|f| f.set_len(whole as u64).and_then(|()| f.sync_all()));
             cut.with_context(|| name.to_string())?;
         }
-        let lines = text[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty());
+        let lines = text[..whole]
+            .split(|b| *b == b'\n')
+            .filter(|l| !l.is_empty());
         let read = |(number, line): (usize, &[u8])| {
             serde_json::from_slice(line).with_context(|| format!("{name}, line {}", number + 1))
         };
@@ -210,7 +217,9 @@ mod tests {
             journal.write(0, &asked(1)).unwrap();
             assert_eq!(journal.read(0).unwrap(), [asked(0), asked(1)]);
         }
-        let told = Journal::open(folder.path(), "shop/api", "b").unwrap_err().to_string();
+        let told = Journal::open(folder.path(), "shop/api", "b")
+            .unwrap_err()
+            .to_string();
         assert!(told.contains("journal of shop/web"), "{told}");
     }
 }

@@ -61,7 +61,10 @@ impl Collector {
                 self.queue.push(batch);
                 let dropped = self.queue.dropped();
                 if dropped > before {
-                    tracing::warn!(dropped, "the store is away for so long that old samples give way");
+                    tracing::warn!(
+                        dropped,
+                        "the store is away for so long that old samples give way"
+                    );
                 }
             }
             // Nothing was measured, so nothing is kept: a gap is no zero.

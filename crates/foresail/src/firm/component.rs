@@ -86,7 +86,10 @@ impl Default for Bounds {
     fn default() -> Self {
         let cpu = |milli| Quantity::from_milli(milli, foresail_core::quantity::units::Unit::Count);
         let mib = |n: i64| {
-            Quantity::from_milli(n * (1 << 20) * 1000, foresail_core::quantity::units::Unit::Bytes)
+            Quantity::from_milli(
+                n * (1 << 20) * 1000,
+                foresail_core::quantity::units::Unit::Bytes,
+            )
         };
         Self {
             replicas: (1, 20),
@@ -164,7 +167,10 @@ mod tests {
     #[test]
     fn names_and_ranges_are_checked() {
         let name: ComponentName = "shop/web".parse().unwrap();
-        assert_eq!((name.namespace.as_str(), name.name.as_str()), ("shop", "web"));
+        assert_eq!(
+            (name.namespace.as_str(), name.name.as_str()),
+            ("shop", "web")
+        );
         for bad in ["", "web", "/web", "shop/", "Shop/web", "a/b/c", "a/b\n"] {
             assert!(bad.parse::<ComponentName>().is_err(), "{bad:?}");
         }
@@ -176,9 +182,14 @@ mod tests {
 
     #[test]
     fn the_bounds_are_those_of_the_multidimensional_autoscaler() {
-        let spec = Bounds::default().spec(&"shop/web".parse().unwrap()).unwrap();
+        let spec = Bounds::default()
+            .spec(&"shop/web".parse().unwrap())
+            .unwrap();
         let target = &spec.targets[0];
-        assert_eq!((target.hpa.min_replicas, target.hpa.max_replicas), (Some(1), 20));
+        assert_eq!(
+            (target.hpa.min_replicas, target.hpa.max_replicas),
+            (Some(1), 20)
+        );
         let told = |name: &str| {
             let r = &target.resources[name];
             format!("{} {} {}", r.min, r.max, r.step)

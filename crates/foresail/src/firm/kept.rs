@@ -1,7 +1,6 @@
 //! What the server remembers of a component over a restart: one small file, there whole or not at all.
 
 use std::collections::VecDeque;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -101,7 +100,9 @@ impl File {
         match std::fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| name.to_string()),
-            Ok(meta) if meta.len() > BYTES_MAX => bail!("{name}: {} bytes are too many", meta.len()),
+            Ok(meta) if meta.len() > BYTES_MAX => {
+                bail!("{name}: {} bytes are too many", meta.len())
+            }
             Ok(_) => {}
         }
         let bytes = std::fs::read(path).with_context(|| name.to_string())?;

@@ -106,7 +106,10 @@ impl Live {
     async fn scale(&self) -> Result<(ScaleSeen, bool), Fault> {
         let target = self.name.target();
         let client = &self.clients.read;
-        let api = self.kinds.api(client, &self.name.namespace, &target).await?;
+        let api = self
+            .kinds
+            .api(client, &self.name.namespace, &target)
+            .await?;
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), &self.name.namespace);
         let object = call(deployments.get(&self.name.name)).await?;
         let seen = WorkloadSeen::from(&object);
@@ -304,7 +307,9 @@ impl Place for Live {
         let refused: Vec<String> = resized.into_iter().flatten().collect();
         if let Some(first) = refused.first() {
             let (count, all) = (refused.len(), seen.pods.len());
-            return Written::Refused(format!("{count} of {all} pods keep their requests: {first}"));
+            return Written::Refused(format!(
+                "{count} of {all} pods keep their requests: {first}"
+            ));
         }
         match (to.replicas, seen.state.current.replicas) {
             (Some(to), Some(from)) if to != from => self.scale_to(seen, to).await,

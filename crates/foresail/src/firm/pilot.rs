@@ -358,7 +358,10 @@ impl<P: Place> Pilot<P> {
                 };
                 let changes = bounded.iter().any(differs);
                 if changes && only && self.target.resize == Resize::Recreate {
-                    return Err("its one replica would not serve meanwhile; ask again with 2 or more".to_owned());
+                    return Err(
+                        "its one replica would not serve meanwhile; ask again with 2 or more"
+                            .to_owned(),
+                    );
                 }
                 let wish = Setting {
                     per_pod: bounded,
@@ -423,7 +426,13 @@ impl<P: Place> Pilot<P> {
             };
             self.announce(inner, intent)?;
             let written = self.place.write(sight, &to).await;
-            tracing::info!(component = self.name, decision = decision.seq.0, request, ?written, told);
+            tracing::info!(
+                component = self.name,
+                decision = decision.seq.0,
+                request,
+                ?written,
+                told
+            );
             match written {
                 Written::Applied => outcome = Some(Outcome::Applied),
                 Written::Stale(why) => {
@@ -514,7 +523,11 @@ impl<P: Place> Pilot<P> {
         );
         inner.engine.feed(Input::Settled {
             seq: foresail_core::act::Seq(open.decision),
-            outcome: if is_done { Outcome::Applied } else { Outcome::Failed },
+            outcome: if is_done {
+                Outcome::Applied
+            } else {
+                Outcome::Failed
+            },
             executed: match is_done {
                 true => vec![(self.target.id.clone(), reached.clone())],
                 false => Vec::new(),
@@ -606,7 +619,9 @@ struct Done {
 const fn word(one: Move) -> &'static str {
     match one {
         Move::Hold => "nowhere",
-        Move::Up => "up: it is at its most, not known, or its one replica would not serve meanwhile",
+        Move::Up => {
+            "up: it is at its most, not known, or its one replica would not serve meanwhile"
+        }
         Move::Down => {
             "down: it is at its least, not known, or its one replica would not serve meanwhile"
         }
@@ -630,12 +645,16 @@ fn trouble(sight: &Sight) -> Option<String> {
 }
 
 /// The last rate over the mean of the five before; `None` without both.
-fn rate_ratio(
-    points: &std::collections::VecDeque<foresail_core::history::Point>,
-) -> Option<f64> {
+fn rate_ratio(points: &std::collections::VecDeque<foresail_core::history::Point>) -> Option<f64> {
     const BEFORE: usize = 5;
     let last = points.back()?.value;
-    let before: Vec<f64> = points.iter().rev().skip(1).take(BEFORE).map(|p| p.value).collect();
+    let before: Vec<f64> = points
+        .iter()
+        .rev()
+        .skip(1)
+        .take(BEFORE)
+        .map(|p| p.value)
+        .collect();
     let mean = before.iter().sum::<f64>() / before.len() as f64;
     (mean > 0.0).then(|| last / mean)
 }

@@ -34,9 +34,13 @@ impl Played {
     #[must_use]
     pub fn new(replicas: u32, cpu: i64, mib: i64) -> Self {
         let mut setting = Setting::replicas(Replicas::new(replicas));
-        setting.per_pod.set("cpu", Quantity::from_milli(cpu, Unit::Count));
+        setting
+            .per_pod
+            .set("cpu", Quantity::from_milli(cpu, Unit::Count));
         let bytes = mib * (1 << 20) * 1000;
-        setting.per_pod.set("memory", Quantity::from_milli(bytes, Unit::Bytes));
+        setting
+            .per_pod
+            .set("memory", Quantity::from_milli(bytes, Unit::Bytes));
         Self(Mutex::new(Scene {
             setting,
             used: (i64::from(replicas) * cpu / 2, bytes / 2),

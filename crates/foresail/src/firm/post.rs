@@ -54,10 +54,14 @@ async fn take(
 }
 
 fn read(body: &[u8]) -> Result<Posted, String> {
-    let posted: Posted = serde_json::from_slice(body)
-        .map_err(|e| format!("not {{timestamp, machine, stats: [{{name, timestamp, …}}]}}: {e}\n"))?;
+    let posted: Posted = serde_json::from_slice(body).map_err(|e| {
+        format!("not {{timestamp, machine, stats: [{{name, timestamp, …}}]}}: {e}\n")
+    })?;
     if posted.stats.len() > STATS_MAX {
-        return Err(format!("{} samples: at most {STATS_MAX} at once\n", posted.stats.len()));
+        return Err(format!(
+            "{} samples: at most {STATS_MAX} at once\n",
+            posted.stats.len()
+        ));
     }
     let bad = |stat: &&Stat| {
         let name = &stat.name;
@@ -87,7 +91,10 @@ mod tests {
         let body = br#"{"timestamp":1,"machine":{"num_cores":4},"stats":[
             {"name":"a","timestamp":"2026-01-01T00:00:00Z","cpu":{"usage":{"total":5}}}]}"#;
         let posted = read(body).unwrap();
-        assert_eq!((posted.stats.len(), &posted.machine["num_cores"]), (1, &4.into()));
+        assert_eq!(
+            (posted.stats.len(), &posted.machine["num_cores"]),
+            (1, &4.into())
+        );
         for bad in [
             &b"{}"[..],
             b"[]",

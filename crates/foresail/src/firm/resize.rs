@@ -23,7 +23,12 @@ fn unit_of(resource: &str) -> Unit {
 
 /// Amounts of a pod as the API writes them; what is none is left out.
 fn amounts<'a>(
-    all: impl Iterator<Item = (&'a String, &'a k8s_openapi::apimachinery::pkg::api::resource::Quantity)>,
+    all: impl Iterator<
+        Item = (
+            &'a String,
+            &'a k8s_openapi::apimachinery::pkg::api::resource::Quantity,
+        ),
+    >,
 ) -> Resources {
     let mut read = Resources::NONE;
     for (name, amount) in all {
@@ -102,7 +107,9 @@ pub fn patch(pod: &PodAsked, setting: &Setting) -> Option<Value> {
         if let Some(limit) = pod.limits.get(name) {
             let scaled = i128::from(limit.milli()) * i128::from(amount.milli());
             let scaled = scaled / i128::from(has.milli());
-            let scaled = i64::try_from(scaled).unwrap_or(i64::MAX).max(amount.milli());
+            let scaled = i64::try_from(scaled)
+                .unwrap_or(i64::MAX)
+                .max(amount.milli());
             limits.insert(name.to_owned(), json!(written(name, scaled)));
         }
     }
@@ -150,7 +157,10 @@ mod tests {
         let guaranteed = pod(("256m", "512Mi"), Some(("256m", "512Mi")));
         let body = patch(&guaranteed, &setting("384m", "512Mi")).unwrap();
         let of = |body: &Value| body["spec"]["containers"][0]["resources"].clone();
-        assert_eq!(of(&body), json!({"requests": {"cpu": "384m"}, "limits": {"cpu": "384m"}}));
+        assert_eq!(
+            of(&body),
+            json!({"requests": {"cpu": "384m"}, "limits": {"cpu": "384m"}})
+        );
         let burstable = pod(("256m", "512Mi"), Some(("512m", "1Gi")));
         let body = patch(&burstable, &setting("384m", "256Mi")).unwrap();
         let half = json!({"requests": {"cpu": "384m", "memory": "268435456"},

@@ -31,7 +31,9 @@ impl<P: Place> Firm<P> {
     /// Serves these.
     #[must_use]
     pub fn new(pilots: impl IntoIterator<Item = Pilot<P>>) -> Self {
-        let named = pilots.into_iter().map(|p| (p.name().to_owned(), Arc::new(p)));
+        let named = pilots
+            .into_iter()
+            .map(|p| (p.name().to_owned(), Arc::new(p)));
         Self(Arc::new(named.collect()))
     }
 
@@ -80,7 +82,9 @@ impl<P: Place> Environment for Firm<P> {
         let wish = request.into_inner();
         let pilot = self.pilot(&wish.id).map_err(not_found)?;
         if wish.request.is_empty() || wish.request.len() > REQUEST_BYTES_MAX {
-            return Err(bad("a step needs a number of its own of 1 to 128 bytes in `request`"));
+            return Err(bad(
+                "a step needs a number of its own of 1 to 128 bytes in `request`",
+            ));
         }
         let wanted = match wish.wishes {
             false => Wanted::Nothing,
@@ -89,7 +93,9 @@ impl<P: Place> Environment for Firm<P> {
                 Wanted::Moves(moves.ok_or_else(|| bad("a move is none of HOLD, UP, DOWN"))?)
             }
         };
-        Ok(Response::new(Self::step(pilot, wish.request, wanted).await?))
+        Ok(Response::new(
+            Self::step(pilot, wish.request, wanted).await?,
+        ))
     }
 }
 

@@ -5,9 +5,7 @@
 //! measured is −1 and a limit that does not exist is 0, since neither is "none used".
 
 use foresail_adapters::rpc::environment::Move as WireMove;
-use foresail_adapters::rpc::interaction::{
-    Action, Limit, Other, ToClientMessage, Usage,
-};
+use foresail_adapters::rpc::interaction::{Action, Limit, Other, ToClientMessage, Usage};
 use foresail_core::hpa::PodReading;
 use foresail_core::propose::plan::{Resources, Setting};
 use foresail_core::quantity::units::{Quantity, Unit};
@@ -110,7 +108,10 @@ pub fn wished(action: &Action) -> Result<Resources, String> {
     }
     let mut wish = Resources::NONE;
     if action.cpu > 0 {
-        wish.set("cpu", Quantity::from_milli(i64::from(action.cpu), Unit::Count));
+        wish.set(
+            "cpu",
+            Quantity::from_milli(i64::from(action.cpu), Unit::Count),
+        );
     }
     if action.memory > 0 {
         let milli_bytes = i64::from(action.memory) * MIB;
@@ -167,11 +168,21 @@ mod tests {
         setting.per_pod = wish;
         let back = limit(&setting);
         assert_eq!((back.cpu, back.memory, back.llc), (1500, 3_072_000, 0));
-        setting.per_pod.set("memory", Quantity::from_milli(i64::MAX, Unit::Bytes));
+        setting
+            .per_pod
+            .set("memory", Quantity::from_milli(i64::MAX, Unit::Bytes));
         assert_eq!(limit(&setting).memory, i32::MAX, "the largest that fits");
-        assert_eq!(usage(None, Some(0)).cpu, NOT_MEASURED, "missing is not zero");
+        assert_eq!(
+            usage(None, Some(0)).cpu,
+            NOT_MEASURED,
+            "missing is not zero"
+        );
         assert_eq!(usage(None, Some(0)).memory, 0);
-        assert!(wished(&Action { cpu: -1, ..action }).unwrap_err().contains("cpu -1"));
+        assert!(
+            wished(&Action { cpu: -1, ..action })
+                .unwrap_err()
+                .contains("cpu -1")
+        );
     }
 
     #[test]

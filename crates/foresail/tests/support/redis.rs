@@ -37,7 +37,10 @@ fn program() -> Option<Command> {
         }
         command
     };
-    let places = [PathBuf::from("redis-server"), own.join("usr/bin/redis-server")];
+    let places = [
+        PathBuf::from("redis-server"),
+        own.join("usr/bin/redis-server"),
+    ];
     let runs = |place: &&PathBuf| {
         let run = make(place).arg("--version").output();
         run.is_ok_and(|o| o.status.success())
@@ -49,7 +52,11 @@ impl Redis {
     /// Starts one in a folder; `None` where it is not installed.
     pub fn start(folder: &Path) -> Option<Self> {
         program()?;
-        let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .ok()?
+            .local_addr()
+            .ok()?
+            .port();
         let mut one = Self {
             url: format!("redis://127.0.0.1:{port}"),
             port,
@@ -65,7 +72,14 @@ impl Redis {
         let mut command = program().expect("it ran before");
         let child = command
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
-            .args(["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
+            .args([
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+            ])
             .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -75,7 +89,10 @@ impl Redis {
         self.child = Some(child);
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(30), "Redis does not start");
+            assert!(
+                begin.elapsed() < Duration::from_secs(30),
+                "Redis does not start"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -124,7 +124,10 @@ impl AgentArgs {
 
     /// What makes a checkpoint one of this run.
     fn label(&self) -> String {
-        format!("{}, seed {}, {} steps", self.component, self.seed, self.steps)
+        format!(
+            "{}, seed {}, {} steps",
+            self.component, self.seed, self.steps
+        )
     }
 
     fn begin(&self, described: &Description) -> Result<(Learner, Training)> {
@@ -163,7 +166,9 @@ impl AgentArgs {
         }
         let (learner, mut trainings) = load(path)?;
         let name = path.display();
-        let training = trainings.pop().with_context(|| format!("{name}: no checkpoint"))?;
+        let training = trainings
+            .pop()
+            .with_context(|| format!("{name}: no checkpoint"))?;
         if training.label != self.label() {
             bail!(
                 "{name} is of {}, this is {}: give the same flags, or another --journal",
@@ -220,9 +225,15 @@ pub(super) fn run(args: &AgentArgs, out: &mut dyn Write) -> Result<Code> {
     };
     let mut env = RemoteEnv::new(remote, &described, Some(journal), every)?;
     if output == Output::Table {
-        writeln!(out, "episode  acted      stage       reward  baseline  overruled  blind")?;
+        writeln!(
+            out,
+            "episode  acted      stage       reward  baseline  overruled  blind"
+        )?;
     } else if output == Output::Csv {
-        writeln!(out, "episode,acted,stage,reward,baseline,overruled,blind,steps")?;
+        writeln!(
+            out,
+            "episode,acted,stage,reward,baseline,overruled,blind,steps"
+        )?;
     }
     while training.episodes() < args.episodes as usize {
         env.begin(training.episodes())?;
@@ -246,7 +257,9 @@ pub(super) fn run(args: &AgentArgs, out: &mut dyn Write) -> Result<Code> {
 }
 
 fn tell(told: &EpisodeTold, (output, steps): (Output, u64), out: &mut dyn Write) -> Result<()> {
-    let baseline = told.baseline.map_or_else(String::new, |b| format!("{b:.2}"));
+    let baseline = told
+        .baseline
+        .map_or_else(String::new, |b| format!("{b:.2}"));
     let (acted, stage) = (who(told.acted), told.stage.to_string());
     let (number, overruled, blind) = (told.number, told.facts.overruled, told.blind);
     match output {

@@ -58,7 +58,11 @@ fn waits(pod: &Pod) -> Option<(String, String)> {
         "CreateContainerConfigError" => {
             "a Secret that it mounts is missing: docs/aware.md says how to make it".to_owned()
         }
-        _ => format!("kubectl -n {} describe pod {}", pod.namespace().unwrap_or_default(), pod.name_any()),
+        _ => format!(
+            "kubectl -n {} describe pod {}",
+            pod.namespace().unwrap_or_default(),
+            pod.name_any()
+        ),
     };
     Some((reason, mend))
 }
@@ -75,14 +79,20 @@ fn told(name: &str, is_needed: bool, pods: &[Pod], namespace: &str) -> Line {
             ),
         ),
         0 => (Level::Ok, format!("{name}: not in this cluster")),
-        all if ready == all => (Level::Ok, format!("{name}: {ready} of {all} pods are ready")),
+        all if ready == all => (
+            Level::Ok,
+            format!("{name}: {ready} of {all} pods are ready"),
+        ),
         all => {
             let why = ours.iter().find_map(|p| waits(p));
             let why = why.map_or_else(
                 || format!("kubectl -n {namespace} get pods; it may take a minute"),
                 |(reason, mend)| format!("{reason}; {mend}"),
             );
-            (Level::Fail, format!("{name}: {ready} of {all} pods are ready: {why}"))
+            (
+                Level::Fail,
+                format!("{name}: {ready} of {all} pods are ready: {why}"),
+            )
         }
     }
 }
@@ -93,7 +103,12 @@ pub(crate) async fn pods(cluster: &Cluster, namespace: &str) -> Vec<Line> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let list = match call(api.list(&ListParams::default().labels(PART_OF))).await {
         Ok(list) => list.items,
-        Err(fault) => return vec![(Level::Fail, format!("pods of namespace {namespace}: {fault}"))],
+        Err(fault) => {
+            return vec![(
+                Level::Fail,
+                format!("pods of namespace {namespace}: {fault}"),
+            )];
+        }
     };
     let parts = PARTS.iter();
     let mut lines: Vec<Line> = parts
@@ -106,7 +121,9 @@ pub(crate) async fn pods(cluster: &Cluster, namespace: &str) -> Vec<Line> {
         if there < wanted {
             lines.push((
                 Level::Warn,
-                format!("collector: on {there} of {wanted} nodes; pods of the others are not measured"),
+                format!(
+                    "collector: on {there} of {wanted} nodes; pods of the others are not measured"
+                ),
             ));
         }
     }
@@ -118,7 +135,9 @@ pub(crate) async fn redis(store: &Store) -> Line {
     match store.names().await {
         Err(error) => (
             Level::Fail,
-            format!("{error}; from here: kubectl -n foresail-aware port-forward svc/redis 6379:6379"),
+            format!(
+                "{error}; from here: kubectl -n foresail-aware port-forward svc/redis 6379:6379"
+            ),
         ),
         Ok(names) if names.is_empty() => (
             Level::Fail,
@@ -185,12 +204,26 @@ mod tests {
         let line = |pods: &[Pod]| told("firm-server", true, pods, "a");
         assert_eq!(line(&[pod("firm-server", "True", None)]).0, Level::Ok);
         let (level, text) = line(&[]);
-        assert!(level == Level::Fail && text.contains("foresail manifests --aware"), "{text}");
+        assert!(
+            level == Level::Fail && text.contains("foresail manifests --aware"),
+            "{text}"
+        );
         let (_, text) = line(&[pod("firm-server", "False", Some("ImagePullBackOff"))]);
-        assert!(text.contains("minikube image load") && text.contains("foresail:0.1.0"), "{text}");
-        let (_, text) = line(&[pod("firm-server", "False", Some("CreateContainerConfigError"))]);
+        assert!(
+            text.contains("minikube image load") && text.contains("foresail:0.1.0"),
+            "{text}"
+        );
+        let (_, text) = line(&[pod(
+            "firm-server",
+            "False",
+            Some("CreateContainerConfigError"),
+        )]);
         assert!(text.contains("Secret"), "{text}");
-        assert_eq!(told("agent", false, &[], "a").0, Level::Ok, "it may be elsewhere");
+        assert_eq!(
+            told("agent", false, &[], "a").0,
+            Level::Ok,
+            "it may be elsewhere"
+        );
     }
 
     #[test]
@@ -200,7 +233,10 @@ mod tests {
         assert_eq!(port(&address, "a").0, Level::Ok);
         drop(listener);
         let (level, text) = port(&address, "a");
-        assert!(level == Level::Fail && text.contains("port-forward svc/firm-server"), "{text}");
+        assert!(
+            level == Level::Fail && text.contains("port-forward svc/firm-server"),
+            "{text}"
+        );
         assert_eq!(port("nonsense", "a").0, Level::Fail);
     }
 }

@@ -18,7 +18,11 @@ const EPISODES: usize = 4;
 const STEPS: usize = 50;
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// The journal's lines, a half-written last one left out.
@@ -27,14 +31,19 @@ fn journal(folder: &Path) -> Vec<Value> {
         let path = folder.join(format!("episode-{episode:06}.jsonl"));
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let lines = text[..whole].lines().map(|l| serde_json::from_str(l).unwrap());
+        let lines = text[..whole]
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap());
         lines.collect::<Vec<Value>>()
     };
     (0..EPISODES).flat_map(read).collect()
 }
 
 fn done(folder: &Path) -> usize {
-    journal(folder).iter().filter(|l| l["done"].is_object()).count()
+    journal(folder)
+        .iter()
+        .filter(|l| l["done"].is_object())
+        .count()
 }
 
 /// `true` once the server knows everything of the component's state.
@@ -76,7 +85,13 @@ pub(super) fn killed_once_each(rig: &Rig) {
     };
     rig.namespace("aware");
     rig.namespace("aware-parts");
-    let rights = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+    let rights = [
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
+    ];
     for object in manifests("aware-parts", "aware/web") {
         if rights.iter().any(|kind| object["kind"] == *kind) {
             rig.apply_object("aware-parts", &object).unwrap();
@@ -98,7 +113,15 @@ pub(super) fn killed_once_each(rig: &Rig) {
     let mut collector = Part::start(
         "collector",
         &folder,
-        &["collector", "--redis", &redis.url, "--every", "1s", "--kubeconfig", &of_collector],
+        &[
+            "collector",
+            "--redis",
+            &redis.url,
+            "--every",
+            "1s",
+            "--kubeconfig",
+            &of_collector,
+        ],
     );
     let server_address = format!("127.0.0.1:{}", free_port());
     let state = folder.join("state").display().to_string();
@@ -106,8 +129,19 @@ pub(super) fn killed_once_each(rig: &Rig) {
         "server",
         &folder,
         &[
-            "firm-server", "--component", "aware/web", "--bind", &server_address, "--redis", &redis.url,
-            "--demand-metric", "http_requests_per_second", "--state", &state, "--kubeconfig", &of_server,
+            "firm-server",
+            "--component",
+            "aware/web",
+            "--bind",
+            &server_address,
+            "--redis",
+            &redis.url,
+            "--demand-metric",
+            "http_requests_per_second",
+            "--state",
+            &state,
+            "--kubeconfig",
+            &of_server,
         ],
     );
     wait_until(Duration::from_secs(90), "a state that is known", || {
@@ -122,9 +156,24 @@ pub(super) fn killed_once_each(rig: &Rig) {
         "agent",
         &folder,
         &[
-            "aware", "agent", "--server", &server_address, "--component", "aware/web", "--journal", &place,
-            "--episodes", &episodes, "--steps", &steps, "--step", "50ms", "--bootstrap-episodes", "1",
-            "--output", "json",
+            "aware",
+            "agent",
+            "--server",
+            &server_address,
+            "--component",
+            "aware/web",
+            "--journal",
+            &place,
+            "--episodes",
+            &episodes,
+            "--steps",
+            &steps,
+            "--step",
+            "50ms",
+            "--bootstrap-episodes",
+            "1",
+            "--output",
+            "json",
         ],
     );
     let reach = |steps: usize| {
@@ -147,21 +196,35 @@ pub(super) fn killed_once_each(rig: &Rig) {
     reach(140);
     agent.kill();
     agent.begin();
-    let code = wait_until(Duration::from_secs(180), "the end of the agent", || agent.ended());
+    let code = wait_until(Duration::from_secs(180), "the end of the agent", || {
+        agent.ended()
+    });
     assert_eq!(code, 0, "{}", agent.tail());
     checked(&journal(&kept));
     let moved = |axes: &[usize]| {
         let moves = |line: &Value| axes.iter().any(|a| line["done"]["executed"][a] != "Hold");
         let all = journal(&kept);
-        all.iter().filter(|l| l["done"].is_object() && moves(l)).count()
+        all.iter()
+            .filter(|l| l["done"].is_object() && moves(l))
+            .count()
     };
     // The audit log is written a moment after the answer.
     std::thread::sleep(Duration::from_secs(1));
     let (scaled, resized) = writes(rig, mark);
-    assert_eq!(scaled, moved(&[0]), "each write of replicas is one transition");
-    assert!(resized > 0 || moved(&[1, 2]) == 0, "requests are changed in place");
+    assert_eq!(
+        scaled,
+        moved(&[0]),
+        "each write of replicas is one transition"
+    );
+    assert!(
+        resized > 0 || moved(&[1, 2]) == 0,
+        "requests are changed in place"
+    );
     let log = server.log();
-    assert!(log.contains("Redis at"), "the server says that Redis was away: {log}");
+    assert!(
+        log.contains("Redis at"),
+        "the server says that Redis was away: {log}"
+    );
     println!("aware: 200 transitions, {scaled} writes of the scale, {resized} of pods");
 }
 

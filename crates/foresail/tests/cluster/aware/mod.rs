@@ -11,7 +11,11 @@ use crate::Row;
 use crate::rig::Rig;
 
 pub const ROWS: &[Row] = &[
-    ("aware::the_manifests_are_taken", false, the_manifests_are_taken),
+    (
+        "aware::the_manifests_are_taken",
+        false,
+        the_manifests_are_taken,
+    ),
     (
         "aware::four_processes_are_killed_once_each_and_no_transition_is_lost_or_doubled",
         true,
@@ -30,12 +34,16 @@ fn manifests(namespace: &str, component: &str) -> Vec<Value> {
     assert!(output.status.success(), "{error}");
     let text = String::from_utf8(output.stdout).unwrap();
     let read = |document: &str| serde_saphyr::from_str::<Value>(document).unwrap();
-    text.split("\n---").map(read).filter(|o| !o.is_null()).collect()
+    text.split("\n---")
+        .map(read)
+        .filter(|o| !o.is_null())
+        .collect()
 }
 
 /// The real API server takes every object as it is, and the strictest Pod Security Standard every pod.
 fn the_manifests_are_taken(rig: &Rig) {
-    let mut namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "aware-dry"}});
+    let mut namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "aware-dry"}});
     namespace["metadata"]["labels"] = json!({
         "pod-security.kubernetes.io/enforce": "restricted",
         "pod-security.kubernetes.io/warn": "restricted",
@@ -44,12 +52,19 @@ fn the_manifests_are_taken(rig: &Rig) {
     rig.namespace("aware-shop");
     let all = manifests("aware-dry", "aware-shop/web");
     let kinds: Vec<&str> = all.iter().filter_map(|o| o["kind"].as_str()).collect();
-    for kind in ["DaemonSet", "Deployment", "NetworkPolicy", "Role", "Service"] {
+    for kind in [
+        "DaemonSet",
+        "Deployment",
+        "NetworkPolicy",
+        "Role",
+        "Service",
+    ] {
         assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
     }
     for object in &all {
         let path = rig.path_of("aware-dry", object);
-        let query = format!("{path}?fieldManager=test&force=true&dryRun=All&fieldValidation=Strict");
+        let query =
+            format!("{path}?fieldManager=test&force=true&dryRun=All&fieldValidation=Strict");
         let content = "application/apply-patch+yaml";
         let taken = rig.ask(http::Method::PATCH, &query, content, object);
         assert!(taken.is_ok(), "{path}: {taken:?}");

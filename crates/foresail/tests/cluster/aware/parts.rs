@@ -58,7 +58,10 @@ impl Part {
     /// Its exit code, once it has ended by itself.
     pub fn ended(&mut self) -> Option<i32> {
         let child = self.child.as_mut()?;
-        child.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
+        child
+            .try_wait()
+            .unwrap()
+            .map(|status| status.code().unwrap_or(-1))
     }
 
     /// All that it logged.
