@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use foresail_core::quantity::units::{Quantity, Unit};
 use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
@@ -109,13 +110,16 @@ impl ContainerSize {
     }
 }
 
-/// Amounts as Kubernetes writes them: thousandths of a core, whole bytes.
+/// Amounts as people write them for Kubernetes, which keeps the text: thousandths of a core, memory in
+/// binary units where it divides.
 fn texts(amounts: &Amounts) -> BTreeMap<&str, String> {
-    let text = |(name, milli): (&String, &i64)| match milli % 1000 {
-        0 => (milli / 1000).to_string(),
+    let text = |(name, milli): (&String, &i64)| match name.as_str() {
         // Bytes have no fraction: the next whole one above.
-        _ if name == "memory" => (milli / 1000 + 1).to_string(),
-        _ => format!("{milli}m"),
+        "memory" => {
+            let whole = milli.div_euclid(1000) + i64::from(milli.rem_euclid(1000) > 0);
+            Quantity::from_milli(whole.saturating_mul(1000), Unit::Bytes).to_string()
+        }
+        _ => Quantity::from_milli(*milli, Unit::Count).to_string(),
     };
     let each = amounts.iter();
     each.map(|pair| (pair.0.as_str(), text(pair))).collect()
@@ -150,7 +154,11 @@ pub fn progress(pod: &Pod) -> Progress {
     let conditions = status.and_then(|s| s.conditions.as_ref());
     let of = |kind: &str| {
         let mut all = conditions.into_iter().flatten();
-        let found = all.find(|c| c.type_ == kind && c.status == "True")?;
+        // A condition that answers an earlier wish says nothing of the last one.
+        let stale =
+            |seen: Option<i64>| seen.is_some_and(|s| s < pod.metadata.generation.unwrap_or(s));
+        let found =
+            all.find(|c| c.type_ == kind && c.status == "True" && !stale(c.observed_generation))?;
         let text = found.message.clone().unwrap_or_default();
         Some((found.reason.clone().unwrap_or_default(), text))
     };
@@ -246,6 +254,16 @@ mod tests {
         let mut unseen = pod(&new, &new, &none);
         unseen.metadata.generation = Some(3);
         assert_eq!(progress(&unseen), Progress::Asked);
+        // Put back: the refusal of the wish before stands there for a moment more.
+        let refused = condition("PodResizePending", "Infeasible");
+        let mut back = pod(&old, &old, &refused);
+        back.metadata.generation = Some(3);
+        let conditions = back.status.as_mut().unwrap().conditions.as_mut().unwrap();
+        conditions[0].observed_generation = Some(2);
+        assert_eq!(progress(&back), Progress::Asked);
+        let status = back.status.as_mut().unwrap();
+        status.conditions.as_mut().unwrap()[0].observed_generation = Some(3);
+        assert!(matches!(progress(&back), Progress::Infeasible(_)));
         let mut untold = pod(&new, &new, &none);
         untold.status = None;
         assert_eq!(progress(&untold), Progress::Asked, "untold is not done");
@@ -272,5 +290,7 @@ mod tests {
         assert_eq!(open.with("cpu", 1000), None, "best effort stays so");
         let text = of(json!({"requests": {"cpu": "1500m", "memory": "10"}})).json();
         assert_eq!(text["requests"], json!({"cpu": "1500m", "memory": "10"}));
+        let text = of(json!({"requests": {"cpu": "2", "memory": "262144k"}})).json();
+        assert_eq!(text["requests"], json!({"cpu": "2", "memory": "250Mi"}));
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn of(
     ];
     drafts.extend(hpa_conditions(pilot, story));
     if let Some(told) = &story.told {
-        drafts.push(held(story, told));
+        drafts.push(held(pilot, story, told));
         drafts.push(forecast_ready(pilot, told));
     }
     if let Some(constrained) = constrained(pilot, story) {
@@ -191,7 +191,14 @@ fn troubles(story: &Story) -> String {
     all.join("; ")
 }
 
-fn held(story: &Story, told: &Explanation) -> Draft {
+/// With `hpa` alone the guards stay out, or the equality with Kubernetes would not be exact: what holds
+/// a way down then are the HPA's own rules.
+fn held(pilot: &Pilot, story: &Story, told: &Explanation) -> Draft {
+    let unguarded = pilot.engine.as_ref().is_some_and(|e| e.spec().hpa_alone());
+    let freely = |why: &str| {
+        let message = format!("{why}; with `hpa` alone the HPA's own rules say what goes down");
+        draft("Held", false, "NotBinding", message)
+    };
     let clock = match &story.hold {
         Hold::Frozen(freeze) => {
             let message = format!("{freeze}; nothing is written");
@@ -204,17 +211,19 @@ fn held(story: &Story, told: &Explanation) -> Draft {
             } else {
                 "ahead of"
             };
-            Some(format!(
-                "the time of day here is {seconds} s {side} the API server's; nothing goes down by it"
-            ))
+            let why = format!("the time of day here is {seconds} s {side} the API server's");
+            Some((why, "nothing goes down by it".to_owned()))
         }
-        Hold::Jumped(until) => Some(format!(
-            "the time of day jumped; nothing goes down before {until}"
+        Hold::Jumped(until) => Some((
+            "the time of day jumped".to_owned(),
+            format!("nothing goes down before {until}"),
         )),
         Hold::None => None,
     };
-    if let Some(message) = clock {
-        return draft("Held", true, "ClockAstray", message);
+    match clock {
+        Some((why, _)) if unguarded => return freely(&why),
+        Some((why, then)) => return draft("Held", true, "ClockAstray", format!("{why}; {then}")),
+        None => {}
     }
     let ours = |name: &GuardName| {
         matches!(
@@ -228,6 +237,9 @@ fn held(story: &Story, told: &Explanation) -> Draft {
     };
     let limit = told.limits.iter().rev().find(|l| ours(&l.by));
     let Some(limit) = limit else {
+        if story.health == Health::HoldDown && unguarded {
+            return freely("a metric or the store is missing");
+        }
         if story.health == Health::HoldDown {
             return draft(
                 "Held",

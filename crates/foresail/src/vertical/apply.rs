@@ -93,6 +93,8 @@ pub struct Change<'a> {
     /// `true` once somebody asked to end.
     asked: &'a dyn Fn() -> bool,
     renewed: Instant,
+    /// `true` on the way back: a refusal then answers the wish before, until the kubelet looks again.
+    backs: bool,
 }
 
 impl std::fmt::Debug for Change<'_> {
@@ -125,6 +127,7 @@ impl<'a> Change<'a> {
             template: template_of(deployment),
             asked,
             renewed: Instant::now(),
+            backs: false,
         }
     }
 
@@ -156,6 +159,7 @@ impl<'a> Change<'a> {
     pub async fn put_back(mut self) -> Result<usize, Stopped> {
         // Whoever asks to end has asked for this.
         self.asked = &never;
+        self.backs = true;
         let count = match self.held.intent.way {
             Way::InPlace => {
                 self.held.stage(Stage::PuttingBack, None).await?;
@@ -295,7 +299,7 @@ impl<'a> Change<'a> {
                         let why = "it was ready before and is not now".to_owned();
                         return Err(late("the readiness", working, why));
                     }
-                    Progress::Infeasible(why) => {
+                    Progress::Infeasible(why) if !self.backs || begin.elapsed() > working => {
                         let why = format!("Infeasible: {why}");
                         return Err(Stopped::Refused { pod: name, why });
                     }
@@ -313,7 +317,10 @@ impl<'a> Change<'a> {
                         let why = "the kubelet has not answered".to_owned();
                         return Err(late("the resize", working, why));
                     }
-                    Progress::Done | Progress::InProgress(_) | Progress::Asked => deferred = None,
+                    Progress::Done
+                    | Progress::InProgress(_)
+                    | Progress::Infeasible(_)
+                    | Progress::Asked => deferred = None,
                 },
                 Err(fault) if fault.is_away() && begin.elapsed() < working => {}
                 Err(fault) => {
