@@ -57,7 +57,7 @@ pub(crate) fn of(
     ];
     drafts.extend(hpa_conditions(pilot, story));
     if let Some(told) = &story.told {
-        drafts.push(held(pilot, story, told));
+        drafts.push(held(shared, pilot, story, told));
         drafts.push(forecast_ready(pilot, told));
     }
     if let Some(constrained) = constrained(pilot, story) {
@@ -193,7 +193,7 @@ fn troubles(story: &Story) -> String {
 
 /// With `hpa` alone the guards stay out, or the equality with Kubernetes would not be exact: what holds
 /// a way down then are the HPA's own rules.
-fn held(pilot: &Pilot, story: &Story, told: &Explanation) -> Draft {
+fn held(shared: &Shared, pilot: &Pilot, story: &Story, told: &Explanation) -> Draft {
     let unguarded = pilot.engine.as_ref().is_some_and(|e| e.spec().hpa_alone());
     let freely = |why: &str| {
         let message = format!("{why}; with `hpa` alone the HPA's own rules say what goes down");
@@ -237,8 +237,9 @@ fn held(pilot: &Pilot, story: &Story, told: &Explanation) -> Draft {
     };
     let limit = told.limits.iter().rev().find(|l| ours(&l.by));
     let Some(limit) = limit else {
-        if story.health == Health::HoldDown && unguarded {
-            return freely("a metric or the store is missing");
+        // Without a store no way down can be announced, whoever wishes it.
+        if story.health == Health::HoldDown && unguarded && shared.store_usable() {
+            return freely("a metric is missing");
         }
         if story.health == Health::HoldDown {
             return draft(
