@@ -15,6 +15,7 @@ mod api;
 mod beside_hpa;
 mod crd;
 mod entry;
+mod experiment;
 mod faults;
 mod install;
 mod process;
@@ -43,6 +44,7 @@ const FILES: &[&[Row]] = &[
     install::ROWS,
     walk::ROWS,
     beside_hpa::ROWS,
+    experiment::ROWS,
 ];
 
 /// Held for reading by a test that shares the control plane, for writing by one that does not.
@@ -67,10 +69,12 @@ fn main() -> ExitCode {
             skip(&format!("cluster tests ({}): {why}", rows.len()));
         }
     }
-    let trials = rows.into_iter().map(|(name, alone, test)| {
+    let trial = |(name, alone, test): Row, ignored: bool| {
         let run = move || run(alone, test);
-        Trial::test(name, run).with_ignored_flag(missing.is_some())
-    });
+        Trial::test(name, run).with_ignored_flag(ignored || missing.is_some())
+    };
+    let long = experiment::LONG.iter().map(|row| trial(*row, true));
+    let trials = rows.into_iter().map(|row| trial(row, false)).chain(long);
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     rig::end(conclusion.has_failed());
     conclusion.exit_code()

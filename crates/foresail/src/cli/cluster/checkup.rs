@@ -317,7 +317,7 @@ fn date_of(text: &str) -> Option<Timestamp> {
 }
 
 /// One question about one verb.
-async fn may(
+pub(crate) async fn may(
     client: &Client,
     attributes: ResourceAttributes,
     account: Option<&str>,

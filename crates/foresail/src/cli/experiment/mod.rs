@@ -1,5 +1,6 @@
-//! `foresail experiment`: a language model against the HPA, rehearsed in the simulator, and its report.
+//! `foresail experiment`: a language model against the HPA, rehearsed or on a cluster, and its report.
 
+mod live;
 mod options;
 mod places;
 mod report;
@@ -8,13 +9,13 @@ mod summary;
 
 use std::io::Write;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::exit::Code;
 use options::Options;
 
-/// A language model against the HPA on one workload under stress: rehearse it, and report on it
+/// A language model against the HPA on one workload under stress: live, rehearsed, and the report
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct ExperimentArgs {
@@ -39,9 +40,6 @@ pub fn run(args: &ExperimentArgs, out: &mut dyn Write) -> Result<Code> {
     match &args.command {
         Some(Verb::Report(args)) => report::run(args, out),
         None if args.options.simulate => simulate::run(&args.options, out),
-        None => bail!(
-            "live clusters are not there yet: give --simulate to rehearse the experiment in the simulator, or \
-             `report FOLDER` for files that are there"
-        ),
+        None => live::run(&args.options, out),
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn runs(all: &[Measured<'_>]) -> TextTable {
                 shown(Some(most), 0),
                 shown(Some(m.above_minutes), 1),
                 late.map_or_else(|| "–".to_owned(), |l| percent(l, 2)),
-                end.map_or_else(|| "–".to_owned(), |e| e.late_minutes.to_string()),
+                shown(end.and_then(|e| Some(e.late_minutes? as f64)), 0),
                 end.map_or_else(|| "–".to_owned(), |e| e.writes.to_string()),
             ],
         )

@@ -4,9 +4,9 @@ mod ahead;
 mod curve;
 mod figure;
 mod process;
-mod prometheus;
+pub mod prometheus;
 mod simulated;
-mod twins;
+pub mod twins;
 
 use crate::Row;
 use crate::rig::Rig;
