@@ -70,6 +70,8 @@ func (r *rig) apiserverArguments() []string {
 		"--proxy-client-key-file=" + r.pki("front-proxy-client.key"),
 		"--audit-policy-file=" + r.path("audit-policy.yaml"), "--audit-log-path=" + r.path("audit.log"),
 		"--shutdown-delay-duration=0s",
+		// Nodes have names that nobody resolves.
+		"--kubelet-preferred-address-types=InternalIP",
 	}
 	return append(arguments, strings.Fields(os.Getenv("RIG_APISERVER_ARGS"))...)
 }

@@ -86,6 +86,7 @@ func (d *driver) writeDemand(w io.Writer) {
 	for _, value := range external {
 		fmt.Fprintf(w, "rig_external{namespace=%q,name=%q} %s\n", value.Namespace, value.Name, number(value.Value.AsApproximateFloat64()))
 	}
+	d.containers.writeServed(func(format string, values ...any) { fmt.Fprintf(w, format, values...) })
 }
 
 // writeUsage writes a kubelet's /metrics/resource; of all nodes where none is named.

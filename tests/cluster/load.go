@@ -49,6 +49,8 @@ type driver struct {
 	states  map[string]*demand
 	usages  map[containerKey]*usageState
 	now     time.Time
+	// containers is what commands and requests do in them.
+	containers *containers
 }
 
 // loaded is a script and the file it was read from.
@@ -117,6 +119,9 @@ func runLoad(arguments []string) error {
 		rig: r, pods: factory.Core().V1().Pods().Lister(), now: time.Now(),
 		scripts: map[string]*loaded{}, states: map[string]*demand{}, usages: map[containerKey]*usageState{},
 	}
+	if d.containers, err = newContainers(r.path("exec.log")); err != nil {
+		return err
+	}
 	informer := factory.Core().V1().Pods().Informer()
 	factory.Start(ctx.Done())
 	failed := make(chan error, 2)
@@ -145,7 +150,7 @@ func (d *driver) serve() error {
 
 func (d *driver) serveKubelets() error {
 	server := http.Server{
-		Addr: d.rig.address(portKubelet), Handler: d.handler(),
+		Addr: d.rig.address(portKubelet), Handler: d.kubelet(),
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 	return server.ListenAndServeTLS(d.rig.pki("server.crt"), d.rig.pki("server.key"))
@@ -211,8 +216,9 @@ func (d *driver) tick(now time.Time) {
 			delete(d.states, key)
 		}
 	}
+	extra := d.containers.tick(pods, seconds)
 	for _, pod := range pods {
-		d.use(pod, usage, now)
+		d.use(pod, usage, extra[key(pod)], now)
 	}
 	maps.DeleteFunc(d.usages, func(_ containerKey, u *usageState) bool { return u.seen != now })
 }
@@ -319,7 +325,7 @@ func (s *demand) quantile(q float64) float64 {
 }
 
 // use adds up what a running pod's containers use.
-func (d *driver) use(pod *core.Pod, usage map[string]podUsage, now time.Time) {
+func (d *driver) use(pod *core.Pod, usage map[string]podUsage, extra map[string]containerUse, now time.Time) {
 	if pod.Status.Phase != core.PodRunning || len(pod.Status.ContainerStatuses) == 0 {
 		return
 	}
@@ -345,8 +351,11 @@ func (d *driver) use(pod *core.Pod, usage map[string]podUsage, now time.Time) {
 			d.usages[id] = state
 		}
 		cpu := quantity(pod.Annotations[annotationCPU+"."+status.Name], whole.cpu/share)
+		if more, has := extra[status.Name]; has {
+			cpu = math.Max(cpu, math.Min(cpu+more.cpu, containerLimit(pod, status.Name)/1000))
+		}
 		state.cpuSeconds += cpu * math.Max(0, now.Sub(state.seen).Seconds())
-		state.memory = quantity(pod.Annotations[annotationMemory+"."+status.Name], whole.memory/share)
+		state.memory = quantity(pod.Annotations[annotationMemory+"."+status.Name], whole.memory/share) + extra[status.Name].memory
 		state.seen = now
 	}
 }

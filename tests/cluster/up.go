@@ -162,7 +162,7 @@ func newRig(options upOptions) (*rig, *os.File, error) {
 		if old.Supervisor.alive() {
 			return nil, nil, fmt.Errorf("a rig is up in %s already: `rig down %s` ends it", options.dir, options.dir)
 		}
-		for _, name := range []string{"etcd", "pki", "logs", "load", "demand", "audit.log", "ready"} {
+		for _, name := range []string{"etcd", "pki", "logs", "load", "demand", "audit.log", "exec.log", "ready"} {
 			if err := os.RemoveAll(filepath.Join(options.dir, name)); err != nil {
 				return nil, nil, err
 			}

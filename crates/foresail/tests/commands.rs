@@ -788,6 +788,7 @@ fn help_of_every_command_is_pinned() {
         "classify",
         "aquatope",
         "optimize",
+        "load",
         "workflow",
         "trace",
         "report",
@@ -826,11 +827,13 @@ fn help_of_every_command_is_pinned() {
     ]
     .map(|verb| ["aquatope", verb]);
     let migrate = ["hpa", "rollback"].map(|verb| ["migrate", verb]);
+    let stress = ["cpu", "memory"].map(|verb| ["stress", verb]);
     let nested = forecast
         .iter()
         .chain(&classify)
         .chain(&aquatope)
-        .chain(&migrate);
+        .chain(&migrate)
+        .chain(&stress);
     for words in commands.chain(nested.map(<[&str; 2]>::as_slice)) {
         text.push_str(&format!("\n---- foresail {} --help\n", words.join(" ")));
         text.push_str(&stdout(folder.path(), &[words, &["--help"]].concat(), 0));

@@ -62,6 +62,7 @@ fn every_command_and_flag_in_the_documents_exists() {
                     | "aquatope"
                     | "aware"
                     | "migrate"
+                    | "stress"
             );
             let mut args: Vec<&str> = verbs
                 .iter()

@@ -78,6 +78,22 @@ impl Clients {
     }
 }
 
+/// A client for commands in containers and for port-forward, whose streams may be silent for hours,
+/// and the namespace of the place.
+///
+/// # Errors
+/// [`NoCluster`] where there is no usable configuration.
+pub async fn stream_client(place: &Place) -> Result<(Client, String), NoCluster> {
+    crate::access::install_ring();
+    let mut config = config(place).await.map_err(NoCluster)?;
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = None;
+    config.default_retry = false;
+    let namespace = config.default_namespace.clone();
+    let client = Client::try_from(config).map_err(|e| NoCluster(e.to_string()))?;
+    Ok((client, namespace))
+}
+
 async fn config(place: &Place) -> Result<Config, String> {
     let options = KubeConfigOptions {
         context: place.context.clone(),

@@ -34,7 +34,9 @@ pub struct WorkloadSeen {
     pub replica_failure: Option<String>,
 }
 
-fn selector_text(selector: &LabelSelector) -> String {
+/// A selector as a query has it: `app=web,tier in (a,b)`.
+#[must_use]
+pub fn selector_text(selector: &LabelSelector) -> String {
     let labels = selector.match_labels.iter().flatten();
     let mut all: Vec<String> = labels.map(|(k, v)| format!("{k}={v}")).collect();
     for rule in selector.match_expressions.iter().flatten() {

@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod experiment;
 pub mod explain;
 pub mod forecast;
+pub mod load;
 pub mod manifests;
 pub mod optimize;
 pub mod progress;
@@ -25,6 +26,7 @@ pub mod run;
 pub mod score;
 pub mod serve;
 pub mod simulate;
+pub mod stress;
 pub mod study;
 pub mod trace;
 mod trace_check;
@@ -184,6 +186,10 @@ pub enum Command {
     Study(study::StudyArgs),
     /// A language model against the HPA on one workload under stress: rehearse it, and report on it
     Experiment(Box<experiment::ExperimentArgs>),
+    /// Send HTTP requests when they are due, whatever became of those before, and tell what came of them
+    Load(Box<load::LoadArgs>),
+    /// Put the pods of a workload under stress, by commands in their containers
+    Stress(Box<stress::StressArgs>),
     /// Find the cheapest CPU and memory of a workflow's stages that keep its promise
     Optimize(Box<optimize::OptimizeArgs>),
     /// Look at workflows
@@ -251,6 +257,8 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<Code> {
         Command::Aware(args) => aware::run(&args, out),
         Command::Study(args) => study::run(&args, out),
         Command::Experiment(args) => experiment::run(&args, out),
+        Command::Load(args) => load::run(&args, out),
+        Command::Stress(args) => stress::run(&args, out),
         Command::Optimize(args) => optimize::run(&args, out),
         Command::Workflow(args) => workflow::run(&args, out),
         Command::Trace(args) => trace::run(&args, out),

@@ -22,6 +22,7 @@ pub mod rules;
 pub mod schedule;
 pub mod scripted;
 pub mod told;
+pub mod webapp;
 pub mod world;
 
 /// Who governs.

@@ -1,16 +1,15 @@
 //! What every mode goes by, rehearsed and live: bounds, targets, the HPA object, what engines are told.
 //!
-//! Source of every number: alcocuzzi/etp, autoscaler/config.py and hpa.yaml.
+//! Source of every number: alcocuzzi/etp, autoscaler/config.py.
 
 use anyhow::{Result, ensure};
-use foresail_core::hpa::{
-    Behavior, ControllerSettings, HpaSpec, MetricSpec, Policy, PolicyType, ScalingRules,
-};
+use foresail_core::hpa::ControllerSettings;
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::Span;
 use foresail_core::spec::{CombineRule, CombineSpec, Floor, Mode as Allowed, ProposerSpec, Spec};
 
 use super::Mode;
+use super::webapp::Hpa;
 use super::world::STARTUP;
 
 /// The HPA controller's own interval.
@@ -67,38 +66,14 @@ impl Rules {
         })
     }
 
-    /// The HPA object, as hpa.yaml has it.
+    /// The HPA, as hpa.yaml has it.
     #[must_use]
-    pub fn hpa(&self) -> HpaSpec {
-        let percent = |p: u32| i32::try_from(p).unwrap_or(i32::MAX);
-        let rules = |window, kind, value, period_seconds| ScalingRules {
-            stabilization_window_seconds: Some(window),
-            policies: Some(vec![Policy {
-                kind,
-                value,
-                period_seconds,
-            }]),
-            ..ScalingRules::default()
-        };
-        let Options {
-            min,
-            max,
-            cpu_target,
-            memory_target,
-            ..
-        } = &self.options;
-        HpaSpec {
-            min_replicas: Some(percent(*min)),
-            max_replicas: percent(*max),
-            metrics: vec![
-                MetricSpec::utilization("cpu", percent(*cpu_target)),
-                MetricSpec::utilization("memory", percent(*memory_target)),
-            ],
-            behavior: Some(Behavior {
-                scale_up: Some(rules(0, PolicyType::Percent, 100, 15)),
-                scale_down: Some(rules(60, PolicyType::Pods, 1, 30)),
-            }),
-            ..HpaSpec::default()
+    pub fn hpa(&self) -> Hpa {
+        Hpa {
+            min: self.options.min,
+            max: self.options.max,
+            cpu_percent: self.options.cpu_target,
+            memory_percent: self.options.memory_target,
         }
     }
 
@@ -108,7 +83,7 @@ impl Rules {
     /// decides alone. `gated` withholds changes until enough of them were right.
     #[must_use]
     pub fn spec(&self, mode: Mode, gated: bool) -> Spec {
-        let mut spec = Spec::of_hpa(self.target(), self.hpa());
+        let mut spec = Spec::of_hpa(self.target(), self.hpa().spec());
         spec.interval = self.sync;
         spec.controller = self.controller.clone();
         spec.targets[0].startup = Some(STARTUP);

@@ -44,9 +44,8 @@ pub struct Schedule {
     pub memory: Vec<MemoryStress>,
 }
 
-/// Source: alcocuzzi/etp, charts/webapp/values.yaml.
 fn replicas() -> u32 {
-    3
+    super::webapp::WEBAPP.replicas
 }
 
 /// Assumed: a small page with its logging; nothing is published.

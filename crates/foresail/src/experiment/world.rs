@@ -1,7 +1,7 @@
 //! The world of the rehearsal: pods, metrics pipeline, times.
 //!
-//! Source of every number: alcocuzzi/etp, charts/webapp, autoscaler/config.py and hpa.yaml; where it
-//! names none, the assumption stands at the constant.
+//! Numbers of the workload and of its HPA are those of `webapp.rs`; where nothing is published, the
+//! assumption stands at the constant.
 
 use anyhow::{Context, Result, ensure};
 use foresail_core::hpa::ControllerSettings;
@@ -11,24 +11,28 @@ use foresail_sim::workload::Workload;
 
 use super::rules::{Options, Rules};
 use super::schedule::Schedule;
+use super::webapp::WEBAPP;
 
 /// CPU that a pod asks for, nginx 100m and its exporter 10m.
-pub const CPU_REQUEST: u32 = 110;
+pub const CPU_REQUEST: u32 = WEBAPP.requests().cpu_millicores;
 
 /// Memory that a pod asks for in MiB, nginx 64 and its exporter 32.
-pub const MEMORY_REQUEST: u32 = 96;
+pub const MEMORY_REQUEST: u32 = WEBAPP.requests().memory_mebibytes;
 
 /// What the published collector reads: the requests of nginx alone.
-pub const NGINX_REQUESTS: (f64, f64) = (100.0, 64.0);
+pub const NGINX_REQUESTS: (f64, f64) = (
+    WEBAPP.server.requests.cpu_millicores as f64,
+    WEBAPP.server.requests.memory_mebibytes as f64,
+);
 
 /// CPU limit of nginx. The exporter has 50m of its own, which no stress and no request gets.
-pub const CPU_LIMIT: u32 = 200;
+pub const CPU_LIMIT: u32 = WEBAPP.server.limits.cpu_millicores;
 
 /// Time until a new pod is ready: the delay of its readiness probe.
-pub const STARTUP: Span = Span::from_seconds(5);
+pub const STARTUP: Span = Span::from_seconds(WEBAPP.readiness.delay_seconds as i64);
 
 /// Time between two samples, as the ServiceMonitor has it.
-const SCRAPE: Span = Span::from_seconds(30);
+const SCRAPE: Span = Span::from_seconds(WEBAPP.scrape_seconds as i64);
 
 /// Time from a sample to its being seen. Assumed: a scrape and its way into the store.
 const DELAY: Span = Span::from_seconds(5);

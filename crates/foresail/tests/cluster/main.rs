@@ -23,6 +23,7 @@ mod proxy;
 mod rig;
 mod rule;
 mod smoke;
+mod stress;
 mod walk;
 
 use std::io::Write;
@@ -40,6 +41,7 @@ type Row = (&'static str, bool, fn(&Rig));
 /// All tests, one file of rows each.
 const FILES: &[&[Row]] = &[
     smoke::ROWS,
+    stress::ROWS,
     crd::ROWS,
     install::ROWS,
     walk::ROWS,

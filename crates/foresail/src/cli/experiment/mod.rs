@@ -1,6 +1,7 @@
 //! `foresail experiment`: a language model against the HPA, rehearsed or on a cluster, and its report.
 
 mod live;
+mod manifests;
 mod options;
 mod places;
 mod report;
@@ -30,6 +31,8 @@ pub struct ExperimentArgs {
 enum Verb {
     /// Tables and pictures of CSV files, also of those that the published experiment wrote
     Report(report::ReportArgs),
+    /// Print the workload and its HPA, for kubectl apply -f -
+    Manifests(manifests::ManifestsArgs),
 }
 
 /// Runs the command.
@@ -39,6 +42,7 @@ enum Verb {
 pub fn run(args: &ExperimentArgs, out: &mut dyn Write) -> Result<Code> {
     match &args.command {
         Some(Verb::Report(args)) => report::run(args, out),
+        Some(Verb::Manifests(args)) => manifests::run(args, out),
         None if args.options.simulate => simulate::run(&args.options, out),
         None => live::run(&args.options, out),
     }

@@ -23,24 +23,12 @@ const GONE: Duration = Duration::from_secs(10);
 /// How often is looked whether it is.
 const NAP: Duration = Duration::from_millis(100);
 
-/// The HPA's name, as the published experiment forms it.
-#[must_use]
-pub fn name(deployment: &str) -> String {
-    format!("{deployment}-hpa")
-}
-
 /// The HPA that the flags ask for.
 ///
 /// # Errors
 /// Never for rules that are valid.
 pub fn manifest(rules: &Rules, namespace: &str) -> Result<Value> {
-    let deployment = &rules.options.deployment;
-    let mut spec = serde_json::to_value(rules.hpa())?;
-    spec["scaleTargetRef"] = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment});
-    Ok(json!({
-        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": name(deployment), "namespace": namespace}, "spec": spec,
-    }))
+    rules.hpa().object(namespace, &rules.options.deployment)
 }
 
 /// What the API server fills in where a field is absent.

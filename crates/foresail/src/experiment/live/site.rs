@@ -43,7 +43,7 @@ impl Site {
     ) -> Result<Self> {
         let valid = ValidSpec::new(rules.beside());
         let valid = valid.map_err(|p| anyhow!("{}", SpecProblem::joined(&p)))?;
-        let written = rules.hpa().metrics;
+        let written = rules.hpa().spec().metrics;
         let judged = valid.targets()[0].rules.metrics().to_vec();
         let read = written.into_iter().zip(judged).map(|(written, rule)| {
             let metric = serde_json::from_value(serde_json::to_value(written)?)?;
