@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use foresail_adapters::kubernetes::client::{Clients, Place};
 use foresail_adapters::prometheus::{Access, Prometheus};
 use foresail_core::quantity::time::{Span, Timestamp};
+use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -20,14 +21,15 @@ use crate::cli::Output;
 use crate::cli::cluster::checkup::{Level, Line as Checked};
 use crate::cli::cluster::{coded, refusal};
 use crate::compare::prometheus::{now, runtime};
-use crate::exit::Code;
+use crate::exit::{Code, code_of};
 use crate::experiment::Mode;
 use crate::experiment::asked::{Asker, Choice};
 use crate::experiment::live::check::{self, Whom};
 use crate::experiment::live::hpa::{MADE, differences, manifest};
 use crate::experiment::live::keep::{self, Restored};
-use crate::experiment::live::run::{Ended, Live};
+use crate::experiment::live::run::Live;
 use crate::experiment::live::site::Site;
+use crate::experiment::live::strain::{Pods, Strain, Strained};
 use crate::experiment::live::usage::requests;
 use crate::experiment::live::run as loops;
 use crate::experiment::row::{Row, Rows};
@@ -42,6 +44,25 @@ const PROMETHEUS: &str = "http://localhost:9090";
 
 /// Time between two attempts to put the HPA back.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// Time from the begin of a schedule's threads to its first request.
+const READY: i64 = 5;
+
+/// A schedule, and the pods that it is carried out on.
+pub(super) struct Plan<'a> {
+    pub(super) schedule: &'a Schedule,
+    pub(super) pods: Pods,
+}
+
+/// One run that is over.
+pub(super) struct Done {
+    pub(super) ran: Ran,
+    pub(super) asker: Asker,
+    /// What its schedule came to.
+    pub(super) strained: Strained,
+    /// `true` where another HPA came.
+    pub(super) rival: bool,
+}
 
 /// Everything that a live run goes by.
 pub(super) struct Scene<'a> {
@@ -76,17 +97,27 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// The deployment.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub(super) fn deployment(&self) -> Result<Deployment> {
+        let site = &self.site;
+        let found = self.runtime.block_on(site.deployment());
+        found.map_err(|f| coded(&site.what(), &f))
+    }
+
     /// Where an HPA that is taken away is kept.
     fn kept(&self) -> PathBuf {
         keep::file(&self.options.output_dir, &self.site)
     }
 
     /// What a live run needs.
-    fn checked(&self, choice: &Choice, mode: Mode) -> Vec<Checked> {
+    fn checked(&self, choice: &Choice, mode: Mode, twins: bool) -> Vec<Checked> {
         let model = &self.options.model;
         let whom = Whom { choice, model };
         self.runtime
-            .block_on(check::look(&self.site, &whom, mode, now()))
+            .block_on(check::look(&self.site, &whom, (mode, twins), now()))
     }
 
     /// Puts back what a run left behind, again and again while the cluster is away.
@@ -102,7 +133,8 @@ impl<'a> Scene<'a> {
                 .block_on(keep::restore(&self.site, &self.kept()))
             {
                 Ok(restored) => return Ok(restored),
-                Err(error) if begun.elapsed() >= most => {
+                // What the cluster refuses now it refuses in a minute too.
+                Err(error) if begun.elapsed() >= most || code_of(&error) != Code::Unreachable => {
                     return Err(error.context(format!(
                         "what this run changed is not put back; `foresail experiment --restore --namespace {} --deployment {} \
                          --output-dir {}` does it, and so does the next start",
@@ -123,7 +155,7 @@ impl<'a> Scene<'a> {
 /// Where something that a run needs is not there, a flag is of the simulator, or a file cannot be
 /// written.
 pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
-    options.check_live()?;
+    options.check_live(false)?;
     let output = Output::here(options.output)?;
     let scene = Scene::new(options)?;
     interrupt::catch();
@@ -132,18 +164,19 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
     }
     let mode = options.mode.modes()[0];
     let choice = options.choice(Choice::of_live());
-    let lines = scene.checked(&choice, mode);
     if options.live.check {
+        let lines = scene.checked(&choice, mode, false);
         tell(&lines, out)?;
         let fails = lines.iter().any(|(level, _)| *level == Level::Fail);
         return Ok(if fails { Code::Usage } else { Code::Done });
     }
-    tell(&lines, &mut std::io::stderr())?;
-    check::passed(&lines)?;
+    needs(&scene, &choice, mode, false)?;
     let record = options.record.as_deref();
     let asker = Asker::new(&choice, &options.model, Duration::ZERO, record)?;
     eprintln!("asked: {}", asker.text());
-    let (ran, asker, rival) = one(&scene, mode, asker, None)?;
+    let Done {
+        ran, asker, rival, ..
+    } = one(&scene, mode, asker, None)?;
     let (label, text) = (asker.label.clone(), asker.text());
     asker.finish()?;
     let whole = ran.flown.end.is_some();
@@ -159,6 +192,16 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
         return Ok(Code::Interrupted);
     }
     Ok(Code::Done)
+}
+
+/// Looks at what a run needs, and tells of it.
+///
+/// # Errors
+/// Where something is not there, with the mend.
+pub(super) fn needs(scene: &Scene<'_>, choice: &Choice, mode: Mode, twins: bool) -> Result<()> {
+    let lines = scene.checked(choice, mode, twins);
+    tell(&lines, &mut std::io::stderr())?;
+    check::passed(&lines)
 }
 
 fn restore(scene: &Scene<'_>, out: &mut dyn Write) -> Result<Code> {
@@ -184,7 +227,7 @@ fn tell(lines: &[Checked], out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// One run with its two files, and everything put back behind it; `true` where a rival came.
+/// One run with its two files, and everything put back behind it.
 ///
 /// # Errors
 /// Where the HPA cannot be made or taken away, a file not be written, or what was changed not be
@@ -193,12 +236,12 @@ pub(super) fn one(
     scene: &Scene<'_>,
     mode: Mode,
     asker: Asker,
-    schedule: Option<&Schedule>,
-) -> Result<(Ran, Asker, bool)> {
+    plan: Option<&Plan<'_>>,
+) -> Result<Done> {
     std::fs::create_dir_all(&scene.options.output_dir)
         .with_context(|| format!("cannot make {}", scene.options.output_dir.display()))?;
     begin(scene, mode)?;
-    let flown = prepared(scene, mode).and_then(|()| fly(scene, mode, asker, schedule));
+    let flown = prepared(scene, mode).and_then(|()| fly(scene, mode, asker, plan));
     if mode != Mode::Comparison {
         let restored = scene.put_back();
         match (restored, &flown) {
@@ -212,8 +255,7 @@ pub(super) fn one(
             (Err(error), Err(_)) => eprintln!("warning: {error:#}"),
         }
     }
-    let (ran, ended) = flown?;
-    Ok((ran, ended.asker, ended.rival))
+    flown
 }
 
 /// What an earlier run left behind is put back first.
@@ -293,14 +335,18 @@ fn fly(
     scene: &Scene<'_>,
     mode: Mode,
     asker: Asker,
-    schedule: Option<&Schedule>,
-) -> Result<(Ran, Ended)> {
-    let start = next_second();
+    plan: Option<&Plan<'_>>,
+) -> Result<Done> {
+    let ready = plan.map_or(1, |_| READY);
+    let start = Timestamp::from_seconds(now().nanos().div_euclid(1_000_000_000) + ready);
     let file = named(&scene.options.output_dir, mode, start);
     let mut beside = created(&file.with_extension("jsonl"))?;
     let mut rows = Rows::begin(created(&file)?)?;
-    let (uid, head) = head(scene, mode, start, &asker, schedule)?;
+    let (uid, head) = head(scene, mode, start, &asker, plan.map(|p| p.schedule))?;
     line(&mut beside, &head)?;
+    let length = scene.rules.options.length;
+    let strain = plan.map(|p| Strain::begin(&p.pods, p.schedule, length, start));
+    let strain = strain.transpose()?;
     let (mut questions, mut answers) = (0, 0);
     let live = Live {
         site: &scene.site,
@@ -320,7 +366,14 @@ fn fly(
         rows.write(row)?;
         line(&mut beside, &Line::Row(Box::new(told.clone())))
     };
-    let ended = loops::run(&live, &scene.runtime, asker, &mut sink)?;
+    let ended = loops::run(&live, &scene.runtime, asker, &mut sink);
+    // Whatever became of the rows, nothing may go on in the pods.
+    let strained = strain.map(Strain::end).unwrap_or_default();
+    let mut ended = ended?;
+    if let (Some(end), Some(load)) = (&mut ended.flown.end, &strained.load) {
+        end.requests = Some(load.due as f64);
+        end.unserved = Some(load.due.saturating_sub(load.answered) as f64);
+    }
     line(&mut beside, &ended.flown.line())?;
     anyhow::ensure!(
         mode == Mode::AiScaler || ended.flown.writes == 0,
@@ -334,15 +387,15 @@ fn fly(
         file,
         answers,
         questions,
-        flown: ended.flown.clone(),
+        flown: ended.flown,
         kept: true,
     };
-    Ok((ran, ended))
-}
-
-/// The next whole second: files and rows are named by it.
-fn next_second() -> Timestamp {
-    Timestamp::from_seconds(now().nanos().div_euclid(1_000_000_000) + 1)
+    Ok(Done {
+        ran,
+        asker: ended.asker,
+        strained,
+        rival: ended.rival,
+    })
 }
 
 fn created(path: &Path) -> Result<File> {

@@ -5,6 +5,7 @@ mod manifests;
 mod options;
 mod places;
 mod report;
+mod run_all;
 mod simulate;
 mod summary;
 
@@ -31,6 +32,8 @@ pub struct ExperimentArgs {
 enum Verb {
     /// Tables and pictures of CSV files, also of those that the published experiment wrote
     Report(report::ReportArgs),
+    /// The three modes under one schedule, each on a twin of the deployment, and one report
+    RunAll(Box<run_all::RunAllArgs>),
     /// Print the workload and its HPA, for kubectl apply -f -
     Manifests(manifests::ManifestsArgs),
 }
@@ -42,6 +45,7 @@ enum Verb {
 pub fn run(args: &ExperimentArgs, out: &mut dyn Write) -> Result<Code> {
     match &args.command {
         Some(Verb::Report(args)) => report::run(args, out),
+        Some(Verb::RunAll(args)) => run_all::run(args, out),
         Some(Verb::Manifests(args)) => manifests::run(args, out),
         None if args.options.simulate => simulate::run(&args.options, out),
         None => live::run(&args.options, out),

@@ -156,11 +156,11 @@ impl Options {
         }
     }
 
-    /// Refuses what only a rehearsal can do.
+    /// Refuses what only a rehearsal can do; `has_schedule` where one is carried out.
     ///
     /// # Errors
     /// With the flag and the mend.
-    pub(super) fn check_live(&self) -> Result<()> {
+    pub(super) fn check_live(&self, has_schedule: bool) -> Result<()> {
         ensure!(
             self.mode != ModeArg::All,
             "--mode all needs a world in which three runs meet the same: `foresail experiment run-all` has twins for \
@@ -170,7 +170,7 @@ impl Options {
             (self.seeds != 1, "--seeds", "a cluster has no seeds; run it again"),
             (self.latency.is_some(), "--latency", "an answer takes the time that it takes"),
             (
-                self.stress.is_some(),
+                self.stress.is_some() && !has_schedule,
                 "--stress",
                 "stress comes from `foresail stress` and `foresail load`, or with a schedule from `experiment run-all`",
             ),

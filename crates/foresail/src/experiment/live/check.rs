@@ -51,6 +51,13 @@ const SCALE_WRITES: [Right; 2] = [
     ("apps", "deployments", "", &["patch"]),
 ];
 
+/// What twins under a schedule need beside that.
+const TWIN_WRITES: [Right; 3] = [
+    ("apps", "deployments", "", &["list", "create", "delete"]),
+    ("", "pods", "exec", &["create"]),
+    ("", "pods", "portforward", &["create"]),
+];
+
 /// Who is asked, and at which name.
 #[derive(Clone, Debug)]
 pub struct Whom<'a> {
@@ -61,7 +68,14 @@ pub struct Whom<'a> {
 }
 
 /// Looks at all five; every line of level Fail is a reason not to begin.
-pub(crate) async fn look(site: &Site, whom: &Whom<'_>, mode: Mode, now: Timestamp) -> Vec<Line> {
+///
+/// With `twins` the rights of a run on twins under a schedule are looked at too.
+pub(crate) async fn look(
+    site: &Site,
+    whom: &Whom<'_>,
+    (mode, twins): (Mode, bool),
+    now: Timestamp,
+) -> Vec<Line> {
     let cluster = cluster(site).await;
     let is_there = cluster.0 == Level::Ok;
     let mut lines = vec![
@@ -71,7 +85,7 @@ pub(crate) async fn look(site: &Site, whom: &Whom<'_>, mode: Mode, now: Timestam
     ];
     if is_there {
         lines.push(metrics_server(site).await);
-        lines.push(rights(site, mode).await);
+        lines.push(rights(site, mode, twins).await);
     }
     lines
 }
@@ -217,13 +231,16 @@ async fn metrics_server(site: &Site) -> Line {
     }
 }
 
-async fn rights(site: &Site, mode: Mode) -> Line {
+async fn rights(site: &Site, mode: Mode, twins: bool) -> Line {
     let mut needed: Vec<Right> = READS.to_vec();
     if mode != Mode::Comparison {
         needed.push(HPA_WRITES);
     }
     if mode == Mode::AiScaler {
         needed.extend(SCALE_WRITES);
+    }
+    if twins {
+        needed.extend(TWIN_WRITES);
     }
     let asked: Vec<(Right, &str)> = needed
         .into_iter()

@@ -12,5 +12,6 @@ pub mod hpa;
 pub mod keep;
 pub mod run;
 pub mod site;
+pub mod strain;
 pub mod twin;
 pub mod usage;

@@ -13,7 +13,8 @@ use crate::study::report::{percent, table};
 /// What a reader should know before the runs.
 pub(super) const RUNS_NOTES: [&str; 1] = [
     "Replica-minutes are what was paid for, from creation to end, where a rehearsal tells it; of other files, and of runs \
-     that were cut or interrupted, they are counted from the rows, as changes always are. CPU is held against what a whole \
+     that were cut or interrupted, they are counted from the rows, as changes always are; of live runs they are those that were \
+     asked for, and writes are this program's own. CPU is held against what a whole \
      pod requests, in files of others against what their column says. Requests that broke the promise, and minutes in which it was \
      not kept, are known of rehearsals alone; the published columns have no requests. A gap is a row that should be there.",
 ];

@@ -4,6 +4,7 @@ mod ended;
 mod faults;
 mod measured;
 mod modes;
+mod phases;
 mod study;
 
 #[path = "../../support/server.rs"]
@@ -70,8 +71,15 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// Rows that take minutes and are run only where they are asked for.
-pub const LONG: &[Row] = &[(
-    "experiment::measured_live_and_rehearsed",
-    false,
-    measured::live_and_rehearsed,
-)];
+pub const LONG: &[Row] = &[
+    (
+        "experiment::measured_live_and_rehearsed",
+        false,
+        measured::live_and_rehearsed,
+    ),
+    (
+        "experiment::run_all_leaves_a_report_and_nothing_else",
+        false,
+        phases::run_all_leaves_a_report_and_nothing_else,
+    ),
+];

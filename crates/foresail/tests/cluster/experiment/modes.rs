@@ -9,7 +9,7 @@ use crate::rig::{Rig, wait_until};
 const SHORT: [&str; 2] = ["--duration", "0.3"];
 
 fn with<'a>(mode: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    [&["--mode", mode], &SHORT, more].concat()
+    [&["--mode", mode][..], &SHORT[..], more].concat()
 }
 
 /// Six rows, what both would do in each, and not one write by the audit log.
@@ -89,7 +89,7 @@ pub(super) fn what_is_lacking_is_told_with_its_mend(rig: &Rig) {
         return;
     };
     let check = |more: &[&str], code: i32| {
-        let output = study.run(&[&["--check"], more].concat());
+        let output = study.run(&[&["--check"][..], more].concat());
         let told = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(code), "{more:?}: {told}");
         told
