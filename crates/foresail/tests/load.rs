@@ -126,7 +126,7 @@ fn wrong_options_are_refused_with_the_mend() {
     for (words, want) in [
         ("load --url https://localhost/", "only http is spoken"),
         (
-            "load --url http://localhost/ --rps -1",
+            "load --url http://localhost/ --rps=-1",
             "part 0: a rate of -1 requests per second: must be 0 to",
         ),
         (

@@ -149,6 +149,8 @@ struct Host {
     address: SocketAddr,
     /// Connections without a request; the last one used is taken first.
     idle: Vec<usize>,
+    /// All of its connections.
+    open: usize,
     /// `false` once it has left the list.
     listed: bool,
 }
@@ -220,6 +222,7 @@ impl<'a, S: Sink> Generator<'a, S> {
                 self.hosts.push(Host {
                     address: target.address,
                     idle: Vec::new(),
+                    open: 0,
                     listed: true,
                 });
                 self.hosts.len() - 1
@@ -267,17 +270,40 @@ impl<'a, S: Sink> Generator<'a, S> {
     /// is to be had, the next server that has a free one.
     fn place(&mut self) -> Option<(usize, Option<usize>)> {
         let count = self.turns.len();
-        let may_open = self.slots.len() - self.free.len() < self.connections;
         for step in 0..count {
             let turn = (self.turn + step) % count;
             let host = self.turns[turn];
             let slot = self.hosts[host].idle.pop();
-            if slot.is_some() || may_open {
+            if slot.is_some() || self.may_open(host) {
                 self.turn = (turn + 1) % count;
                 return Some((host, slot));
             }
         }
         None
+    }
+
+    /// `true` where a server may get a connection more. Where there are as many as there may be, one
+    /// that has less than its share gets that of another which lies idle: a pod that comes late, when
+    /// the others have them all, would wait for ever.
+    fn may_open(&mut self, host: usize) -> bool {
+        if self.slots.len() - self.free.len() < self.connections {
+            return true;
+        }
+        let mine = self.hosts[host].open;
+        if mine * self.turns.len() >= self.connections {
+            return false;
+        }
+        let others = (0..self.hosts.len()).filter(|h| !self.hosts[*h].idle.is_empty());
+        let Some(most) = others.max_by_key(|h| self.hosts[*h].open) else {
+            return false;
+        };
+        if self.hosts[most].open <= mine {
+            return false;
+        }
+        // The one that has been idle for longest.
+        let slot = self.hosts[most].idle.remove(0);
+        self.close(slot);
+        true
     }
 
     fn send_on(&mut self, slot: usize, request: Request) {
@@ -307,6 +333,7 @@ impl<'a, S: Sink> Generator<'a, S> {
         match opened {
             Ok(connection) => {
                 self.slots[slot] = Some(connection);
+                self.hosts[host].open += 1;
                 self.busy += 1;
             }
             Err(_) => {
@@ -422,6 +449,7 @@ impl<'a, S: Sink> Generator<'a, S> {
     fn release(&mut self, slot: usize, connection: &mut Connection) {
         // It is closed right after: a registry that has lost it has nothing to tell of it.
         let _ = self.poll.registry().deregister(&mut connection.stream);
+        self.hosts[connection.target].open -= 1;
         self.free.push(slot);
     }
 

@@ -217,10 +217,13 @@ async fn forwarded(args: &LoadArgs, shape: Shape, spacing: Spacing) -> Result<(L
 
 /// 130 after an interrupt, 3 where nothing was answered at all.
 fn code(summary: &Summary) -> Code {
-    match () {
-        () if interrupt::asked() => Code::Interrupted,
-        () if summary.answered == 0 && summary.due > 0 => Code::Unreachable,
-        () => Code::Done,
+    if interrupt::asked() {
+        return Code::Interrupted;
+    }
+    if summary.answered == 0 && summary.due > 0 {
+        Code::Unreachable
+    } else {
+        Code::Done
     }
 }
 

@@ -17,6 +17,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client};
 use tokio::task::JoinHandle;
 
+use crate::exit::{Code, Coded};
+
 /// Time between two looks for pods.
 pub const REFRESH: Span = Span::from_seconds(5);
 
@@ -75,9 +77,12 @@ impl Forwarder {
             .await
             .with_context(|| format!("pods {selector} in namespace {namespace}"))?;
         if watched.open.is_empty() {
-            bail!(
-                "no pod with {selector} in namespace {namespace} is ready: `kubectl get pods` says why"
-            );
+            return Err(anyhow::Error::new(Coded {
+                code: Code::NotFound,
+                message: format!(
+                    "pods {selector} in namespace {namespace}: none is ready; `kubectl get pods` says why"
+                ),
+            }));
         }
         let pause = Duration::from_nanos(refresh.nanos().max(100_000_000).unsigned_abs());
         let task = tokio::spawn(async move {

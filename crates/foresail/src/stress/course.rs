@@ -18,7 +18,7 @@ use super::{Ended, Kind, News, PodTold, Stress, Summary};
 const OVERDUE: Duration = Duration::from_secs(10);
 
 /// How long the early ends are waited for.
-const ENDING: Duration = Duration::from_secs(10);
+const ENDING: Duration = Duration::from_secs(20);
 
 /// One pod under stress.
 #[derive(Debug)]

@@ -113,7 +113,8 @@ impl Said {
 }
 
 /// The texts as a shell of this machine runs them, under 5 MB and 2 s.
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::process::{Child, ChildStdout, Command, Stdio};

