@@ -16,6 +16,8 @@ pub struct HpaSeen {
     pub spec: Option<HpaSpec>,
     /// Replicas that it asks for.
     pub wanted: Option<i32>,
+    /// Replicas that it saw when it last looked.
+    pub current: Option<i32>,
     /// The object that made it, such as `ScaledObject/web`.
     pub owner: Option<String>,
     /// Its annotations that are ours.
@@ -40,6 +42,7 @@ impl From<&HorizontalPodAutoscaler> for HpaSeen {
             },
             spec: written.and_then(|w| serde_json::from_value(w).ok()),
             wanted: object.status.as_ref().map(|s| s.desired_replicas),
+            current: object.status.as_ref().and_then(|s| s.current_replicas),
             owner: owner.map(|o| format!("{}/{}", o.kind, o.name)),
             annotations: annotations
                 .into_iter()

@@ -62,8 +62,8 @@ enum WebAuth {
 
 /// The settings of the cluster's own HPA controller: the reactive floor is what it would ask for, so
 /// they must be those that it was started with.
-#[derive(Args, Debug)]
-struct HpaArgs {
+#[derive(Args, Clone, Debug)]
+pub(crate) struct HpaArgs {
     /// Its --horizontal-pod-autoscaler-downscale-stabilization
     #[arg(long, value_name = "TIME", default_value = "5m")]
     hpa_downscale_stabilization: Span,
@@ -79,7 +79,8 @@ struct HpaArgs {
 }
 
 impl HpaArgs {
-    fn settings(&self) -> ControllerSettings {
+    /// The settings that the flags name.
+    pub(crate) fn settings(&self) -> ControllerSettings {
         ControllerSettings {
             downscale_stabilization: self.hpa_downscale_stabilization,
             cpu_initialization_period: self.hpa_cpu_initialization_period,

@@ -1,10 +1,8 @@
 //! Who is asked: a script, a record, or a model behind an endpoint; with a record of it on wish.
 
-use std::cell::RefCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +27,24 @@ pub enum Choice {
     Endpoint(String),
 }
 
+/// Where the published experiment asks its model.
+/// Source: alcocuzzi/etp, autoscaler/config.py.
+const OLLAMA: &str = "http://localhost:11434/v1";
+
+impl Choice {
+    /// Who is asked in a rehearsal where nobody is named: a rule.
+    #[must_use]
+    pub fn of_rehearsal() -> Self {
+        Self::Scripted(SCRIPTS[0])
+    }
+
+    /// Who is asked live where nobody is named: the published endpoint.
+    #[must_use]
+    pub fn of_live() -> Self {
+        Self::Endpoint(OLLAMA.to_owned())
+    }
+}
+
 impl std::str::FromStr for Choice {
     type Err = String;
 
@@ -51,11 +67,13 @@ impl std::str::FromStr for Choice {
 }
 
 /// Somebody of whom every run gets a fresh one.
-struct Fresh(Rc<RefCell<Box<dyn Ask>>>);
+struct Fresh(Shared);
 
 impl Ask for Fresh {
     fn ask(&mut self, question: &Question, deadline: Duration) -> Answered {
-        self.0.borrow_mut().ask(question, deadline)
+        // Whoever broke down while it was asked is asked again all the same.
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.ask(question, deadline)
     }
 }
 
@@ -76,8 +94,8 @@ impl Write for Bytes {
 }
 
 enum Inner {
-    Plain(Box<dyn Ask>),
-    Recorded(Recording<Box<dyn Ask>>, WholeFile, Bytes, PathBuf),
+    Plain(Somebody),
+    Recorded(Recording<Somebody>, WholeFile, Bytes, PathBuf),
 }
 
 /// Who is asked, ready for several runs in a row.
@@ -93,10 +111,13 @@ pub struct Asker {
 }
 
 /// Whoever is asked, where its record is looked at besides.
-type Shared = Rc<RefCell<Box<dyn Ask>>>;
+type Shared = Arc<Mutex<Somebody>>;
+
+/// Who can be asked on another thread.
+type Somebody = Box<dyn Ask + Send>;
 
 /// Makes who is asked anew, with a closed breaker and on the top rung.
-type Maker = Box<dyn Fn() -> Result<Box<dyn Ask>>>;
+type Maker = Box<dyn Fn() -> Result<Somebody> + Send>;
 
 impl std::fmt::Debug for Asker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -120,7 +141,7 @@ impl Asker {
         let (label, is_model, maker): (_, _, Maker) = match choice {
             Choice::Scripted(found) => {
                 let script = *found;
-                let make = move || Ok(Box::new(Scripted::new(script, latency)) as Box<dyn Ask>);
+                let make = move || Ok(Box::new(Scripted::new(script, latency)) as Somebody);
                 (format!("scripted:{}", found.name), false, Box::new(make))
             }
             Choice::Replay(file) => {
@@ -134,19 +155,19 @@ impl Asker {
                 let (url, name) = (url.clone(), model.to_owned());
                 let make = move || {
                     let adviser = Adviser::new(Access::to_model(&url), &name)?;
-                    Ok(Box::new(adviser) as Box<dyn Ask>)
+                    Ok(Box::new(adviser) as Somebody)
                 };
                 (model.to_owned(), true, Box::new(make))
             }
         };
-        let shared = Rc::new(RefCell::new(maker()?));
-        let ask = Box::new(Fresh(Rc::clone(&shared)));
+        let shared = Arc::new(Mutex::new(maker()?));
+        let ask = Box::new(Fresh(Arc::clone(&shared)));
         Self::of((label, is_model), ask, Some((maker, shared)), record)
     }
 
     fn of(
         (label, is_model): (String, bool),
-        ask: Box<dyn Ask>,
+        ask: Somebody,
         fresh: Option<(Maker, Shared)>,
         record: Option<&Path>,
     ) -> Result<Self> {
@@ -190,7 +211,7 @@ impl Asker {
     /// Where who is asked cannot be made anew.
     pub fn begin_run(&mut self) -> Result<()> {
         if let Some((maker, shared)) = &self.fresh {
-            shared.replace(maker()?);
+            *shared.lock().unwrap_or_else(PoisonError::into_inner) = maker()?;
         }
         Ok(())
     }

@@ -10,7 +10,6 @@ use foresail_core::spec::{SpecProblem, ValidSpec};
 use foresail_sim::driver::{Listener, Story};
 
 use super::row::{Action, Simulated};
-use super::world::World;
 
 /// Hears what one engine saw and decided last, and counts what it wrote.
 #[derive(Clone, Debug, Default)]
@@ -48,13 +47,13 @@ pub struct Exact {
 }
 
 impl Exact {
-    /// The rules of a world.
+    /// One metric at a time by the experiment's rules.
     ///
     /// # Errors
     /// Where the HPA is not valid.
-    pub fn new(world: &World) -> Result<Self> {
+    pub fn new(by: &super::rules::Rules) -> Result<Self> {
         let of = |place: usize| -> Result<Rules> {
-            let mut spec = world.beside();
+            let mut spec = by.beside();
             let metrics: &mut Vec<MetricSpec> = &mut spec.targets[0].hpa.metrics;
             let one = metrics.swap_remove(place);
             *metrics = vec![one];
@@ -65,7 +64,7 @@ impl Exact {
         Ok(Self {
             cpu: of(0)?,
             memory: of(1)?,
-            bounds: (world.options.min, world.options.max),
+            bounds: (by.options.min, by.options.max),
         })
     }
 

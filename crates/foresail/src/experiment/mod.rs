@@ -1,4 +1,4 @@
-//! The experiment of a language model against the HPA, rehearsed in the simulator.
+//! The experiment of a language model against the HPA, rehearsed in the simulator and live.
 //!
 //! One workload under a schedule of stress, three modes: the HPA governs and the adviser is only
 //! logged, the adviser's changes are taken on top of the HPA, or nobody writes anything. Each run
@@ -11,11 +11,14 @@ pub mod beside;
 mod columns;
 pub mod exact;
 pub mod fly;
+pub mod interval;
+pub mod live;
 pub mod naive;
 pub mod pilots;
 pub mod read;
 pub mod report;
 pub mod row;
+pub mod rules;
 pub mod schedule;
 pub mod scripted;
 pub mod told;

@@ -1,4 +1,4 @@
-//! The engines of one run: who governs, and the HPA that is looked at.
+//! The engines of one rehearsed run: who governs, and the HPA that is looked at; and what a turn tells.
 
 use anyhow::Result;
 use foresail_core::combine::Chosen;
@@ -16,15 +16,14 @@ use foresail_sim::fluid::{Asked, Decider, GroupPilot, SeenFluid};
 use super::Mode;
 use super::exact::{Exact, Watch};
 use super::row::{AppliedBy, Simulated};
+use super::rules::Rules;
 use super::told::Stepped;
-use super::world::World;
 
 type Pilot = GroupPilot<'static, Watch>;
 
 /// Who governs, and beside it an HPA that writes nothing where the governing one is more than that.
 #[derive(Debug)]
 pub struct Pilots {
-    mode: Mode,
     main: Pilot,
     beside: Option<Pilot>,
     exact: Exact,
@@ -39,20 +38,19 @@ fn pilot(spec: Spec, seed: Seed) -> Result<Pilot> {
 }
 
 impl Pilots {
-    /// The pilots of a mode in a world.
+    /// The pilots of a mode.
     ///
     /// # Errors
     /// Where a spec is not valid.
-    pub fn new(world: &World, mode: Mode, gated: bool, seed: Seed) -> Result<Self> {
+    pub fn new(rules: &Rules, mode: Mode, gated: bool, seed: Seed) -> Result<Self> {
         let beside = match mode {
             Mode::HpaOnly => None,
-            Mode::AiScaler | Mode::Comparison => Some(pilot(world.beside(), seed)?),
+            Mode::AiScaler | Mode::Comparison => Some(pilot(rules.beside(), seed)?),
         };
         Ok(Self {
-            mode,
-            main: pilot(world.spec(mode, gated), seed)?,
+            main: pilot(rules.spec(mode, gated), seed)?,
             beside,
-            exact: Exact::new(world)?,
+            exact: Exact::new(rules)?,
             coming: Vec::new(),
         })
     }
@@ -104,47 +102,51 @@ impl Pilots {
         self.main.listener().writes
     }
 
-    /// Who decided the last turn; `wrote` tells whether it changed something.
-    pub fn applied_by(&mut self, wrote: bool) -> AppliedBy {
-        let chosen = self.last().and_then(|t| t.targets.first()?.wanted.chosen);
-        match (self.mode, chosen) {
-            (Mode::Comparison, _) => AppliedBy::ObservationOnly,
-            (_, None) => AppliedBy::None,
-            (Mode::HpaOnly, Some(_)) => AppliedBy::Hpa,
-            (Mode::AiScaler, Some(Chosen::Proposer(0))) if wrote => AppliedBy::Ai,
-            (Mode::AiScaler, Some(Chosen::Proposer(0))) => AppliedBy::AiNoChange,
-            (Mode::AiScaler, Some(_)) => AppliedBy::Hpa,
-        }
-    }
-
-    fn last(&mut self) -> Option<&Tick> {
+    /// The last turn of the governing engine.
+    pub fn last(&mut self) -> Option<&Tick> {
         self.main.listener().tick.as_ref()
     }
+}
 
-    /// Guards that stepped in in the last turn.
-    pub fn guards(&mut self) -> Vec<Stepped> {
-        let of_mode = self.mode != Mode::HpaOnly;
-        let Some(target) = self.last().and_then(|t| t.targets.first()) else {
-            return Vec::new();
-        };
-        let of_adviser = of_mode && target.wanted.chosen == Some(Chosen::Proposer(0));
-        let whole = |q: Quantity| q.milli() / 1000;
-        let told = |l: &foresail_core::guard::Limit| Stepped {
-            by: l.by.to_string(),
-            replicas: (whole(l.from), whole(l.to)),
-            why: l.why.to_string(),
-            of_adviser,
-        };
-        target.limits.iter().map(told).collect()
+/// Who decided a turn of a mode; `wrote` tells whether it changed something.
+#[must_use]
+pub fn applied_by(mode: Mode, turn: Option<&Tick>, wrote: bool) -> AppliedBy {
+    let chosen = turn.and_then(|t| t.targets.first()?.wanted.chosen);
+    match (mode, chosen) {
+        (Mode::Comparison, _) => AppliedBy::ObservationOnly,
+        (_, None) => AppliedBy::None,
+        (Mode::HpaOnly, Some(_)) => AppliedBy::Hpa,
+        (Mode::AiScaler, Some(Chosen::Proposer(0))) if wrote => AppliedBy::Ai,
+        (Mode::AiScaler, Some(Chosen::Proposer(0))) => AppliedBy::AiNoChange,
+        (Mode::AiScaler, Some(_)) => AppliedBy::Hpa,
     }
+}
 
-    /// The adviser's record, as the last turn had it.
-    pub fn record(&mut self) -> Option<Record> {
-        let basis = &self.last()?.judged.first()?.proposal.basis;
-        let Basis::Deltas(deltas) = basis else {
-            return None;
-        };
-        let told = deltas.targets.first()?.1.as_ref().ok()?;
-        Some(told.record)
-    }
+/// Guards that stepped in in a turn of a mode.
+#[must_use]
+pub fn guards(mode: Mode, turn: Option<&Tick>) -> Vec<Stepped> {
+    let of_mode = mode != Mode::HpaOnly;
+    let Some(target) = turn.and_then(|t| t.targets.first()) else {
+        return Vec::new();
+    };
+    let of_adviser = of_mode && target.wanted.chosen == Some(Chosen::Proposer(0));
+    let whole = |q: Quantity| q.milli() / 1000;
+    let told = |l: &foresail_core::guard::Limit| Stepped {
+        by: l.by.to_string(),
+        replicas: (whole(l.from), whole(l.to)),
+        why: l.why.to_string(),
+        of_adviser,
+    };
+    target.limits.iter().map(told).collect()
+}
+
+/// The adviser's record, as a turn had it.
+#[must_use]
+pub fn record(turn: Option<&Tick>) -> Option<Record> {
+    let basis = &turn?.judged.first()?.proposal.basis;
+    let Basis::Deltas(deltas) = basis else {
+        return None;
+    };
+    let told = deltas.targets.first()?.1.as_ref().ok()?;
+    Some(told.record)
 }

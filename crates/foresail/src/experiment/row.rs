@@ -143,29 +143,29 @@ pub struct Row {
     /// In which mode.
     pub mode: Mode,
     /// Replicas asked for.
-    pub current: u32,
+    pub current: Option<u32>,
     /// Ready ones.
-    pub ready: u32,
+    pub ready: Option<u32>,
     /// CPU of a pod on average, in millicores.
     pub cpu: Option<f64>,
     /// Memory of a pod on average, in MiB.
     pub memory: Option<f64>,
     /// CPU that a pod requests, in millicores.
-    pub cpu_request: f64,
+    pub cpu_request: Option<f64>,
     /// Memory that a pod requests, in MiB.
-    pub memory_request: f64,
+    pub memory_request: Option<f64>,
     /// Pods.
-    pub pods: u32,
+    pub pods: Option<u32>,
     /// The HPA simulator's columns; `None` without metrics.
     pub simulated: Option<Simulated>,
     /// Replicas that the HPA reports.
-    pub hpa_current: u32,
-    /// What the exact HPA asks for.
+    pub hpa_current: Option<u32>,
+    /// What the HPA asks for: rehearsed the exact one, live the cluster's own.
     pub hpa_desired: Option<u32>,
     /// The adviser's columns; `None` without an answer.
     pub advised: Option<Advised>,
     /// What holds at the end of the interval.
-    pub applied: u32,
+    pub applied: Option<u32>,
     /// By whom.
     pub applied_by: AppliedBy,
 }
@@ -184,13 +184,13 @@ impl Row {
         [
             self.at.to_string(),
             self.mode.name().to_owned(),
-            self.current.to_string(),
-            self.ready.to_string(),
+            whole(self.current),
+            whole(self.ready),
             real(self.cpu, 2),
             real(self.memory, 2),
-            real(Some(self.cpu_request), 2),
-            real(Some(self.memory_request), 2),
-            self.pods.to_string(),
+            real(self.cpu_request, 2),
+            real(self.memory_request, 2),
+            whole(self.pods),
             whole(sim.map(|s| s.desired)),
             whole(sim.and_then(|s| s.raw)),
             whole(sim.and_then(|s| s.cpu)),
@@ -198,7 +198,7 @@ impl Row {
             sim.map_or_else(String::new, |s| s.action.name().to_owned()),
             real(sim.and_then(|s| s.cpu_ratio), 4),
             real(sim.and_then(|s| s.memory_ratio), 4),
-            self.hpa_current.to_string(),
+            whole(self.hpa_current),
             whole(self.hpa_desired),
             whole(ai.map(|a| a.recommended)),
             // Nobody is asked for these two: what a model says of them is worth nothing.
@@ -206,7 +206,7 @@ impl Row {
             String::new(),
             real(ai.map(|a| a.confidence), 2),
             ai.map_or_else(String::new, |a| safe(&a.reasoning)),
-            self.applied.to_string(),
+            whole(self.applied),
             self.applied_by.name().to_owned(),
         ]
     }

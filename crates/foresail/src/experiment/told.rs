@@ -57,7 +57,10 @@ pub struct Head {
     /// Simulated seconds that an answer took; `None` where it took its own time.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub latency_seconds: Option<f64>,
-    /// What requests were promised.
+    /// `true` where it ran on a cluster and not on simulated pods.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub live: bool,
+    /// What requests were promised; empty where nobody counts them.
     pub slo: String,
     /// What came, and what pods were put under.
     pub schedule: Schedule,
@@ -181,20 +184,35 @@ pub struct End {
     pub rows: u64,
     /// Writes.
     pub writes: u64,
-    /// Requests that came.
-    pub requests: f64,
+    /// Requests that came; this and what follows of requests is `None` where nobody counted them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<f64>,
     /// Those that broke the promise.
-    pub late: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late: Option<f64>,
     /// Those of them that were never served.
-    pub unserved: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unserved: Option<f64>,
     /// Capacity paid for.
     pub replica_minutes: f64,
     /// Minutes in which the promise was not kept.
-    pub late_minutes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_minutes: Option<u64>,
     /// Minutes with requests.
-    pub active_minutes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_minutes: Option<u64>,
     /// Changes of direction within the flap window.
-    pub flaps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flaps: Option<u64>,
     /// Requests and late ones, minute by minute.
     pub minutes: Vec<(f64, f64)>,
+}
+
+impl End {
+    /// Requests that broke the promise, in percent; `None` where nobody counted any.
+    #[must_use]
+    pub fn late_percent(&self) -> Option<f64> {
+        let requests = self.requests.filter(|n| *n > 0.0)?;
+        Some(self.late? * 100.0 / requests)
+    }
 }

@@ -1,19 +1,17 @@
-//! The world of the experiment: pods, HPA, metrics pipeline, times.
+//! The world of the rehearsal: pods, metrics pipeline, times.
 //!
 //! Numbers of the workload and of its HPA are those of `webapp.rs`; where nothing is published, the
 //! assumption stands at the constant.
 
 use anyhow::{Context, Result, ensure};
-use foresail_core::hpa::HpaSpec;
-use foresail_core::propose::plan::TargetId;
+use foresail_core::hpa::ControllerSettings;
 use foresail_core::quantity::time::{Span, Timestamp};
-use foresail_core::spec::{CombineRule, CombineSpec, Floor, Mode as Allowed, ProposerSpec, Spec};
 use foresail_sim::config::{ClusterConfig, MemoryUse, Pipeline, Stress};
 use foresail_sim::workload::Workload;
 
-use super::Mode;
+use super::rules::{Options, Rules};
 use super::schedule::Schedule;
-use super::webapp::{Hpa, WEBAPP};
+use super::webapp::WEBAPP;
 
 /// CPU that a pod asks for, nginx 100m and its exporter 10m.
 pub const CPU_REQUEST: u32 = WEBAPP.requests().cpu_millicores;
@@ -39,9 +37,6 @@ const SCRAPE: Span = Span::from_seconds(WEBAPP.scrape_seconds as i64);
 /// Time from a sample to its being seen. Assumed: a scrape and its way into the store.
 const DELAY: Span = Span::from_seconds(5);
 
-/// The HPA controller's own interval.
-const SYNC_SECONDS_MAX: i64 = 15;
-
 /// What one request is promised. Assumed: the load generator gives up after 5 s, users earlier.
 const SLO: &str = "latency<500ms:99%";
 
@@ -54,32 +49,11 @@ const STARTS: u64 = 87_600;
 /// The longest run.
 const LENGTH_MAX: Span = Span::from_seconds(7 * 86_400);
 
-/// The options of the experiment that the world depends on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// Time between two rows.
-    pub interval: Span,
-    /// Length of the run; zero = that of the schedule.
-    pub length: Span,
-    /// The workload's name.
-    pub deployment: String,
-    /// The fewest replicas.
-    pub min: u32,
-    /// The most replicas.
-    pub max: u32,
-    /// CPU that is aimed at, in percent of the request.
-    pub cpu_target: u32,
-    /// Memory that is aimed at, in percent of the request.
-    pub memory_target: u32,
-    /// What an adviser is shown of the past.
-    pub history: Span,
-}
-
 /// Everything that a run happens in; the same for every mode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct World {
-    /// What it was made of.
-    pub options: Options,
+    /// What every mode goes by.
+    pub rules: Rules,
     /// What comes, and what pods are put under.
     pub schedule: Schedule,
     /// Pods.
@@ -88,8 +62,6 @@ pub struct World {
     pub pipeline: Pipeline,
     /// Length of the run.
     pub length: Span,
-    /// Turns of the loop from one row to the next.
-    pub turns: usize,
 }
 
 impl World {
@@ -98,7 +70,8 @@ impl World {
     /// # Errors
     /// Where an option is out of its range, with the mend.
     pub fn new(options: Options, schedule: Schedule) -> Result<Self> {
-        check(&options)?;
+        let rules = Rules::new(options, ControllerSettings::default())?;
+        let options = &rules.options;
         let length = match options.length {
             Span::ZERO => schedule.length(),
             given => given,
@@ -112,9 +85,6 @@ impl World {
             "a run of {length} is too short for --interval {}: lengthen --duration or the schedule",
             options.interval.whole_seconds()
         );
-        let seconds = options.interval.whole_seconds();
-        let turns = (seconds + SYNC_SECONDS_MAX - 1) / SYNC_SECONDS_MAX;
-        let sync = Span::from_nanos(options.interval.nanos() / turns);
         let mebibytes = |mib: f64| mib / 1024.0;
         let cpu = Span::from_seconds_f64(schedule.cpu_per_request_millis / 1000.0)
             .context("cpuPerRequestMillis is no span")?;
@@ -139,7 +109,7 @@ impl World {
         cluster.service.mean = cpu;
         cluster.startup.mean = STARTUP;
         let pipeline = Pipeline {
-            sync,
+            sync: rules.sync,
             scrape: SCRAPE,
             window: SCRAPE,
             delay: DELAY,
@@ -148,12 +118,11 @@ impl World {
         cluster.check(length)?;
         pipeline.check()?;
         Ok(Self {
-            options,
+            rules,
             schedule,
             cluster,
             pipeline,
             length,
-            turns: usize::try_from(turns).unwrap_or(1),
         })
     }
 
@@ -173,101 +142,4 @@ impl World {
             parts: self.schedule.parts(self.length),
         }
     }
-
-    /// The HPA object, as hpa.yaml has it.
-    #[must_use]
-    pub fn hpa(&self) -> HpaSpec {
-        Hpa {
-            min: self.options.min,
-            max: self.options.max,
-            cpu_percent: self.options.cpu_target,
-            memory_percent: self.options.memory_target,
-        }
-        .spec()
-    }
-
-    /// What the engine is told in a mode.
-    ///
-    /// The adviser's wish is taken before the HPA's, which stands behind it: without advice the HPA
-    /// decides alone. `gated` withholds changes until enough of them were right.
-    #[must_use]
-    pub fn spec(&self, mode: Mode, gated: bool) -> Spec {
-        let mut spec = Spec::of_hpa(self.target(), self.hpa());
-        spec.interval = self.pipeline.sync;
-        spec.targets[0].startup = Some(STARTUP);
-        if mode == Mode::HpaOnly {
-            return spec;
-        }
-        let mut adviser = ProposerSpec::named("llm");
-        let untrusted = if gated { "shadow" } else { "act" };
-        adviser
-            .knobs
-            .insert("untrusted".to_owned(), untrusted.into());
-        spec.proposers = vec![adviser, ProposerSpec::named("hpa")];
-        spec.combine = CombineSpec {
-            rule: CombineRule::First,
-            // The published adviser may go below the HPA; half of it always stays.
-            floor: Floor::Relaxed {
-                min_share_percent: 50,
-            },
-            ..CombineSpec::default()
-        };
-        if mode == Mode::Comparison {
-            spec.mode = Allowed::Shadow;
-        }
-        spec
-    }
-
-    /// What an HPA alone would be told that writes nothing.
-    #[must_use]
-    pub fn beside(&self) -> Spec {
-        let mut spec = self.spec(Mode::HpaOnly, false);
-        spec.mode = Allowed::Shadow;
-        spec
-    }
-
-    /// The workload's name in the engine.
-    #[must_use]
-    pub fn target(&self) -> TargetId {
-        TargetId::new(&self.options.deployment)
-    }
-}
-
-fn check(options: &Options) -> Result<()> {
-    let Options {
-        interval,
-        length,
-        min,
-        max,
-        cpu_target,
-        memory_target,
-        history,
-        ..
-    } = options;
-    ensure!(
-        *interval >= Span::from_seconds(1) && *interval <= Span::from_seconds(3600),
-        "--interval {}: must be 1 to 3600 seconds",
-        interval.whole_seconds()
-    );
-    ensure!(
-        !length.is_negative(),
-        "--duration: must be 0 (the length of the schedule) or more minutes"
-    );
-    ensure!(*min >= 1, "--min-replicas 0: must be 1 or more");
-    ensure!(
-        min <= max,
-        "--min-replicas {min} is above --max-replicas {max}: lower it, or raise the other"
-    );
-    ensure!(*max <= 1000, "--max-replicas {max}: must be 1000 or less");
-    for (name, value) in [("cpu", cpu_target), ("memory", memory_target)] {
-        ensure!(
-            (1..=1000).contains(value),
-            "--{name}-target {value}: must be 1 to 1000 percent"
-        );
-    }
-    ensure!(
-        *history >= Span::from_seconds(60),
-        "--history-minutes: must be 1 or more"
-    );
-    Ok(())
 }

@@ -11,7 +11,7 @@ use foresail_adapters::kubernetes::fault::{Fault, call};
 use foresail_adapters::kubernetes::metrics;
 use foresail_adapters::kubernetes::pods::PodSeen;
 use foresail_adapters::kubernetes::rival::HpaSeen;
-use foresail_adapters::kubernetes::scale::{self, Kinds, Target};
+use foresail_adapters::kubernetes::scale::{self, Kinds, ScaleSeen, Target};
 use foresail_adapters::kubernetes::selector::Selector;
 use foresail_core::hpa::resolve::PodSpec;
 use foresail_core::hpa::{self, MetricRule, Reading};
@@ -50,6 +50,12 @@ pub struct Shown {
     pub replicas: u32,
     /// Metrics that could not be read, each with why.
     pub troubles: Vec<String>,
+    /// The scale as it was read: a write must name its version.
+    pub scale: ScaleSeen,
+    /// Every pod that the scale's selector chooses.
+    pub pods: Vec<PodSeen>,
+    /// The HPA that scales the target, with its name.
+    pub hpa: Option<(String, HpaSeen)>,
 }
 
 impl Place {
@@ -88,7 +94,8 @@ impl Place {
             Err(state) => (state, Vec::new()),
             Ok(chosen) => (hpa::Selector::Valid, self.pods(&text, &chosen).await?),
         };
-        let incumbent = self.hpa().await?.and_then(|(_, h)| h.wanted);
+        let hpa = self.hpa().await?;
+        let incumbent = hpa.as_ref().and_then(|(_, h)| h.wanted);
         let specs: Vec<PodSpec> = pods.iter().map(|p| p.spec.clone()).collect();
         let (mut readings, mut troubles) = (Vec::new(), Vec::new());
         let mut read_at: Option<Timestamp> = None;
@@ -128,6 +135,9 @@ impl Place {
             state,
             replicas: count(seen.asked).get(),
             troubles,
+            scale: seen,
+            pods,
+            hpa,
         })
     }
 

@@ -19,6 +19,7 @@ mod beside_hpa;
 mod commands;
 mod crd;
 mod entry;
+mod experiment;
 mod faults;
 mod fleet;
 mod footprint;
@@ -59,6 +60,7 @@ const FILES: &[&[Row]] = &[
     beside_hpa::ROWS,
     aware::ROWS,
     vertical::ROWS,
+    experiment::ROWS,
 ];
 
 /// Held for reading by a test that shares the control plane, for writing by one that does not.
@@ -83,13 +85,14 @@ fn main() -> ExitCode {
             skip(&format!("cluster tests ({}): {why}", rows.len()));
         }
     }
-    let trial = |(name, alone, test): Row| Trial::test(name, move || run(alone, test));
-    let trials = rows
-        .into_iter()
-        .map(|row| trial(row).with_ignored_flag(missing.is_some()));
+    let trial = |(name, alone, test): Row, ignored: bool| {
+        let run = move || run(alone, test);
+        Trial::test(name, run).with_ignored_flag(ignored || missing.is_some())
+    };
     // Measurements: only where they are asked for.
-    let long = fleet::ROWS.iter().copied();
-    let trials = trials.chain(long.map(|row| trial(row).with_ignored_flag(true)));
+    let long = experiment::LONG.iter().chain(fleet::ROWS);
+    let long = long.map(|row| trial(*row, true));
+    let trials = rows.into_iter().map(|row| trial(row, false)).chain(long);
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     rig::end(conclusion.has_failed());
     conclusion.exit_code()

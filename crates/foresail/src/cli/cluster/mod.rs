@@ -11,7 +11,7 @@ mod fake;
 pub mod get;
 pub mod lint;
 pub mod migrate;
-mod rights;
+pub(crate) mod rights;
 pub(crate) mod story;
 pub mod suspend;
 mod table;

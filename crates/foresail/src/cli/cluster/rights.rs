@@ -213,7 +213,7 @@ impl Asker<'_> {
         } else {
             self.watched
         };
-        let attributes = Some(ResourceAttributes {
+        let attributes = ResourceAttributes {
             group: Some(right.group.clone()),
             resource: Some(right.resource.clone()),
             subresource: Some(right.subresource.clone()).filter(|s| !s.is_empty()),
@@ -221,36 +221,46 @@ impl Asker<'_> {
             verb: Some(right.verb.clone()),
             namespace: namespace.map(str::to_owned),
             ..ResourceAttributes::default()
-        });
-        let parameters = PostParams::default();
-        let status = match self.account {
-            None => {
-                let review = SelfSubjectAccessReview {
-                    spec: SelfSubjectAccessReviewSpec {
-                        resource_attributes: attributes,
-                        ..SelfSubjectAccessReviewSpec::default()
-                    },
-                    ..SelfSubjectAccessReview::default()
-                };
-                let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-                call(api.create(&parameters, &review)).await?.status
-            }
-            Some(account) => {
-                let review = SubjectAccessReview {
-                    spec: SubjectAccessReviewSpec {
-                        user: Some(account.to_owned()),
-                        groups: Some(groups(account)),
-                        resource_attributes: attributes,
-                        ..SubjectAccessReviewSpec::default()
-                    },
-                    ..SubjectAccessReview::default()
-                };
-                let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
-                call(api.create(&parameters, &review)).await?.status
-            }
         };
-        Ok(status.is_some_and(|s| s.allowed))
+        may(self.client, attributes, self.account).await
     }
+}
+
+/// Whether an account, or the user where there is none, may do one thing.
+pub(crate) async fn may(
+    client: &Client,
+    attributes: ResourceAttributes,
+    account: Option<&str>,
+) -> Result<bool, Fault> {
+    let resource_attributes = Some(attributes);
+    let parameters = PostParams::default();
+    let status = match account {
+        None => {
+            let review = SelfSubjectAccessReview {
+                spec: SelfSubjectAccessReviewSpec {
+                    resource_attributes,
+                    ..SelfSubjectAccessReviewSpec::default()
+                },
+                ..SelfSubjectAccessReview::default()
+            };
+            let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+            call(api.create(&parameters, &review)).await?.status
+        }
+        Some(account) => {
+            let review = SubjectAccessReview {
+                spec: SubjectAccessReviewSpec {
+                    user: Some(account.to_owned()),
+                    groups: Some(groups(account)),
+                    resource_attributes,
+                    ..SubjectAccessReviewSpec::default()
+                },
+                ..SubjectAccessReview::default()
+            };
+            let api: Api<SubjectAccessReview> = Api::all(client.clone());
+            call(api.create(&parameters, &review)).await?.status
+        }
+    };
+    Ok(status.is_some_and(|s| s.allowed))
 }
 
 fn told(feature: &str, lacking: &[String], account: Option<&str>) -> Line {

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use foresail_core::quantity::time::Span;
 
+use crate::cli::run::HpaArgs;
 use crate::cli::{Output, whole};
 use crate::experiment::Mode;
 use crate::experiment::asked::Choice;
@@ -50,7 +52,7 @@ pub(super) struct Options {
     /// Seconds between two rows
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(super) interval: u32,
-    /// Minutes; 0 = for ever, in the simulator the length of the schedule
+    /// Minutes; 0 = until an interrupt, in the simulator the length of the schedule
     #[arg(long, value_name = "MINUTES", default_value_t = 0.0)]
     pub(super) duration: f64,
     /// Prometheus; without effect in the simulator [default: http://localhost:9090]
@@ -100,8 +102,9 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     pub(super) stress: Option<PathBuf>,
     /// Who is asked: `scripted:NAME` (a rule, no language model), `replay:FILE`, or an endpoint's address
-    #[arg(long, value_name = "WHO", default_value = "scripted:trend")]
-    pub(super) llm: Choice,
+    /// [default: scripted:trend in the simulator, else --ollama-url]
+    #[arg(long, value_name = "WHO")]
+    pub(super) llm: Option<Choice>,
     /// Record questions and answers; `--llm replay:FILE` gives the same run again
     #[arg(long, value_name = "FILE")]
     pub(super) record: Option<PathBuf>,
@@ -118,15 +121,74 @@ pub(super) struct Options {
     /// How the summary is printed [default: table]
     #[arg(long, short, value_enum)]
     pub(super) output: Option<Output>,
+    #[command(flatten)]
+    pub(super) live: LiveOptions,
+}
+
+/// The flags of a run on a cluster.
+#[derive(Args, Clone, Debug)]
+pub(super) struct LiveOptions {
+    /// Look at the five things that a live run needs, and end
+    #[arg(long, conflicts_with_all = ["simulate", "restore"])]
+    pub(super) check: bool,
+    /// Put back what a run left behind that nobody ended, and end
+    #[arg(long, conflicts_with = "simulate")]
+    pub(super) restore: bool,
+    /// The kubeconfig [default: KUBECONFIG, that of the user, or the pod's own account]
+    #[arg(long, value_name = "FILE", conflicts_with = "simulate")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig [default: its current one]
+    #[arg(long, value_name = "NAME", conflicts_with = "simulate")]
+    pub(super) context: Option<String>,
+    /// The longest that is waited for the cluster when the HPA is put back
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(super) timeout: Span,
+    #[command(flatten)]
+    pub(super) hpa: HpaArgs,
 }
 
 impl Options {
-    /// Who is asked.
-    pub(super) fn choice(&self) -> Choice {
+    /// Who is asked, where nobody names another.
+    pub(super) fn choice(&self, unnamed: Choice) -> Choice {
         match &self.ollama_url {
             Some(url) => Choice::Endpoint(url.clone()),
-            None => self.llm.clone(),
+            None => self.llm.clone().unwrap_or(unnamed),
         }
+    }
+
+    /// Refuses what only a rehearsal can do; `has_schedule` where one is carried out.
+    ///
+    /// # Errors
+    /// With the flag and the mend.
+    pub(super) fn check_live(&self, has_schedule: bool) -> Result<()> {
+        ensure!(
+            self.mode != ModeArg::All,
+            "--mode all needs a world in which three runs meet the same: `foresail experiment run-all` has twins for \
+             that, and --simulate has seeds"
+        );
+        for (is_given, flag, mend) in [
+            (
+                self.seeds != 1,
+                "--seeds",
+                "a cluster has no seeds; run it again",
+            ),
+            (
+                self.latency.is_some(),
+                "--latency",
+                "an answer takes the time that it takes",
+            ),
+            (
+                self.stress.is_some() && !has_schedule,
+                "--stress",
+                "stress comes from `foresail stress` and `foresail load`, or with a schedule from `experiment run-all`",
+            ),
+        ] {
+            ensure!(
+                !is_given,
+                "{flag} is of the simulator: {mend}, or give --simulate"
+            );
+        }
+        Ok(())
     }
 
     /// What was given without effect.

@@ -1,12 +1,12 @@
 //! The rehearsal: every mode and seed flown, their files written, a summary, and the report at last.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use foresail_adapters::atomic::WholeFile;
-use foresail_core::quantity::time::Span;
+use foresail_core::quantity::time::{Span, Timestamp};
 
 use super::options::{ModeArg, Options};
 use super::summary::print;
@@ -14,9 +14,10 @@ use super::{places, report};
 use crate::cli::Output;
 use crate::exit::Code;
 use crate::experiment::Mode;
-use crate::experiment::asked::Asker;
+use crate::experiment::asked::{Asker, Choice};
 use crate::experiment::fly::{Run, fly};
 use crate::experiment::row::{Row, Rows};
+use crate::experiment::rules;
 use crate::experiment::schedule::Schedule;
 use crate::experiment::told::{Flown, Head, KIND, Line, Told, VERSION};
 use crate::experiment::world::{self, World};
@@ -28,7 +29,8 @@ const LATENCY: Span = Span::from_seconds(2);
 /// One run and its file.
 pub(super) struct Ran {
     pub(super) mode: Mode,
-    pub(super) seed: u64,
+    /// Of a rehearsal; a cluster has none.
+    pub(super) seed: Option<u64>,
     pub(super) file: PathBuf,
     pub(super) answers: u64,
     pub(super) questions: u64,
@@ -53,7 +55,12 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
     let latency = options.latency.unwrap_or(LATENCY);
     let latency = Duration::from_nanos(u64::try_from(latency.nanos()).unwrap_or(0));
     let record = options.record.as_deref();
-    let mut asker = Asker::new(&options.choice(), &options.model, latency, record)?;
+    let mut asker = Asker::new(
+        &options.choice(Choice::of_rehearsal()),
+        &options.model,
+        latency,
+        record,
+    )?;
     let wanted: Vec<(Mode, u64)> = (0..options.seeds)
         .map(|i| options.seed.wrapping_add(i))
         .flat_map(|seed| {
@@ -125,38 +132,42 @@ fn world_of(options: &Options) -> Result<World> {
         Some(file) => Schedule::read(file)?,
         None => Schedule::default(),
     };
+    World::new(of_rules(options)?, schedule)
+}
+
+/// What the rules are made of.
+///
+/// # Errors
+/// Where `--duration` is no time.
+pub(super) fn of_rules(options: &Options) -> Result<rules::Options> {
     let length = Span::from_seconds_f64(options.duration * 60.0)
         .with_context(|| format!("--duration {}: must be minutes", options.duration))?;
-    World::new(
-        world::Options {
-            interval: Span::from_seconds(options.interval.into()),
-            length,
-            deployment: options.deployment.clone(),
-            min: options.min_replicas,
-            max: options.max_replicas,
-            cpu_target: options.cpu_target,
-            memory_target: options.memory_target,
-            history: Span::from_seconds(i64::from(options.history_minutes) * 60),
-        },
-        schedule,
-    )
+    Ok(rules::Options {
+        interval: Span::from_seconds(options.interval.into()),
+        length,
+        deployment: options.deployment.clone(),
+        min: options.min_replicas,
+        max: options.max_replicas,
+        cpu_target: options.cpu_target,
+        memory_target: options.memory_target,
+        history: Span::from_seconds(i64::from(options.history_minutes) * 60),
+    })
 }
 
 /// `experiment_<mode>_<begin>.csv`, the begin in simulated time.
 fn csv_file(options: &Options, (mode, seed): (Mode, u64)) -> PathBuf {
+    named(&options.output_dir, mode, World::start(seed))
+}
+
+/// `experiment_<mode>_<begin>.csv`.
+pub(super) fn named(folder: &Path, mode: Mode, begin: Timestamp) -> PathBuf {
     let digits = |c: char| match c {
         '-' | ':' | 'Z' => None,
         'T' => Some('_'),
         other => Some(other),
     };
-    let begin: String = World::start(seed)
-        .to_string()
-        .chars()
-        .filter_map(digits)
-        .collect();
-    options
-        .output_dir
-        .join(format!("experiment_{}_{begin}.csv", mode.name()))
+    let begin: String = begin.to_string().chars().filter_map(digits).collect();
+    folder.join(format!("experiment_{}_{begin}.csv", mode.name()))
 }
 
 /// One run with its two files; both are there, or none. An interrupted run takes no place of a longer one.
@@ -209,7 +220,7 @@ fn one(
     }
     Ok(Ran {
         mode,
-        seed,
+        seed: Some(seed),
         file,
         answers,
         questions,
@@ -218,7 +229,7 @@ fn one(
     })
 }
 
-fn line(out: &mut WholeFile, value: &impl serde::Serialize) -> Result<()> {
+pub(super) fn line(out: &mut impl Write, value: &impl serde::Serialize) -> Result<()> {
     let mut bytes = serde_json::to_vec(value)?;
     bytes.push(b'\n');
     out.write_all(&bytes)?;
@@ -237,20 +248,21 @@ fn head(options: &Options, world: &World, asker: &Asker, (mode, seed): (Mode, u6
         gated: options.gated,
         workload: (options.namespace.clone(), options.deployment.clone()),
         start: World::start(seed),
-        interval_seconds: world.options.interval.seconds(),
+        interval_seconds: world.rules.options.interval.seconds(),
         length_seconds: world.length.seconds(),
-        history_seconds: world.options.history.seconds(),
+        history_seconds: world.rules.options.history.seconds(),
         bounds: (options.min_replicas, options.max_replicas),
         targets: (options.cpu_target, options.memory_target),
         cpu_request: world::CPU_REQUEST.into(),
         latency_seconds: options.latency.map(Span::seconds),
+        live: false,
         slo: world.cluster.slo.to_string(),
         schedule: world.schedule.clone(),
     }
 }
 
 /// One row in a line.
-fn verbose(row: &Row, told: &Told) -> String {
+pub(super) fn verbose(row: &Row, told: &Told) -> String {
     let asked = told.asked.as_ref();
     let failure = asked.and_then(|a| a.failure.as_deref());
     let advised = match (&row.advised, failure) {
@@ -258,15 +270,14 @@ fn verbose(row: &Row, told: &Told) -> String {
         (None, Some(why)) => format!("adviser: {why}"),
         (None, None) => "nobody asked".to_owned(),
     };
-    let hpa = row
-        .hpa_desired
-        .map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+    let known = |n: Option<u32>| n.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
     format!(
-        "{} {}: {} replicas, HPA {hpa}, {advised}; {} by {}",
+        "{} {}: {} replicas, HPA {}, {advised}; {} by {}",
         row.at,
         row.mode.name(),
-        row.current,
-        row.applied,
+        known(row.current),
+        known(row.hpa_desired),
+        known(row.applied),
         row.applied_by.name()
     )
 }

@@ -34,24 +34,17 @@ pub(super) fn print(
     output: Output,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let share = |end: &End| {
-        if end.requests > 0.0 {
-            end.late * 100.0 / end.requests
-        } else {
-            0.0
-        }
-    };
     let known = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
     let cells = |r: &Ran| -> Vec<String> {
         let end = r.flown.end.as_ref();
         vec![
             r.mode.name().to_owned(),
-            r.seed.to_string(),
+            known(r.seed.map(|s| s.to_string())),
             r.flown.rows.to_string(),
             r.flown.writes.to_string(),
             known(end.map(|e| number(e.replica_minutes, 1))),
-            known(end.map(|e| number(share(e), 2))),
-            known(end.map(|e| e.late_minutes.to_string())),
+            known(end.and_then(End::late_percent).map(|p| number(p, 2))),
+            known(end.and_then(|e| e.late_minutes).map(|n| n.to_string())),
             r.questions.to_string(),
             r.answers.to_string(),
         ]
@@ -75,7 +68,7 @@ pub(super) fn print(
                 let end = r.flown.end.as_ref();
                 json!({"mode": r.mode.name(), "seed": r.seed, "file": name_of(&r.file), "rows": r.flown.rows,
                        "writes": r.flown.writes, "replicaMinutes": end.map(|e| e.replica_minutes),
-                       "latePercent": end.map(share), "lateMinutes": end.map(|e| e.late_minutes),
+                       "latePercent": end.and_then(End::late_percent), "lateMinutes": end.and_then(|e| e.late_minutes),
                        "asked": r.questions, "answeredInTime": r.answers})
             };
             let runs: Vec<_> = all.iter().map(of).collect();

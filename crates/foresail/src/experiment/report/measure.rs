@@ -117,14 +117,17 @@ impl<'a> Measured<'a> {
 
     /// Requests that broke the promise, in percent.
     pub(super) fn late_percent(&self) -> Option<f64> {
-        let end = self.end().filter(|e| e.requests > 0.0)?;
-        Some(end.late * 100.0 / end.requests)
+        self.end()?.late_percent()
     }
 
     /// A word that tells it from others.
     pub(super) fn seed(&self) -> String {
         let beside = self.run.beside.as_ref();
-        beside.map_or_else(|| "–".to_owned(), |b| b.head.seed.to_string())
+        let word = |b: &super::super::beside::Beside| match b.head.live {
+            true => "live".to_owned(),
+            false => b.head.seed.to_string(),
+        };
+        beside.map_or_else(|| "–".to_owned(), word)
     }
 }
 

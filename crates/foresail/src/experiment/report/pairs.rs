@@ -1,5 +1,6 @@
 //! Runs of the HPA beside runs of the adviser that met the same, and the claims that compare them.
 
+use foresail_core::quantity::time::Timestamp;
 use foresail_web::page::text::number;
 
 use super::super::Mode;
@@ -21,6 +22,10 @@ fn pairs<'a, 'b>(runs: &'b [Measured<'a>]) -> Vec<(&'b Measured<'a>, &'b Measure
 fn alike(a: &Measured<'_>, b: &Measured<'_>) -> bool {
     let world = |m: &Measured<'_>| {
         let beside = m.run.beside.as_ref().filter(|_| m.is_whole())?;
+        // Of a live run beside which nobody knows what came, nothing can be said to be the same.
+        if beside.head.live && beside.head.schedule.load.is_empty() {
+            return None;
+        }
         // Who governs, and whom it asks, is what the two are compared by.
         Some(Head {
             record: String::new(),
@@ -30,6 +35,8 @@ fn alike(a: &Measured<'_>, b: &Measured<'_>) -> bool {
             naive: false,
             gated: false,
             workload: (String::new(), String::new()),
+            // Of a rehearsal it follows from the seed; live phases come one after another.
+            start: Timestamp::EPOCH,
             history_seconds: 0.0,
             latency_seconds: None,
             ..beside.head.clone()

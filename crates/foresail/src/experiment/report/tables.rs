@@ -13,7 +13,8 @@ use crate::study::report::{percent, table};
 /// What a reader should know before the runs.
 pub(super) const RUNS_NOTES: [&str; 1] = [
     "Replica-minutes are what was paid for, from creation to end, where a rehearsal tells it; of other files, and of runs \
-     that were cut or interrupted, they are counted from the rows, as changes always are. CPU is held against what a whole \
+     that were cut or interrupted, they are counted from the rows, as changes always are; of live runs they are those that were \
+     asked for, and writes are this program's own. CPU is held against what a whole \
      pod requests, in files of others against what their column says. Requests that broke the promise, and minutes in which it was \
      not kept, are known of rehearsals alone; the published columns have no requests. A gap is a row that should be there.",
 ];
@@ -98,7 +99,7 @@ pub(super) fn runs(all: &[Measured<'_>]) -> TextTable {
                 shown(Some(most), 0),
                 shown(Some(m.above_minutes), 1),
                 late.map_or_else(|| "–".to_owned(), |l| percent(l, 2)),
-                end.map_or_else(|| "–".to_owned(), |e| e.late_minutes.to_string()),
+                shown(end.and_then(|e| Some(e.late_minutes? as f64)), 0),
                 end.map_or_else(|| "–".to_owned(), |e| e.writes.to_string()),
             ],
         )

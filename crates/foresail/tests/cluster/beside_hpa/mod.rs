@@ -6,7 +6,7 @@ mod figure;
 mod process;
 pub mod prometheus;
 mod simulated;
-mod twins;
+pub mod twins;
 
 use crate::Row;
 use crate::rig::Rig;

@@ -1,7 +1,7 @@
 //! A Prometheus with a past, that scrapes the control plane's exporter.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -10,13 +10,15 @@ use crate::rig::{Rig, repository, wait_until};
 /// A server that runs; it ends with this.
 pub struct Prometheus {
     pub url: String,
+    server: PathBuf,
+    folder: PathBuf,
+    port: u16,
     child: Child,
 }
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
 }
 
@@ -60,9 +62,29 @@ impl Prometheus {
         let error = String::from_utf8_lossy(&made.stderr);
         assert!(made.status.success(), "{error}");
         let scraped = rig.exporter().replace("http://", "");
+        let job = format!("{{job_name: rig, static_configs: [{{targets: ['{scraped}']}}]}}");
+        Some(Self::serve(server, folder, &job))
+    }
+
+    /// Starts one that scrapes what containers use; `None`, and a visible skip, where it is not
+    /// installed.
+    pub fn of_containers(rig: &Rig, name: &str) -> Option<Self> {
+        let Some(server) = program("prometheus") else {
+            crate::skip(&format!("{name}: prometheus is not installed"));
+            return None;
+        };
+        let folder = rig.folder.join(format!("prometheus-{name}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let scraped = rig.exporter().replace("http://", "");
+        let job = format!(
+            "{{job_name: rig, metrics_path: /containers, static_configs: [{{targets: ['{scraped}']}}]}}"
+        );
+        Some(Self::serve(server, folder, &job))
+    }
+
+    fn serve(server: PathBuf, folder: PathBuf, job: &str) -> Self {
         let settings = format!(
-            "global: {{scrape_interval: 2s, scrape_timeout: 2s}}\n\
-             scrape_configs: [{{job_name: rig, static_configs: [{{targets: ['{scraped}']}}]}}]\n"
+            "global: {{scrape_interval: 2s, scrape_timeout: 2s}}\nscrape_configs: [{job}]\n"
         );
         std::fs::write(folder.join("prometheus.yml"), settings).unwrap();
         let port = TcpListener::bind("127.0.0.1:0")
@@ -70,22 +92,41 @@ impl Prometheus {
             .local_addr()
             .unwrap()
             .port();
-        let child = Command::new(server)
-            .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
-            .arg("--storage.tsdb.retention.time=100y")
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .current_dir(&folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let started = Self {
+        let child = spawn(&server, &folder, port);
+        Self {
             url: format!("http://127.0.0.1:{port}"),
+            server,
+            folder,
+            port,
             child,
-        };
-        wait_until(Duration::from_secs(60), "Prometheus is ready", || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
-        });
-        Some(started)
+        }
     }
+
+    /// Ends it at once, as a crash would.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again at the same address, on what it had written.
+    pub fn start_again(&mut self) {
+        self.child = spawn(&self.server, &self.folder, self.port);
+    }
+}
+
+/// Starts a server in a folder and waits until it listens.
+fn spawn(server: &Path, folder: &Path, port: u16) -> Child {
+    let child = Command::new(server)
+        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
+        .arg("--storage.tsdb.retention.time=100y")
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until(Duration::from_secs(60), "Prometheus is ready", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    child
 }
