@@ -535,12 +535,20 @@ fn what_cannot_be_done_is_refused_with_the_mend() {
         let all: Vec<&str> = ["experiment"].iter().chain(args).copied().collect();
         refused(at, &all)
     };
-    for (flag, value) in [("--seeds", "2"), ("--latency", "3s"), ("--stress", "x.toml"), ("--mode", "all")] {
+    for (flag, value) in [
+        ("--seeds", "2"),
+        ("--latency", "3s"),
+        ("--stress", "x.toml"),
+        ("--mode", "all"),
+    ] {
         let told = refuse(&[flag, value]);
         assert!(told.contains(flag) && told.contains("--simulate"), "{told}");
     }
     let nowhere = refuse(&["--kubeconfig", "nowhere"]);
-    assert!(nowhere.contains("nowhere") && nowhere.contains("--kubeconfig"), "{nowhere}");
+    assert!(
+        nowhere.contains("nowhere") && nowhere.contains("--kubeconfig"),
+        "{nowhere}"
+    );
     assert!(refuse(&["--interval", "0", "--kubeconfig", "nowhere"]).contains("--interval 0"));
     let simulated = |args: &[&str]| refuse(&[&["--simulate"], args].concat());
     assert!(simulated(&["--min-replicas", "5", "--max-replicas", "4"]).contains("is above"));

@@ -33,9 +33,9 @@ pub async fn models(mut access: Access) -> Result<Vec<String>, Failure> {
     access.timeout = PATIENCE;
     let base = access.base()?;
     let client = access.client(&base)?;
-    let url = base.join("models").map_err(|e| Failure::Access {
-        why: e.to_string(),
-    })?;
+    let url = base
+        .join("models")
+        .map_err(|e| Failure::Access { why: e.to_string() })?;
     let mut request = client.get(url);
     if let Some(value) = access.authorization()? {
         request = request.header(AUTHORIZATION, value);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use foresail_adapters::kubernetes::client::{Clients, Place};
 use foresail_adapters::prometheus::{Access, Prometheus};
-use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::time::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -27,11 +27,11 @@ use crate::experiment::asked::{Asker, Choice};
 use crate::experiment::live::check::{self, Whom};
 use crate::experiment::live::hpa::{MADE, differences, manifest};
 use crate::experiment::live::keep::{self, Restored};
+use crate::experiment::live::run as loops;
 use crate::experiment::live::run::Live;
 use crate::experiment::live::site::Site;
 use crate::experiment::live::strain::{Pods, Strain, Strained};
 use crate::experiment::live::usage::requests;
-use crate::experiment::live::run as loops;
 use crate::experiment::row::{Row, Rows};
 use crate::experiment::rules::Rules;
 use crate::experiment::schedule::Schedule;
@@ -331,12 +331,7 @@ fn prepared(scene: &Scene<'_>, mode: Mode) -> Result<()> {
     })
 }
 
-fn fly(
-    scene: &Scene<'_>,
-    mode: Mode,
-    asker: Asker,
-    plan: Option<&Plan<'_>>,
-) -> Result<Done> {
+fn fly(scene: &Scene<'_>, mode: Mode, asker: Asker, plan: Option<&Plan<'_>>) -> Result<Done> {
     let ready = plan.map_or(1, |_| READY);
     let start = Timestamp::from_seconds(now().nanos().div_euclid(1_000_000_000) + ready);
     let file = named(&scene.options.output_dir, mode, start);

@@ -167,15 +167,26 @@ impl Options {
              that, and --simulate has seeds"
         );
         for (is_given, flag, mend) in [
-            (self.seeds != 1, "--seeds", "a cluster has no seeds; run it again"),
-            (self.latency.is_some(), "--latency", "an answer takes the time that it takes"),
+            (
+                self.seeds != 1,
+                "--seeds",
+                "a cluster has no seeds; run it again",
+            ),
+            (
+                self.latency.is_some(),
+                "--latency",
+                "an answer takes the time that it takes",
+            ),
             (
                 self.stress.is_some() && !has_schedule,
                 "--stress",
                 "stress comes from `foresail stress` and `foresail load`, or with a schedule from `experiment run-all`",
             ),
         ] {
-            ensure!(!is_given, "{flag} is of the simulator: {mend}, or give --simulate");
+            ensure!(
+                !is_given,
+                "{flag} is of the simulator: {mend}, or give --simulate"
+            );
         }
         Ok(())
     }

@@ -11,9 +11,9 @@ use foresail_adapters::kubernetes::client::Place;
 
 use super::live::{Plan, Scene, needs, one};
 use super::options::{ModeArg, Options};
+use super::report;
 use super::simulate::Ran;
 use super::summary::print;
-use super::report;
 use crate::cli::Output;
 use crate::exit::Code;
 use crate::experiment::Mode;
@@ -167,7 +167,8 @@ fn finish(
     for (ran, strained) in &phases {
         eprintln!("rows: {}", ran.file.display());
         if let Some(load) = &strained.load {
-            let ms = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| format!("{v:.0} ms"));
+            let ms =
+                |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| format!("{v:.0} ms"));
             eprintln!(
                 "load: {} requests, {} answered, median {}, p99 {}",
                 load.due,
@@ -192,4 +193,3 @@ fn finish(
     }
     Ok(Code::Done)
 }
-

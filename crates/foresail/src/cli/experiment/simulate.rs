@@ -55,7 +55,12 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
     let latency = options.latency.unwrap_or(LATENCY);
     let latency = Duration::from_nanos(u64::try_from(latency.nanos()).unwrap_or(0));
     let record = options.record.as_deref();
-    let mut asker = Asker::new(&options.choice(Choice::of_rehearsal()), &options.model, latency, record)?;
+    let mut asker = Asker::new(
+        &options.choice(Choice::of_rehearsal()),
+        &options.model,
+        latency,
+        record,
+    )?;
     let wanted: Vec<(Mode, u64)> = (0..options.seeds)
         .map(|i| options.seed.wrapping_add(i))
         .flat_map(|seed| {

@@ -157,7 +157,10 @@ async fn model(whom: &Whom<'_>) -> Line {
         Choice::Endpoint(url) => url,
         Choice::Scripted(script) => {
             let label = format!("scripted:{}", script.name);
-            return (Level::Ok, format!("no model is asked: {}", described(&label, false)));
+            return (
+                Level::Ok,
+                format!("no model is asked: {}", described(&label, false)),
+            );
         }
         Choice::Replay(file) => {
             let told = format!("no model is asked: answers come from {}", file.display());
@@ -166,9 +169,10 @@ async fn model(whom: &Whom<'_>) -> Line {
     };
     let name = whom.model;
     match llm::models(Access::to_model(url)).await {
-        Ok(known) if known.iter().any(|k| k == name) => {
-            (Level::Ok, format!("the model's endpoint answers and has {name}"))
-        }
+        Ok(known) if known.iter().any(|k| k == name) => (
+            Level::Ok,
+            format!("the model's endpoint answers and has {name}"),
+        ),
         Ok(known) => {
             let known = match known.is_empty() {
                 true => "none".to_owned(),
@@ -176,12 +180,16 @@ async fn model(whom: &Whom<'_>) -> Line {
             };
             (
                 Level::Fail,
-                format!("{url} has no model {name} (it has {known}): `ollama pull {name}`, or name another with --model"),
+                format!(
+                    "{url} has no model {name} (it has {known}): `ollama pull {name}`, or name another with --model"
+                ),
             )
         }
         Err(failure) => (
             Level::Fail,
-            format!("{url}: {failure}; start it (`ollama serve`), name it with --ollama-url, or ask a rule with --llm scripted:trend"),
+            format!(
+                "{url}: {failure}; start it (`ollama serve`), name it with --ollama-url, or ask a rule with --llm scripted:trend"
+            ),
         ),
     }
 }
@@ -199,7 +207,9 @@ async fn cluster(site: &Site) -> Line {
         ),
         Err(fault) => line(
             Level::Fail,
-            format!("{what}: {fault}; check --kubeconfig, --context and that the API server answers"),
+            format!(
+                "{what}: {fault}; check --kubeconfig, --context and that the API server answers"
+            ),
         ),
         Ok(_) => match site.look().await {
             Err(fault) => line(Level::Fail, format!("{what}: {fault}")),
@@ -207,7 +217,9 @@ async fn cluster(site: &Site) -> Line {
                 let (all, _) = requests(&shown.pods);
                 match all {
                     (Some(_), Some(_)) => line(Level::Ok, format!("{what} is there")),
-                    _ if shown.pods.is_empty() => line(Level::Ok, format!("{what} is there and has no pods")),
+                    _ if shown.pods.is_empty() => {
+                        line(Level::Ok, format!("{what} is there and has no pods"))
+                    }
                     _ => line(
                         Level::Fail,
                         format!(
@@ -226,7 +238,9 @@ async fn metrics_server(site: &Site) -> Line {
         Ok(_) => (Level::Ok, "metrics.k8s.io answers".to_owned()),
         Err(fault) => (
             Level::Fail,
-            format!("metrics.k8s.io does not answer ({fault}): install metrics-server, without which no HPA works"),
+            format!(
+                "metrics.k8s.io does not answer ({fault}): install metrics-server, without which no HPA works"
+            ),
         ),
     }
 }

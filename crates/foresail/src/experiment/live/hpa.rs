@@ -114,10 +114,7 @@ pub fn differences(there: &Value, meant: &Value) -> Vec<String> {
 
 impl Site {
     fn hpas(&self) -> Api<kube::api::DynamicObject> {
-        api(
-            self.place.clients.write.clone(),
-            &self.place.namespace,
-        )
+        api(self.place.clients.write.clone(), &self.place.namespace)
     }
 
     fn what_hpa(&self, name: &str) -> String {
@@ -175,7 +172,9 @@ impl Site {
     pub(crate) fn check_owner(&self, hpa: &Hpa) -> Result<()> {
         let told = match (hpa.owner(), hpa.is_cut_over()) {
             (Some(owner), _) => format!("is made by {owner}, which would make it again"),
-            (None, true) => "was taken over by a PredictiveAutoscaler, which sets the replicas".to_owned(),
+            (None, true) => {
+                "was taken over by a PredictiveAutoscaler, which sets the replicas".to_owned()
+            }
             (None, false) => return Ok(()),
         };
         let what = self.what_hpa(&hpa.name());
@@ -258,7 +257,8 @@ mod tests {
     #[test]
     fn what_the_server_fills_in_and_the_order_of_metrics_are_no_difference() {
         let mut there = meant();
-        there["scaleTargetRef"] = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"});
+        there["scaleTargetRef"] =
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"});
         there["behavior"]["scaleUp"]["selectPolicy"] = json!("Max");
         there["behavior"]["scaleDown"]["selectPolicy"] = json!("Max");
         there["metrics"].as_array_mut().unwrap().reverse();
@@ -283,6 +283,9 @@ mod tests {
         );
         let mut bare = meant();
         bare.as_object_mut().unwrap().remove("behavior");
-        assert!(!differences(&bare, &meant()).is_empty(), "the older rules are others");
+        assert!(
+            !differences(&bare, &meant()).is_empty(),
+            "the older rules are others"
+        );
     }
 }

@@ -105,7 +105,11 @@ fn of_file(path: &Path) -> Result<Option<Kept>> {
     let named = || path.display().to_string();
     match std::fs::metadata(path) {
         Err(_) => return Ok(None),
-        Ok(there) => anyhow::ensure!(there.len() <= BYTES_MAX, "{} is no HPA: it is too large", named()),
+        Ok(there) => anyhow::ensure!(
+            there.len() <= BYTES_MAX,
+            "{} is no HPA: it is too large",
+            named()
+        ),
     }
     let bytes = std::fs::read(path).with_context(named)?;
     let read = serde_json::from_slice(&bytes);
@@ -123,10 +127,8 @@ pub(crate) fn is_left(deployment: &Deployment, hpa: Option<&Hpa>) -> Result<bool
 }
 
 async fn annotate(site: &Site, uid: &str, value: Value) -> Result<()> {
-    let api: Api<Deployment> = Api::namespaced(
-        site.place.clients.write.clone(),
-        &site.place.namespace,
-    );
+    let api: Api<Deployment> =
+        Api::namespaced(site.place.clients.write.clone(), &site.place.namespace);
     // With its unique name: another one under the old name is not written to.
     let patch = json!({"metadata": {"uid": uid, "annotations": {KEPT: value}}});
     let parameters = PatchParams {

@@ -112,7 +112,9 @@ impl Strain {
             match one.join() {
                 Ok(Ok(summary)) => told.stress.push(summary),
                 Ok(Err(error)) => told.troubles.push(format!("stress: {error:#}")),
-                Err(_) => told.troubles.push("stress: its thread broke down".to_owned()),
+                Err(_) => told
+                    .troubles
+                    .push("stress: its thread broke down".to_owned()),
             }
         }
         told

@@ -77,10 +77,7 @@ pub fn container(of: &Deployment) -> String {
 
 impl Site {
     fn deployments(&self) -> Api<Deployment> {
-        Api::namespaced(
-            self.place.clients.write.clone(),
-            &self.place.namespace,
-        )
+        Api::namespaced(self.place.clients.write.clone(), &self.place.namespace)
     }
 
     /// Makes a twin.
@@ -192,13 +189,19 @@ mod tests {
         let of = deployment(&json!({"matchLabels": {"app": "web"}}));
         let twin = twin(&of, "a", 3).unwrap();
         assert_eq!(twin.metadata.name.as_deref(), Some("web-a"));
-        assert_eq!((twin.metadata.uid.clone(), twin.status.clone()), (None, None));
+        assert_eq!(
+            (twin.metadata.uid.clone(), twin.status.clone()),
+            (None, None)
+        );
         assert_eq!(selector(&twin), "app=web-a");
         assert_eq!(container(&twin), "nginx");
         let spec = twin.spec.unwrap();
         assert_eq!(spec.replicas, Some(3));
         let labels = spec.template.metadata.unwrap().labels.unwrap();
-        assert_eq!((labels["app"].as_str(), labels["tier"].as_str()), ("web-a", "front"));
+        assert_eq!(
+            (labels["app"].as_str(), labels["tier"].as_str()),
+            ("web-a", "front")
+        );
     }
 
     #[test]
@@ -206,6 +209,11 @@ mod tests {
         let expressions = json!({"matchExpressions": [{"key": "app", "operator": "Exists"}]});
         assert!(twin(&deployment(&expressions), "a", 3).is_err());
         let long = json!({"matchLabels": {"app": "x".repeat(62)}});
-        assert!(twin(&deployment(&long), "ab", 3).unwrap_err().to_string().contains("label app"));
+        assert!(
+            twin(&deployment(&long), "ab", 3)
+                .unwrap_err()
+                .to_string()
+                .contains("label app")
+        );
     }
 }

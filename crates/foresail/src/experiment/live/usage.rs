@@ -126,11 +126,7 @@ pub fn requests(pods: &[PodSeen]) -> (Requests, Requests) {
             let container = of_nginx.then(|| named.map(|c| c.name.as_str())).flatten();
             request(&pod.spec, resource, container, &gates)
         };
-        let all: Option<Vec<i64>> = pods
-            .iter()
-            .filter(|p| !p.state.deleting)
-            .map(one)
-            .collect();
+        let all: Option<Vec<i64>> = pods.iter().filter(|p| !p.state.deleting).map(one).collect();
         // One pod without a request leaves the HPA without an answer too.
         let all = all.filter(|a| !a.is_empty())?;
         Some(all.iter().sum::<i64>() as f64 / all.len() as f64)
@@ -157,6 +153,8 @@ mod tests {
              pod=~\"web-1-a|web\\\\.x-1-b\",container!=\"\",container!=\"POD\"}[1m])))) * 1000"
         );
         let memory = memory_query("shop", &pods);
-        assert!(memory.contains("container_memory_working_set_bytes{") && memory.contains("/ 1048576"));
+        assert!(
+            memory.contains("container_memory_working_set_bytes{") && memory.contains("/ 1048576")
+        );
     }
 }

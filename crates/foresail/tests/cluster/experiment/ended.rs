@@ -77,16 +77,28 @@ pub(super) fn an_hpa_that_comes_back_is_left_alone(rig: &Rig) {
     let mut running = under_way(&study);
     study.make_hpa(4);
     wait_until(LIMIT, "it is noticed", || {
-        running.told().contains("nothing more is written").then_some(())
+        running
+            .told()
+            .contains("nothing more is written")
+            .then_some(())
     });
     let mark = rig.mark();
     std::thread::sleep(Duration::from_secs(7));
     assert_eq!(study.writes(mark), Vec::<serde_json::Value>::new());
     running.signal(Signal::INT);
     assert_eq!(running.wait(), Some(6), "{}", running.told());
-    assert_eq!(study.hpa().unwrap()["spec"]["maxReplicas"], 4, "the foreign one stays");
+    assert_eq!(
+        study.hpa().unwrap()["spec"]["maxReplicas"],
+        4,
+        "the foreign one stays"
+    );
     assert_eq!(study.kept(), None);
     let told = running.told();
     assert!(told.contains("spec.maxReplicas is 4 and not 10"), "{told}");
-    assert!(study.folder.join("data/hpa_study-rival_web.was.json").is_file());
+    assert!(
+        study
+            .folder
+            .join("data/hpa_study-rival_web.was.json")
+            .is_file()
+    );
 }

@@ -34,7 +34,11 @@ pub(super) fn a_model_that_is_gone_leaves_the_hpa_in_charge(rig: &Rig) {
     assert_eq!(running.wait(), Some(0), "{}", running.told());
     let rows = study.rows();
     let without = &rows[before + 2..];
-    assert!(without.iter().all(|r| r.cell("ai_recommended_replicas").is_empty()));
+    assert!(
+        without
+            .iter()
+            .all(|r| r.cell("ai_recommended_replicas").is_empty())
+    );
     let by: Vec<&str> = without.iter().map(|r| r.cell("applied_by")).collect();
     assert!(by.iter().all(|by| *by == "hpa"), "{by:?}");
     let most = without.iter().filter_map(|r| r.number("applied_replicas"));
@@ -46,7 +50,10 @@ pub(super) fn a_model_that_is_gone_leaves_the_hpa_in_charge(rig: &Rig) {
         .collect();
     let open = failures.iter().filter(|f| f.contains("left alone")).count();
     assert!(open >= 2, "the breaker opens: {failures:?}");
-    let tried = failures.iter().filter(|f| f.contains("cannot be reached")).count();
+    let tried = failures
+        .iter()
+        .filter(|f| f.contains("cannot be reached"))
+        .count();
     assert_eq!(tried, 3, "{failures:?}");
     assert!(asked >= 3);
     study.prometheus.stop();
@@ -69,14 +76,25 @@ pub(super) fn a_prometheus_that_restarts_leaves_empty_cells(rig: &Rig) {
     let rows = study.rows().len();
     let empty = wait_until(LIMIT, "rows without usage", || {
         let all = study.rows();
-        let empty = all.iter().skip(rows).filter(|r| r.cell("cpu_millicores").is_empty());
+        let empty = all
+            .iter()
+            .skip(rows)
+            .filter(|r| r.cell("cpu_millicores").is_empty());
         (empty.count() >= 2).then_some(all.len())
     });
     let all = study.rows();
     let row = &all[empty - 1];
     assert_eq!(row.cell("memory_mebibytes"), "");
-    assert_eq!(row.cell("ai_recommended_replicas"), "", "nobody is asked about nothing");
-    assert_eq!(row.number("hpa_sim_raw_desired"), Some(4.0), "the metrics API is another source");
+    assert_eq!(
+        row.cell("ai_recommended_replicas"),
+        "",
+        "nobody is asked about nothing"
+    );
+    assert_eq!(
+        row.number("hpa_sim_raw_desired"),
+        Some(4.0),
+        "the metrics API is another source"
+    );
     study.prometheus.start_again();
     wait_until(LIMIT, "a whole row again", || {
         let rows = study.rows();
@@ -86,7 +104,10 @@ pub(super) fn a_prometheus_that_restarts_leaves_empty_cells(rig: &Rig) {
     running.signal(Signal::INT);
     assert_eq!(running.wait(), Some(0), "{}", running.told());
     let told = running.told();
-    assert!(told.contains("warning: Prometheus") && told.contains("Prometheus: well again"), "{told}");
+    assert!(
+        told.contains("warning: Prometheus") && told.contains("Prometheus: well again"),
+        "{told}"
+    );
 }
 
 /// The run goes on over it: rows of nothing known, then decisions again, and the HPA back at the end.
@@ -109,7 +130,9 @@ pub(super) fn an_api_server_that_restarts_gets_its_hpa_back(rig: &Rig) {
     let since = study.rows().len();
     wait_until(Duration::from_secs(60), "decisions again", || {
         let rows = study.rows();
-        let decides = |r: &super::study::Row| r.cell("applied_by").starts_with("ai") || r.cell("applied_by") == "hpa";
+        let decides = |r: &super::study::Row| {
+            r.cell("applied_by").starts_with("ai") || r.cell("applied_by") == "hpa"
+        };
         rows.iter().skip(since).any(decides).then_some(())
     });
     running.signal(Signal::INT);

@@ -118,7 +118,12 @@ fn live(rig: &Rig, folder: &Path, prometheus: &Prometheus, name: &str, mode: &st
     Command::new(env!("CARGO_BIN_EXE_foresail"))
         .args(["experiment", "--mode", mode, "--namespace", NAMESPACE])
         .args(["--deployment", name, "--interval", &INTERVAL.to_string()])
-        .args(["--duration", &MINUTES.to_string(), "--llm", "scripted:trend"])
+        .args([
+            "--duration",
+            &MINUTES.to_string(),
+            "--llm",
+            "scripted:trend",
+        ])
         // What `tests/cluster/README.md` names as the rig's own.
         .args(["--hpa-initial-readiness-delay", "1s"])
         .args(["--hpa-cpu-initialization-period", "5s"])
@@ -164,7 +169,10 @@ fn cost(record: &[Vec<String>], start: f64) -> Cost {
         replica_minutes: pods,
         late_percent: 100.0 * late / requests,
         most: rows.iter().map(|r| r[2]).fold(0.0, f64::max),
-        changes: rows.windows(2).filter(|p| (p[0][2] - p[1][2]).abs() > 0.5).count(),
+        changes: rows
+            .windows(2)
+            .filter(|p| (p[0][2] - p[1][2]).abs() > 0.5)
+            .count(),
     }
 }
 
@@ -172,8 +180,22 @@ fn cost(record: &[Vec<String>], start: f64) -> Cost {
 fn rehearse(folder: &Path) {
     fs::write(folder.join("schedule.toml"), SCHEDULE).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_foresail"))
-        .args(["experiment", "--simulate", "--mode", "all", "--stress", "schedule.toml"])
-        .args(["--interval", &INTERVAL.to_string(), "--seeds", "10", "--output", "json"])
+        .args([
+            "experiment",
+            "--simulate",
+            "--mode",
+            "all",
+            "--stress",
+            "schedule.toml",
+        ])
+        .args([
+            "--interval",
+            &INTERVAL.to_string(),
+            "--seeds",
+            "10",
+            "--output",
+            "json",
+        ])
         .args(["--output-dir", "rehearsed"])
         .current_dir(folder)
         .output()
@@ -214,7 +236,11 @@ fn agreement(folder: &Path) {
         .filter_map(|l| serde_json::from_str::<Value>(l).ok()?.get("row").cloned())
         .collect();
     let mut reader = csv::Reader::from_path(&beside).unwrap();
-    let column = reader.headers().unwrap().iter().position(|c| c == "hpa_desired_replicas");
+    let column = reader
+        .headers()
+        .unwrap()
+        .iter()
+        .position(|c| c == "hpa_desired_replicas");
     let real: Vec<Option<u64>> = reader
         .records()
         .map(|r| r.unwrap()[column.unwrap()].parse().ok())
@@ -231,7 +257,10 @@ fn agreement(folder: &Path) {
         let same = |(i, real): &&(usize, u64)| said[*i] == Some(*real);
         (both.iter().filter(same).count(), both.len())
     };
-    for (of, name) in [("exact", "the exact HPA"), ("naive", "the published simulator")] {
+    for (of, name) in [
+        ("exact", "the exact HPA"),
+        ("naive", "the published simulator"),
+    ] {
         let (same, all) = agrees(of);
         println!("{name} says the number of the cluster's HPA in {same} of {all} rows");
         assert!(all > 20, "{name}: rows of both");

@@ -21,7 +21,9 @@ pub(super) fn comparison_writes_nothing(rig: &Rig) {
     study.ends(&with("comparison", &[]), 0);
     let rows = study.rows();
     assert_eq!(rows.len(), 6);
-    let asked = rows.iter().filter(|r| r.number("ai_recommended_replicas").is_some());
+    let asked = rows
+        .iter()
+        .filter(|r| r.number("ai_recommended_replicas").is_some());
     assert!(asked.count() >= 4, "the model is asked");
     for row in &rows {
         assert_eq!(row.cell("applied_by"), "observation_only");
@@ -33,7 +35,10 @@ pub(super) fn comparison_writes_nothing(rig: &Rig) {
     assert_eq!(last.number("hpa_sim_raw_desired"), Some(4.0));
     assert_eq!(last.number("ai_recommended_replicas"), Some(5.0));
     let cpu = last.number("cpu_millicores").unwrap();
-    assert!((60.0..=100.0).contains(&cpu), "{cpu} m of a pod that uses 80");
+    assert!(
+        (60.0..=100.0).contains(&cpu),
+        "{cpu} m of a pod that uses 80"
+    );
     assert_eq!(last.number("cpu_request_millicores"), Some(100.0));
     assert_eq!(last.number("memory_request_mebibytes"), Some(64.0));
     let memory = last.number("memory_mebibytes").unwrap();
@@ -51,20 +56,29 @@ pub(super) fn hpa_only_makes_the_hpa_and_takes_it_away(rig: &Rig) {
     let mut running = study.start(&["--mode", "hpa_only", "--duration", "0.7"]);
     let hpa = wait_until(Duration::from_secs(30), "the HPA", || study.hpa());
     assert_eq!(hpa["spec"]["maxReplicas"], 10);
-    assert_eq!(hpa["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"], 60);
+    assert_eq!(
+        hpa["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"],
+        60
+    );
     assert_eq!(running.wait(), Some(0), "{}", running.told());
     assert_eq!(study.hpa(), None, "what it made it takes away");
     let rows = study.rows();
     let most = rows.iter().filter_map(|r| r.number("applied_replicas"));
     assert!(most.fold(0.0, f64::max) >= 4.0, "the cluster's HPA scaled");
-    let hpas: Vec<f64> = rows.iter().filter_map(|r| r.number("hpa_desired_replicas")).collect();
+    let hpas: Vec<f64> = rows
+        .iter()
+        .filter_map(|r| r.number("hpa_desired_replicas"))
+        .collect();
     assert!(hpas.iter().any(|n| *n >= 4.0), "{hpas:?}");
     let verbs: Vec<String> = study
         .writes(mark)
         .iter()
         .map(|e| format!("{} {}", e["verb"], e["objectRef"]["resource"]))
         .collect();
-    let own = ["\"create\" \"horizontalpodautoscalers\"", "\"delete\" \"horizontalpodautoscalers\""];
+    let own = [
+        "\"create\" \"horizontalpodautoscalers\"",
+        "\"delete\" \"horizontalpodautoscalers\"",
+    ];
     assert_eq!(verbs, own);
 }
 
@@ -95,13 +109,20 @@ pub(super) fn what_is_lacking_is_told_with_its_mend(rig: &Rig) {
         told
     };
     let well = check(&[], 0);
-    assert_eq!(well.lines().filter(|l| l.starts_with("ok")).count(), 5, "{well}");
+    assert_eq!(
+        well.lines().filter(|l| l.starts_with("ok")).count(),
+        5,
+        "{well}"
+    );
     let lacks = |more: &[&str], mend: &str| {
         let told = check(more, 2);
         let fails: Vec<&str> = told.lines().filter(|l| l.starts_with("fail")).collect();
         assert!(fails.iter().any(|l| l.contains(mend)), "{more:?}: {told}");
     };
-    lacks(&["--prometheus-url", "http://127.0.0.1:9"], "--prometheus-url");
+    lacks(
+        &["--prometheus-url", "http://127.0.0.1:9"],
+        "--prometheus-url",
+    );
     lacks(&["--model", "large"], "ollama pull large");
     lacks(&["--deployment", "nobody"], "experiment manifests");
     lacks(&["--mode", "ai_scaler"], "update deployments.apps/scale");
@@ -155,13 +176,22 @@ pub(super) fn ai_scaler_saves_the_hpa_scales_and_puts_it_back(rig: &Rig) {
         )
     };
     let all: Vec<String> = writes.iter().map(what).collect();
-    assert_eq!(all[0], "patch deployments/", "kept before it is deleted: {all:?}");
+    assert_eq!(
+        all[0], "patch deployments/",
+        "kept before it is deleted: {all:?}"
+    );
     assert_eq!(all[1], "delete horizontalpodautoscalers/", "{all:?}");
-    let scales = all.iter().filter(|w| *w == "update deployments/scale").count();
+    let scales = all
+        .iter()
+        .filter(|w| *w == "update deployments/scale")
+        .count();
     assert!(scales >= 1, "{all:?}");
     assert_eq!(all.len(), scales + 4, "keep, delete, make, forget: {all:?}");
     // Every write of the scale names the version that was read.
-    for write in writes.iter().filter(|w| w["objectRef"]["subresource"] == "scale") {
+    for write in writes
+        .iter()
+        .filter(|w| w["objectRef"]["subresource"] == "scale")
+    {
         let version = &write["requestObject"]["metadata"]["resourceVersion"];
         assert!(version.as_str().is_some_and(|v| !v.is_empty()), "{write}");
     }

@@ -69,7 +69,10 @@ pub(super) fn run_all_leaves_a_report_and_nothing_else(rig: &Rig) {
             let file = folder.join("data").join(run["file"].as_str().unwrap());
             let mut reader = csv::Reader::from_path(file).unwrap();
             let headers = reader.headers().unwrap().clone();
-            let place = headers.iter().position(|c| c == "applied_replicas").unwrap();
+            let place = headers
+                .iter()
+                .position(|c| c == "applied_replicas")
+                .unwrap();
             let cells = reader.records().map(|r| r.unwrap()[place].parse::<f64>());
             cells.flatten().fold(0.0, f64::max)
         })

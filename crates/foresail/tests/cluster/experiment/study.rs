@@ -37,9 +37,7 @@ pub struct Study<'a> {
 
 /// What a mode may write, beside what every mode reads.
 pub fn rules(mode: &str) -> Value {
-    let rule = |group: &str, resources: &[&str], verbs: &[&str]| {
-        json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
-    };
+    let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
     let mut rules = vec![
         rule("apps", &["deployments", "deployments/scale"], &["get"]),
         rule("apps", &["replicasets"], &["list"]),
@@ -227,9 +225,7 @@ impl<'a> Study<'a> {
 
     /// Makes the HPA of the flags as its owner would, with a label of their own.
     pub fn make_hpa(&self, max: i32) {
-        let metric = |name: &str, percent: i32| {
-            json!({"type": "Resource", "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": percent}}})
-        };
+        let metric = |name: &str, percent: i32| json!({"type": "Resource", "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": percent}}});
         let policy = |kind: &str, value: i32, period: i32| json!([{"type": kind, "value": value, "periodSeconds": period}]);
         let hpa = json!({
             "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
