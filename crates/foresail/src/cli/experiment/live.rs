@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use foresail_adapters::kubernetes::client::{Clients, Place};
 use foresail_adapters::prometheus::{Access, Prometheus};
-use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::time::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 use tokio::runtime::Runtime;
