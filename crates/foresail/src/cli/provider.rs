@@ -114,6 +114,19 @@ struct KubernetesArgs {
     busy_query: Option<String>,
 }
 
+/// How a cluster and Prometheus are reached.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// Namespace; absent = that of the context.
+    pub namespace: Option<String>,
+    /// Context of the kubeconfig; absent = its current one.
+    pub context: Option<String>,
+    /// The kubeconfig; absent = the usual ones.
+    pub kubeconfig: Option<PathBuf>,
+    /// Prometheus.
+    pub access: AccessArgs,
+}
+
 /// How sizes are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum WayArg {
@@ -141,6 +154,18 @@ impl ProviderArgs {
         self.provider.filter(|p| *p != ProviderName::Simulated)
     }
 
+    /// How the cluster and Prometheus are reached.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        let flags = &self.kubernetes;
+        Reach {
+            namespace: flags.namespace.clone(),
+            context: flags.context.clone(),
+            kubeconfig: flags.kubeconfig.clone(),
+            access: self.access.clone(),
+        }
+    }
+
     /// Refuses flags that only a live provider has.
     ///
     /// # Errors
@@ -151,6 +176,9 @@ impl ProviderArgs {
             (self.url.is_some(), "--url"),
             (self.openwhisk.apihost.is_some(), "--apihost"),
             (self.kubernetes.namespace.is_some(), "--namespace"),
+            (self.kubernetes.context.is_some(), "--context"),
+            (self.kubernetes.kubeconfig.is_some(), "--kubeconfig"),
+            (self.access.prometheus.is_some(), "--prometheus"),
         ];
         match given.iter().find(|(is_there, _)| *is_there) {
             Some((_, flag)) => {

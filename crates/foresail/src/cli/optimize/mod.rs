@@ -50,12 +50,9 @@ const DRIFTS: &str = "the workflow's hash";
 /// Where the workflow cannot be read, a flag does not fit the tuner, or the search fails.
 pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
     if args.live.is_asked() {
-        return deployment::run(&args.live, args.output, out);
+        let live = args.live.reached_by(args.provider.reach());
+        return deployment::run(&live, args.output, out);
     }
-    ensure!(
-        !args.live.is_half_asked(),
-        "--prometheus is for the past of a Deployment: name it with --deployment"
-    );
     let output = Output::here(args.output)?;
     let flow = live_workflow(args)?;
     let subject = chosen(args, flow.as_ref())?;

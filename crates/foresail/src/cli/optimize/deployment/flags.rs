@@ -1,7 +1,6 @@
 //! The flags of `foresail optimize --deployment`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
@@ -11,7 +10,7 @@ use foresail_core::spec::ResourceSpec;
 use serde_json::{Value, json};
 
 use crate::cli::cluster::{ClusterArgs, Consent};
-use crate::compare::prometheus::AccessArgs;
+use crate::cli::provider::Reach;
 use crate::vertical::fit::quantity;
 
 /// The longest wait that a flag may ask for.
@@ -39,7 +38,7 @@ impl SizedResource {
 }
 
 /// Requests of a Deployment in a cluster.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(
     next_help_heading = "Requests of a Deployment (in a cluster, in the place of a workflow)"
 )]
@@ -117,17 +116,9 @@ pub(in crate::cli) struct DeploymentArgs {
     /// Change requests although an HPA or a VerticalPodAutoscaler reckons with them
     #[arg(long, requires = "deployment")]
     pub(super) force: bool,
-    /// Namespace [default: that of the context]
-    #[arg(long, short = 'n', value_name = "NAME", requires = "deployment")]
-    pub(super) namespace: Option<String>,
-    /// Context of the kubeconfig [default: its current one]
-    #[arg(long, value_name = "NAME", requires = "deployment")]
-    pub(super) context: Option<String>,
-    /// The kubeconfig [default: KUBECONFIG, that of the user, or the pod's own account]
-    #[arg(long, value_name = "FILE", requires = "deployment")]
-    pub(super) kubeconfig: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) access: AccessArgs,
+    /// How the cluster and Prometheus are reached: by the flags of a provider, which are the same.
+    #[arg(skip)]
+    pub(super) reach: Reach,
 }
 
 fn wait(text: &str) -> Result<Span, String> {
@@ -138,9 +129,12 @@ fn wait(text: &str) -> Result<Span, String> {
 }
 
 impl DeploymentArgs {
-    /// `true` where a flag is there that is for a Deployment alone and cannot say so by itself.
-    pub(in crate::cli) fn is_half_asked(&self) -> bool {
-        self.deployment.is_none() && self.access.prometheus.is_some()
+    /// The same with how everything is reached.
+    pub(in crate::cli) fn reached_by(&self, reach: Reach) -> Self {
+        Self {
+            reach,
+            ..self.clone()
+        }
     }
 
     /// `true` where a Deployment is meant.
@@ -150,9 +144,9 @@ impl DeploymentArgs {
 
     pub(super) fn cluster(&self) -> ClusterArgs {
         ClusterArgs {
-            namespace: self.namespace.clone(),
-            context: self.context.clone(),
-            kubeconfig: self.kubeconfig.clone(),
+            namespace: self.reach.namespace.clone(),
+            context: self.reach.context.clone(),
+            kubeconfig: self.reach.kubeconfig.clone(),
             timeout: READ,
         }
     }
@@ -273,7 +267,6 @@ mod tests {
             &["--deployment", "web", "--journal", "x"],
             &["--deployment", "web", "--apply", "--undo"],
             &["ml-pipeline", "--apply"],
-            &["ml-pipeline", "-n", "shop"],
             &["--deployment", "web", "--deferred-wait", "0s"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");

@@ -162,7 +162,7 @@ fn advise(
         fitted: &fitted,
         rivals: &rivals,
         history: adviser.history(),
-        with_past: args.access.prometheus.is_some(),
+        with_past: args.reach.access.prometheus.is_some(),
     };
     advice.print(output, out)?;
     match args.apply {
@@ -182,10 +182,13 @@ fn remember(
     adviser: &mut Adviser,
     containers: &[String],
 ) -> Result<()> {
-    if args.access.prometheus.is_none() {
+    if args.reach.access.prometheus.is_none() {
         return Ok(());
     }
-    let server = args.access.connect(&Settings::load(None, &Environment)?)?;
+    let server = args
+        .reach
+        .access
+        .connect(&Settings::load(None, &Environment)?)?;
     let end = floor(now(), past::STEP);
     let range = Range {
         start: floor(end - args.history, past::STEP),
