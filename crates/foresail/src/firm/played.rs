@@ -101,7 +101,15 @@ impl Scene {
             current: self.setting.clone(),
             status_replicas: replicas,
             ready: replicas,
-            pods: vec![Pod::default(); pods],
+            // Started long ago: what has just started says little of its CPU.
+            pods: vec![
+                Pod {
+                    started_at: Some(Timestamp::from_seconds(0)),
+                    ready_changed_at: Timestamp::from_seconds(0),
+                    ..Pod::default()
+                };
+                pods
+            ],
             readings: vec![Reading::Pods(vec![cpu; pods])],
             usage: vec![ResourceUsage {
                 resource: "memory".to_owned(),

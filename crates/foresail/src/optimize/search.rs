@@ -62,6 +62,8 @@ struct State {
     found: Found,
     /// `false` while what happens is read from the journal and the workflow is left alone.
     live: bool,
+    /// A change failed: some stages may have the new sizes, and others those in force.
+    half: bool,
     /// What was measured last.
     measured: Plan,
     /// Measurements in a row without any answer.
@@ -160,6 +162,7 @@ impl Search<'_> {
             measured: found.former.clone(),
             found,
             live,
+            half: false,
             silent: 0,
             reopened: false,
             closed: true,
@@ -481,6 +484,7 @@ impl Search<'_> {
     fn apply(&mut self, state: &mut State, plan: &Plan) -> Result<()> {
         let applied = self.system.apply(plan);
         self.referee.settled(plan, applied.is_ok());
+        state.half = applied.is_err();
         applied?;
         state.found.in_force.clone_from(plan);
         Ok(())
@@ -488,6 +492,11 @@ impl Search<'_> {
 
     /// Puts a plan in force that is no trial, where the engine lets it.
     fn put_in_force(&mut self, state: &mut State, plan: &Plan, why: &str) -> Result<()> {
+        if state.live && state.half && state.found.in_force == *plan {
+            self.system.apply(plan)?;
+            state.half = false;
+            return Ok(());
+        }
         if !state.live || state.found.in_force == *plan {
             state.found.in_force.clone_from(plan);
             return Ok(());

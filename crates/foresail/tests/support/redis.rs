@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const LIBRARIES: &str = "usr/lib";
 
 /// A server that runs; it ends with this.
-pub struct Redis {
+pub(crate) struct Redis {
     pub url: String,
     pub port: u16,
     folder: PathBuf,
@@ -50,7 +50,7 @@ fn program() -> Option<Command> {
 
 impl Redis {
     /// Starts one in a folder; `None` where it is not installed.
-    pub fn start(folder: &Path) -> Option<Self> {
+    pub(crate) fn start(folder: &Path) -> Option<Self> {
         program()?;
         let port = TcpListener::bind("127.0.0.1:0")
             .ok()?
@@ -68,7 +68,7 @@ impl Redis {
     }
 
     /// Starts it again, with what it wrote down before it was killed.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         let mut command = program().expect("it ran before");
         let child = command
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
@@ -98,7 +98,7 @@ impl Redis {
     }
 
     /// Ends it at once, as a crash would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();

@@ -53,6 +53,7 @@ pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
         let live = args.live.reached_by(args.provider.reach());
         return deployment::run(&live, args.output, out);
     }
+    args.live.check_unasked()?;
     let output = Output::here(args.output)?;
     let flow = live_workflow(args)?;
     let subject = chosen(args, flow.as_ref())?;

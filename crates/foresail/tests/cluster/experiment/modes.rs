@@ -31,9 +31,11 @@ pub(super) fn comparison_writes_nothing(rig: &Rig) {
         assert_eq!(row.cell("hpa_current_replicas"), "", "there is no HPA");
     }
     let last = rows.last().unwrap();
-    // By hand: 80 of 100 m is 1.333 of the target, and ⌈3 · 1.333⌉ is 4; one more by the model.
-    assert_eq!(last.number("hpa_sim_raw_desired"), Some(4.0));
-    assert_eq!(last.number("ai_recommended_replicas"), Some(5.0));
+    // By hand: 80 of 100 m is 1.333 of the target, and ⌈3 · 1.333⌉ is 4, or 5 for the little that is
+    // measured above; one more by the model.
+    let raw = last.number("hpa_sim_raw_desired").unwrap();
+    assert!(raw == 4.0 || raw == 5.0, "{raw}");
+    assert_eq!(last.number("ai_recommended_replicas"), Some(raw + 1.0));
     let cpu = last.number("cpu_millicores").unwrap();
     assert!(
         (60.0..=100.0).contains(&cpu),

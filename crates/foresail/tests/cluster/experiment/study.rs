@@ -138,14 +138,23 @@ impl<'a> Study<'a> {
 
     /// The command with all that it needs, and more.
     pub fn command(&self, more: &[&str]) -> Command {
+        let model_url = format!("{}/v1", self.model.url());
+        let usual = [
+            ("--deployment", NAME),
+            ("--interval", "3"),
+            ("--model", MODEL),
+            ("--prometheus-url", self.prometheus.url.as_str()),
+            ("--ollama-url", &model_url),
+        ];
         let mut command = Command::new(env!("CARGO_BIN_EXE_foresail"));
         command
             .args(["experiment", "--namespace", self.namespace])
-            .args(["--deployment", NAME, "--interval", "3", "--model", MODEL])
             .args(["--hpa-initial-readiness-delay", "1s"])
-            .args(["--hpa-cpu-initialization-period", "5s", "--verbose"])
-            .args(["--prometheus-url", &self.prometheus.url])
-            .args(["--ollama-url", &format!("{}/v1", self.model.url())])
+            .args(["--hpa-cpu-initialization-period", "5s", "--verbose"]);
+        for (flag, value) in usual.iter().filter(|(flag, _)| !more.contains(flag)) {
+            command.args([flag, value]);
+        }
+        command
             .arg("--output-dir")
             .arg(self.folder.join("data"))
             .arg("--kubeconfig")

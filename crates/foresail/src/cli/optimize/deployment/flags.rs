@@ -137,6 +137,26 @@ impl DeploymentArgs {
         }
     }
 
+    /// Refuses flags that are for a Deployment where none is named: the parser lets them pass beside a
+    /// workflow, which a Deployment excludes.
+    pub(in crate::cli) fn check_unasked(&self) -> Result<()> {
+        let given = [
+            (self.apply, "--apply"),
+            (self.undo, "--undo"),
+            (self.yes, "--yes"),
+            (self.rollout, "--rollout"),
+            (self.force, "--force"),
+            (!self.resources.is_empty(), "--resource"),
+            (!self.min.is_empty(), "--min"),
+            (!self.max.is_empty(), "--max"),
+            (!self.vpa_knobs.is_empty(), "--knob"),
+        ];
+        match given.iter().find(|(is_there, _)| *is_there) {
+            Some((_, flag)) => bail!("{flag} is for a Deployment: name it with --deployment"),
+            None => Ok(()),
+        }
+    }
+
     /// `true` where a Deployment is meant.
     pub(in crate::cli) fn is_asked(&self) -> bool {
         self.deployment.is_some()
@@ -266,12 +286,16 @@ mod tests {
             &["ml-pipeline", "--deployment", "web"][..],
             &["--deployment", "web", "--journal", "x"],
             &["--deployment", "web", "--apply", "--undo"],
-            &["ml-pipeline", "--apply"],
             &["--deployment", "web", "--deferred-wait", "0s"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
-        assert!(parse(&["ml-pipeline"]).is_ok());
+        let unasked = |words: &[&str]| match parse(words).unwrap().command {
+            Command::Optimize(args) => args.live.check_unasked(),
+            other => panic!("{other:?}"),
+        };
+        assert!(unasked(&["ml-pipeline"]).is_ok());
+        assert!(unasked(&["ml-pipeline", "--apply"]).is_err());
     }
 
     #[test]
