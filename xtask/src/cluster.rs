@@ -249,6 +249,9 @@ pub(crate) fn test(args: &[String]) -> Result<bool> {
                 "cluster",
                 "--locked",
                 "--no-fail-fast",
+                "--",
+                // Rows wait for the most part; two at a time leave both cores idle.
+                "--test-threads=4",
             ];
             let good = steps::tests(&args, &[(name, "1")], &mut counts)?;
             steps::told("cluster", good, begin);

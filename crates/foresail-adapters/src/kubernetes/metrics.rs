@@ -139,11 +139,11 @@ fn keep<T>(of: &mut OfPods<T>, pod: String, read: Result<T, String>, at: fn(&T) 
     }
 }
 
+/// One item of a list: what was read, or the pod that it is of and why it could not be.
+type Item<T> = Result<T, (String, String)>;
+
 /// The items of a list. Where one has another form, it alone is none: its pod, and why.
-fn items<T: DeserializeOwned>(
-    text: &str,
-    name: &str,
-) -> Result<Vec<Result<T, (String, String)>>, Fault> {
+fn items<T: DeserializeOwned>(text: &str, name: &str) -> Result<Vec<Item<T>>, Fault> {
     let whole: Result<List<T>, _> = serde_json::from_str(text);
     if let Ok(list) = whole {
         return Ok(list.items.into_iter().map(Ok).collect());

@@ -19,6 +19,7 @@ pub use tonic;
     unreachable_pub,
     unused_qualifications,
     clippy::all,
+    clippy::allow_attributes_without_reason,
     clippy::must_use_candidate,
     clippy::needless_pass_by_value,
     reason = "generated"
@@ -34,6 +35,7 @@ pub mod interaction {
     unreachable_pub,
     unused_qualifications,
     clippy::all,
+    clippy::allow_attributes_without_reason,
     clippy::must_use_candidate,
     clippy::needless_pass_by_value,
     reason = "generated"

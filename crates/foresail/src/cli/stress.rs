@@ -120,7 +120,7 @@ pub fn run(args: &StressArgs, out: &mut dyn Write) -> Result<Code> {
         kind,
     };
     interrupt::catch();
-    let summary = runtime.block_on(stress(&client, &wanted, interrupted(), |news| tell(news)))?;
+    let summary = runtime.block_on(stress(&client, &wanted, interrupted(), tell))?;
     print(&summary, output, out)?;
     Ok(code(&summary))
 }

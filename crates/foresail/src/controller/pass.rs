@@ -23,6 +23,7 @@ use super::Shared;
 use super::act::{self, DECISION_LIFE, Order, UNANSWERED_LIFE, Written};
 use super::demand::{self, History, Past};
 use super::health::{API_SILENT_MAX, Facts, Freeze, WINDOW_AFTER_JUMP};
+use super::jumps::JUMP_MAX;
 use super::look::{self, Look};
 use super::pilot::{Advised, Pilot, Unresolved, mode_of, uid_of};
 use super::rivals::{Claim, claim};
@@ -48,6 +49,10 @@ pub(crate) async fn run(shared: &Arc<Shared>, pilot: &mut Pilot, epoch: u64) {
     let unreadable = seen.unreadable.clone();
     drop(seen);
     let uid = pilot.identity.uid.clone();
+    if pilot.passed_at.is_some_and(|at| at - now > JUMP_MAX) {
+        pilot.forget_times();
+    }
+    pilot.passed_at = Some(now);
     let begins = pilot.engine.is_none();
     let taken = (object, unreadable);
     if pilot.take(taken, &shared.options, || shared.stored(&uid)) && pilot.unresolved.is_none() {

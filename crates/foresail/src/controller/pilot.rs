@@ -153,6 +153,8 @@ pub(crate) struct Pilot {
     pub(crate) ceiling: Option<u32>,
     /// Since when most of what was added last finds no place.
     pub(crate) pending_since: Option<Timestamp>,
+    /// Time of the last pass.
+    pub(crate) passed_at: Option<Timestamp>,
     /// Replicas that our last write added.
     pub(crate) last_step: u32,
     /// The version that our last write named: a watch that still shows it is behind.
@@ -219,6 +221,7 @@ impl Pilot {
             target_uid: None,
             ceiling: None,
             pending_since: None,
+            passed_at: None,
             last_step: 0,
             wrote_against: None,
             wrote_at: None,
@@ -316,6 +319,17 @@ impl Pilot {
         self.scale = None;
         self.pending_since = None;
         self.ceiling = None;
+    }
+
+    /// The time of day went back: what the engine remembers is of times to come, and nothing new would
+    /// be believed before they do. It begins anew, and nothing that is stored is taken in again.
+    pub(crate) fn forget_times(&mut self) {
+        self.engine = None;
+        self.built_of = Some((None, self.ceiling));
+        self.foreign = Foreign::default();
+        self.demand = DemandFeed::default();
+        self.pending_since = None;
+        self.telling.written_at = None;
     }
 
     /// `namespace/name`.

@@ -102,7 +102,7 @@ pub(crate) struct Telling {
     /// The status as it was last written, but for its last decision, which is most of it and is made anew by each
     /// pass; what a restart finds is the beginning.
     pub(crate) status: PredictiveAutoscalerStatus,
-    written_at: Option<Timestamp>,
+    pub(crate) written_at: Option<Timestamp>,
     would_at: Option<Timestamp>,
     pub(crate) fits: Fits,
 }

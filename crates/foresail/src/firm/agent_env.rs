@@ -66,7 +66,7 @@ impl Remote {
     }
 
     /// Calls until there is an answer; what will not be better another time is an error.
-    fn call<T>(&self, ask: impl AsyncFn(&mut Client) -> Result<T, Status>) -> Result<Called<T>> {
+    fn call<T>(&self, ask: &impl AsyncFn(&mut Client) -> Result<T, Status>) -> Result<Called<T>> {
         let mut wait = WAITS.0;
         let mut told = false;
         loop {
@@ -125,7 +125,7 @@ impl Remote {
                 .await
                 .map(|a| a.into_inner())
         };
-        answered(self.call(ask)?)
+        answered(self.call(&ask)?)
     }
 
     fn look(&self) -> Result<Option<Seen>> {
@@ -138,7 +138,7 @@ impl Remote {
                 .await
                 .map(|a| a.into_inner())
         };
-        answered(self.call(ask)?)
+        answered(self.call(&ask)?)
     }
 
     fn step(&self, wish: &Wish) -> Result<Option<Executed>> {
@@ -146,7 +146,7 @@ impl Remote {
             let wish = wish.clone();
             client.environment.step(wish).await.map(|a| a.into_inner())
         };
-        answered(self.call(ask)?)
+        answered(self.call(&ask)?)
     }
 }
 

@@ -164,8 +164,10 @@ mod tests {
         assert_eq!(wish.get("cpu").unwrap().to_string(), "1500m");
         assert_eq!(wish.get("memory").unwrap().to_string(), "3Gi");
         assert_eq!(wish.iter().count(), 2, "what cannot be limited is masked");
-        let mut setting = Setting::default();
-        setting.per_pod = wish;
+        let mut setting = Setting {
+            per_pod: wish,
+            ..Setting::default()
+        };
         let back = limit(&setting);
         assert_eq!((back.cpu, back.memory, back.llc), (1500, 3_072_000, 0));
         setting

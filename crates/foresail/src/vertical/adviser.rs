@@ -184,7 +184,7 @@ impl Adviser {
         let newest = self.seen.map(|(_, newest)| newest);
         let fresh = |at: &Timestamp| newest.is_none_or(|n| *at > n);
         let times: Vec<Timestamp> = cpu.iter().filter_map(|r| Some(r.sample?.at)).collect();
-        self.samples += times.iter().filter(|at| fresh(*at)).count() as u64;
+        self.samples += times.iter().filter(|at| fresh(at)).count() as u64;
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
             return;
         };

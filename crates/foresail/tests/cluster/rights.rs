@@ -23,7 +23,7 @@ pub const ROWS: &[Row] = &[(
     what_is_granted_is_used_and_nothing_else,
 )];
 
-const PLACE: &str = "rights";
+const PLACE: &str = "granted";
 const SOON: Duration = Duration::from_secs(40);
 
 /// One verb on one resource, as a role grants it or a request asks for it.

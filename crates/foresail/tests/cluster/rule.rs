@@ -39,9 +39,12 @@ pub enum Action {
     Answer(Change),
 }
 
-/// What becomes of an answer: the path with its query, and the JSON.
+/// Changes an answer: the path with its query, and the JSON.
+type Making = dyn Fn(&str, &mut Value) + Send + Sync;
+
+/// What becomes of an answer.
 #[derive(Clone)]
-pub struct Change(Arc<dyn Fn(&str, &mut Value) + Send + Sync>);
+pub struct Change(Arc<Making>);
 
 impl Change {
     pub fn new(change: impl Fn(&str, &mut Value) + Send + Sync + 'static) -> Self {

@@ -202,7 +202,7 @@ fn an_invocation_is_sent_once_whatever_becomes_of_it() {
         (Play::Page(200), 1),
     ];
     for (sent, (play, ran)) in plays.into_iter().enumerate() {
-        scene.plays("POST", "f", &[play.clone()]);
+        scene.plays("POST", "f", std::slice::from_ref(&play));
         let error = scene.invoke("f").unwrap_err();
         assert_eq!(
             scene.server.count("POST", "f"),

@@ -137,12 +137,24 @@ impl Cluster<'_> {
     }
 
     /// What a container shall have; the mend where it cannot.
-    fn wanted(&self, all: &PodSize, first: &str, size: FunctionSize) -> Result<PodSize, String> {
+    ///
+    /// The request's share of the limit is that of `base`, which is the same for each change: taken
+    /// from the size before, it would lose a rounding each time and never come back.
+    fn wanted(
+        &self,
+        (all, base): (&PodSize, &PodSize),
+        first: &str,
+        size: FunctionSize,
+    ) -> Result<PodSize, String> {
         let name = self.options.container.as_deref().unwrap_or(first);
         let Some(old) = all.get(name) else {
             return Err(format!("no container `{name}`; pass --container NAME"));
         };
-        let mut new: ContainerSize = old.clone();
+        // What a LimitRange gave a pod stands in no template.
+        let has_same = |b: &&ContainerSize| {
+            b.requests.keys().eq(old.requests.keys()) && b.limits.keys().eq(old.limits.keys())
+        };
+        let mut new = base.get(name).filter(has_same).unwrap_or(old).clone();
         let milli = |value: f64, unit: f64| (value * unit * 1000.0).round() as i64;
         let each = [
             ("cpu", size.cpu_cores.map(|c| milli(c, 1.0))),
@@ -165,6 +177,7 @@ impl Cluster<'_> {
     pub(super) async fn in_place(
         &self,
         deployment: &Deployment,
+        base: &PodSize,
         size: FunctionSize,
     ) -> Result<(), String> {
         let text = |fault: Fault| fault.to_string();
@@ -174,7 +187,7 @@ impl Cluster<'_> {
         for pod in &pods {
             let asked = resize::asked(pod);
             let first = first_container(pod).unwrap_or_default();
-            let new = self.wanted(&asked, &first, size)?;
+            let new = self.wanted((&asked, base), &first, size)?;
             let is_new = new.iter().any(|(name, size)| asked.get(name) != Some(size));
             let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
             if is_new {
@@ -221,12 +234,13 @@ impl Cluster<'_> {
     pub(super) async fn rollout(
         &self,
         deployment: &Deployment,
+        base: &PodSize,
         size: FunctionSize,
     ) -> Result<(), String> {
         let template = template_of(deployment);
         let first = first_container(&template).unwrap_or_default();
         let asked = resize::asked(&template);
-        let new = self.wanted(&asked, &first, size)?;
+        let new = self.wanted((&asked, base), &first, size)?;
         let name = deployment.name_any();
         if new.iter().any(|(name, size)| asked.get(name) != Some(size)) {
             let containers: Vec<Value> = new
@@ -260,7 +274,7 @@ impl Cluster<'_> {
 }
 
 /// A Deployment's template as a pod.
-fn template_of(deployment: &Deployment) -> Pod {
+pub(super) fn template_of(deployment: &Deployment) -> Pod {
     let template = deployment.spec.as_ref().map(|s| s.template.clone());
     Pod {
         spec: template.and_then(|t| t.spec),

@@ -7,16 +7,17 @@
 
 mod cluster;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use foresail_core::quantity::time::Span;
 use kube::{Api, ResourceExt};
 use tokio::runtime::Runtime;
 
-use self::cluster::Cluster;
+use self::cluster::{Cluster, template_of};
 use super::client::Clients;
 use super::fault::Fault;
-use super::resize;
+use super::resize::{self, PodSize};
 use crate::prometheus::{Prometheus, PrometheusError, Range};
 use crate::provider::{
     Activity, FunctionSeen, FunctionSize, Provider, Reply, Steps, SystemError, error,
@@ -79,6 +80,8 @@ pub struct Functions {
     options: Options,
     /// `true` where pods can be resized in place; asked once.
     in_place: Option<bool>,
+    /// The sizes of each function's template as it was first seen.
+    bases: BTreeMap<String, PodSize>,
 }
 
 impl std::fmt::Debug for Functions {
@@ -100,6 +103,7 @@ impl Functions {
             names,
             options,
             in_place: None,
+            bases: BTreeMap::new(),
         }
     }
 
@@ -230,6 +234,7 @@ impl Provider for Functions {
 
     fn set_sizes(&mut self, sizes: &[Option<FunctionSize>]) -> Result<(), SystemError> {
         let in_place = self.decide_way()?;
+        let mut bases = std::mem::take(&mut self.bases);
         let cluster = self.cluster(true);
         let set = async {
             let all = cluster.all(&self.names).await?;
@@ -241,15 +246,19 @@ impl Provider for Functions {
                 )) {
                     continue;
                 }
+                let template = || resize::asked(&template_of(deployment));
+                let base = bases.entry(name.clone()).or_insert_with(template);
                 let done = match in_place {
-                    true => cluster.in_place(deployment, size).await,
-                    false => cluster.rollout(deployment, size).await,
+                    true => cluster.in_place(deployment, base, size).await,
+                    false => cluster.rollout(deployment, base, size).await,
                 };
                 done.map_err(|why| error(format!("cannot size {name}"), why))?;
             }
             Ok(())
         };
-        self.runtime.block_on(set)
+        let done = self.runtime.block_on(set);
+        self.bases = bases;
+        done
     }
 
     fn request(&mut self, wait: Span) -> Result<Reply, SystemError> {

@@ -23,7 +23,7 @@ fn a_hanging_etcd_freezes_everybody_and_ends_no_process(rig: &Rig) {
     // One whose lease outlasts the hang: it goes on with its passes, and may write nothing.
     let held = Scene::new(rig, "f09-held", 2);
     let mut start = Start::new(&held.namespace, "a");
-    start.times = (90, 80, 2);
+    start.times = (90, 70, 2);
     let mut patient = Controller::start(rig, start);
     controller.wait_leading(SOON);
     patient.wait_leading(SOON);
