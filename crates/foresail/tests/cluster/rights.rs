@@ -250,9 +250,9 @@ fn everything(rig: &Rig, controller: &mut Controller) {
     read_page(rig, controller);
 }
 
-const HPAS: &str = "/apis/autoscaling/v2/namespaces/rights/horizontalpodautoscalers";
+const HPAS: &str = "/apis/autoscaling/v2/namespaces/granted/horizontalpodautoscalers";
 const OBJECTS: &str =
-    "/apis/autoscaling.foresail.dev/v1alpha1/namespaces/rights/predictiveautoscalers";
+    "/apis/autoscaling.foresail.dev/v1alpha1/namespaces/granted/predictiveautoscalers";
 
 fn workload(kind: &str) -> Value {
     let name = if kind == "StatefulSet" {
