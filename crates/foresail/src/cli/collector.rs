@@ -193,11 +193,7 @@ pub fn run(args: &CollectorArgs) -> Result<Code> {
     }
     args.log.begin()?;
     let store = args.redis.store()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("no runtime")?;
+    let runtime = crate::firm::runtime()?;
     interrupt::catch();
     runtime.block_on(async {
         let kubelets = match args.no_kubelets {

@@ -219,11 +219,7 @@ pub fn run(args: &FirmServerArgs, out: &mut dyn Write) -> Result<Code> {
     std::fs::create_dir_all(&args.state)
         .with_context(|| format!("--state {}", args.state.display()))?;
     let store = args.redis.store()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("no runtime")?;
+    let runtime = crate::firm::runtime()?;
     interrupt::catch();
     runtime.block_on(async {
         let clients = Clients::new(&args.kubelet.place()).await;

@@ -28,7 +28,20 @@ pub mod wire;
 
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+use tokio::runtime::Runtime;
+
 use crate::interrupt;
+
+/// The runtime of the server and the collector, which wait for the most part.
+///
+/// # Errors
+/// Where the system gives no threads.
+pub(crate) fn runtime() -> Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let built = builder.worker_threads(2).enable_all().build();
+    built.context("no runtime")
+}
 
 /// Ends once somebody asked to.
 pub(crate) async fn asked_to_end() {

@@ -4,12 +4,14 @@
 //! write and stays in force until a line `end` says that they were put back, over any crash.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+
+use crate::optimize::journal::{opened, unwritable};
 
 /// The longest line that is read back.
 const LINE_BYTES_MAX: u64 = 16 << 20;
@@ -33,14 +35,8 @@ impl Journal {
     /// Where it cannot be read or written, or is of something else.
     pub fn open(path: &Path, place: &str) -> Result<Self> {
         let name = path.display().to_string();
-        let told = || format!("cannot write the journal {name}; give another place with --journal");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .with_context(told)?;
+        let told = || unwritable(&name);
+        let mut file = opened(path).with_context(told)?;
         let (former, whole) = read(&file, &name, place)?;
         file.set_len(whole).with_context(told)?;
         file.seek(SeekFrom::End(0)).with_context(told)?;
@@ -139,7 +135,10 @@ mod tests {
         journal.add(&json!({"at": 1})).unwrap();
         drop(journal);
         // Killed in the middle of a line.
-        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap();
         file.write_all(b"{\"at\": 2").unwrap();
         let mut journal = Journal::open(&path, "here").unwrap();
         assert_eq!(journal.former(), Some(&pools));

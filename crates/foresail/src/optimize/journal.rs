@@ -103,6 +103,18 @@ pub struct Journal {
     file: File,
 }
 
+/// The file of a journal, made where there is none; nothing in it is changed.
+pub(crate) fn opened(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    options.open(path)
+}
+
+/// What is told where a journal cannot be written.
+pub(crate) fn unwritable(name: &str) -> String {
+    format!("cannot write the journal {name}; give another place with --journal")
+}
+
 impl Journal {
     /// Opens a journal, or begins one; a line cut short is cut off. Conditions whose names are
     /// `forgiven` may be others than those that it was begun under.
@@ -111,14 +123,8 @@ impl Journal {
     /// Where the file cannot be read or written, or is of a search under other conditions.
     pub fn open(path: &Path, conditions: &Conditions, forgiven: &[&str]) -> Result<Self> {
         let name = path.display().to_string();
-        let told = || format!("cannot write the journal {name}; give another place with --journal");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .with_context(told)?;
+        let told = || unwritable(&name);
+        let mut file = opened(path).with_context(told)?;
         let header = line_bytes(&Line::Search {
             v: VERSION,
             conditions: conditions.clone(),

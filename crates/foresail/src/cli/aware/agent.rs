@@ -11,7 +11,6 @@ use foresail_adapters::rpc::client::Dial;
 use foresail_adapters::rpc::environment::Description;
 use foresail_core::quantity::time::Span;
 use foresail_models::rl::axes::Joint;
-use foresail_models::rl::bootstrap::BootstrapRules;
 use foresail_models::rl::learner::{Learner, LearnerSettings, Preset};
 use foresail_models::rl::lifecycle::Thresholds;
 use foresail_models::rl::meta::MetaSettings;
@@ -20,7 +19,7 @@ use foresail_models::rl::training::{EpisodeTold, Training, TrainingRules};
 use foresail_models::rng::Seed;
 use serde_json::json;
 
-use super::learn::load;
+use super::learn::{bootstrap, load};
 use super::told::who;
 use crate::cli::run::duration;
 use crate::cli::{Output, whole};
@@ -103,16 +102,9 @@ impl AgentArgs {
 
     fn rules(&self) -> TrainingRules {
         let episodes = self.bootstrap_episodes as usize;
-        let bootstrap = match episodes {
-            0 => BootstrapRules::none(),
-            _ => BootstrapRules {
-                episodes,
-                ..BootstrapRules::default()
-            },
-        };
         TrainingRules {
             steps: self.steps as usize,
-            bootstrap,
+            bootstrap: bootstrap(episodes),
             thresholds: Thresholds {
                 bootstrap: episodes > 0,
                 ..Thresholds::default()

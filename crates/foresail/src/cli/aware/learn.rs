@@ -152,19 +152,23 @@ impl TrainArgs {
     }
 }
 
+/// The heuristic acts for so many episodes first; none is no bootstrapping.
+pub(super) fn bootstrap(episodes: usize) -> BootstrapRules {
+    match episodes {
+        0 => BootstrapRules::none(),
+        _ => BootstrapRules {
+            episodes,
+            ..BootstrapRules::default()
+        },
+    }
+}
+
 impl Common {
     fn rules(&self) -> TrainingRules {
         let episodes = self.bootstrap_episodes as usize;
-        let bootstrap = match episodes {
-            0 => BootstrapRules::none(),
-            _ => BootstrapRules {
-                episodes,
-                ..BootstrapRules::default()
-            },
-        };
         TrainingRules {
             steps: self.steps as usize,
-            bootstrap,
+            bootstrap: bootstrap(episodes),
             thresholds: Thresholds {
                 bootstrap: episodes > 0,
                 serving: self.serving_reward,
