@@ -38,6 +38,7 @@ mod walk;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::{PoisonError, RwLock};
+use std::time::Instant;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
         }
     }
     let trial = |(name, alone, test): Row, ignored: bool| {
-        let run = move || run(alone, test);
+        let run = move || run(name, alone, test);
         Trial::test(name, run).with_ignored_flag(ignored || missing.is_some())
     };
     // Measurements: only where they are asked for.
@@ -98,15 +99,20 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-fn run(alone: bool, test: fn(&Rig)) -> Result<(), Failed> {
+fn run(name: &str, alone: bool, test: fn(&Rig)) -> Result<(), Failed> {
     let rig = rig::shared()?;
+    let timed = || {
+        let begin = Instant::now();
+        test(rig);
+        println!("row {name}: {:.0} s", begin.elapsed().as_secs_f64());
+    };
     // A test that failed has poisoned nothing: what it guards is outside this process.
     if alone {
         let _guard = SHARED.write().unwrap_or_else(PoisonError::into_inner);
-        test(rig);
+        timed();
     } else {
         let _guard = SHARED.read().unwrap_or_else(PoisonError::into_inner);
-        test(rig);
+        timed();
     }
     Ok(())
 }
