@@ -61,8 +61,12 @@ fn quiet(mut command: Command) -> Result<bool> {
     Ok(output.status.success())
 }
 
-/// Runs tests, shows what is not a passing line, and counts.
-pub(crate) fn tests(args: &[&str], env: &[(&str, &str)], counts: &mut Counts) -> Result<bool> {
+/// Runs tests, shows what is not a passing line, and counts; which failed by name, `None` where all is well.
+pub(crate) fn failing_tests(
+    args: &[&str],
+    env: &[(&str, &str)],
+    counts: &mut Counts,
+) -> Result<Option<Vec<String>>> {
     let skips = root().join("target").join("skips.log");
     fs::create_dir_all(root().join("target"))?;
     fs::write(&skips, "")?;
@@ -105,7 +109,18 @@ pub(crate) fn tests(args: &[&str], env: &[(&str, &str)], counts: &mut Counts) ->
         println!("         SKIPPED {skip}");
         counts.skip(skip);
     }
-    Ok(good)
+    Ok((!good).then(|| log.iter().filter_map(|line| failing(line)).collect()))
+}
+
+/// The name in a line such as `test faults::f1 ... FAILED`.
+fn failing(line: &str) -> Option<String> {
+    let name = line.strip_prefix("test ")?.strip_suffix("... FAILED")?;
+    Some(name.trim().to_owned())
+}
+
+/// Runs tests as [`failing_tests`] does; whether all is well.
+fn tests(args: &[&str], env: &[(&str, &str)], counts: &mut Counts) -> Result<bool> {
+    Ok(failing_tests(args, env, counts)?.is_none())
 }
 
 impl Counts {
@@ -117,6 +132,12 @@ impl Counts {
             .and_then(|(number, _)| number.parse().ok());
         self.skipped += cluster.unwrap_or(1);
         self.left += cluster.unwrap_or(0);
+    }
+
+    /// One that failed has passed after all.
+    pub(crate) fn passed_after_all(&mut self) {
+        self.failed -= 1;
+        self.passed += 1;
     }
 
     /// Takes in a line such as `ok. 12 passed; 0 failed; 1 ignored; …`.
@@ -339,6 +360,14 @@ mod tests {
         );
         counts.add("FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
         assert_eq!((counts.passed, counts.failed), (14, 1));
+    }
+
+    #[test]
+    fn a_failing_test_is_known_by_its_name() {
+        assert_eq!(failing("test a::b ... FAILED"), Some("a::b".to_owned()));
+        assert_eq!(failing("test a::b   ... FAILED"), Some("a::b".to_owned()));
+        assert_eq!(failing("test a::b ... ok"), None);
+        assert_eq!(failing("row a::b: 3 s"), None);
     }
 
     #[test]
