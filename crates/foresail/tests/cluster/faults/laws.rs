@@ -256,10 +256,13 @@ fn agree(
     }
     if !loose {
         let sent = decided.iter().filter(|d| d.was_sent()).count();
-        assert_eq!(
-            puts.len(),
-            sent,
-            "{name}: writes by the proxy's log and by the decision log"
+        // One whose time was over before it reached the proxy is none there; whoever sent it cannot know.
+        let open = |d: &&Decided| d.was_sent() && d.outcome != "applied";
+        let open = decided.iter().filter(open).count();
+        assert!(
+            (sent - open..=sent).contains(&puts.len()),
+            "{name}: {} writes by the proxy's log, {sent} by the decision log, {open} of them without success",
+            puts.len()
         );
     }
     counts.add("three logs: accepted", accepted.values().sum());
