@@ -23,6 +23,7 @@ pub mod place;
 pub mod played;
 pub mod post;
 pub mod resize;
+mod rival;
 pub mod service;
 pub mod wire;
 
