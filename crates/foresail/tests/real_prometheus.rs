@@ -264,16 +264,14 @@ fn a_live_shadow_reacts_scores_and_replays() {
     let load = Load::default();
     load.set(150.0, 2);
     let exporter = load.exporter();
-    if is_installed("promtool") {
-        // The history ends before the last of it could be taken for the present.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let now = since.as_secs() / 60 * 60 - 360;
-        let mut text = "# TYPE demand gauge\n".to_owned();
-        for i in (0..26 * 60).rev() {
-            writeln!(text, "demand {} {}", 140 + i % 7, now - 60 * i).unwrap();
-        }
-        backfill(place, &(text + "# EOF\n"));
+    // The history ends before the last of it could be taken for the present.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = since.as_secs() / 60 * 60 - 360;
+    let mut text = "# TYPE demand gauge\n".to_owned();
+    for i in (0..26 * 60).rev() {
+        writeln!(text, "demand {} {}", 140 + i % 7, now - 60 * i).unwrap();
     }
+    backfilled(place, &(text + "# EOF\n"));
     let Some(prometheus) = Prometheus::start(test, place, Some(exporter.port)) else {
         return;
     };
