@@ -58,4 +58,19 @@ pub struct SystemError {
     pub attempted: String,
     /// Why it failed, and the mend.
     pub why: String,
+    /// `true` where it was ended on the way, because somebody asked for the end: whether it took effect
+    /// is not known.
+    pub stopped: bool,
+}
+
+impl SystemError {
+    /// What was attempted, and why it failed with the mend.
+    #[must_use]
+    pub fn new(attempted: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            attempted: attempted.into(),
+            why: why.into(),
+            stopped: false,
+        }
+    }
 }

@@ -111,6 +111,18 @@ impl Admission {
         Some((allowed, allowed.saturating_sub(spent)))
     }
 
+    /// Gives back what a tick's decision was charged: it was not carried out, and what is refused again and
+    /// again must not use up what others may remove. Of equal charges the newest goes.
+    pub fn refund(&mut self, at: Timestamp, decision: &Decision) {
+        let Some(removed) = decision.removed() else {
+            return;
+        };
+        let place = self.removals.iter().rposition(|c| *c == (at, removed));
+        if let Some(place) = place {
+            self.removals.remove(place);
+        }
+    }
+
     fn cut_removals(&mut self, now: Timestamp, replicas: u64, decision: &mut Decision) {
         let (Some(from), Some(to)) = (decision.current.replicas, decision.setting.replicas) else {
             return;
@@ -130,7 +142,8 @@ impl Admission {
             };
             decision.cut(Axis::Replicas, to.into(), kept.into(), why);
         }
-        self.removals.push_back((now, from.get() - kept.get()));
+        self.removals
+            .extend(decision.removed().map(|removed| (now, removed)));
     }
 
     fn cut_memory(&self, specs: &[&ValidSpec], decisions: &mut [Decision]) {
@@ -158,6 +171,12 @@ impl Admission {
 }
 
 impl Decision {
+    /// Replicas that it removes; absent where it removes none.
+    fn removed(&self) -> Option<u32> {
+        let (from, to) = (self.current.replicas?, self.setting.replicas?);
+        from.get().checked_sub(to.get()).filter(|n| *n > 0)
+    }
+
     fn cut(&mut self, axis: Axis, from: Quantity, to: Quantity, why: Why) {
         self.setting.set(&axis, to);
         let target = self.target.clone();
@@ -222,4 +241,36 @@ impl Arbiter for Admission {
 /// Decisions of one engine's tick.
 pub fn admit_one(arbiter: &mut impl Arbiter, engine: &Engine, tick: &Tick) -> Vec<Decision> {
     arbiter.admit(&[(engine.spec(), tick)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn way_down(from: u32, to: u32) -> Decision {
+        Decision {
+            seq: Seq::default(),
+            target: TargetId::default(),
+            current: Setting::replicas(Replicas::new(from)),
+            setting: Setting::replicas(Replicas::new(to)),
+            limits: Vec::new(),
+            to_write: true,
+        }
+    }
+
+    #[test]
+    fn a_charge_that_is_given_back_is_gone_and_no_other_is() {
+        let at = |second| Timestamp::EPOCH + Span::from_seconds(second);
+        let mut all = Admission::new(Budgets::of_fleet());
+        for (second, removed) in [(1, 2), (1, 3), (2, 2)] {
+            all.cut_removals(at(second), 100, &mut way_down(10, 10 - removed));
+        }
+        assert_eq!(all.removals, [(at(1), 2), (at(1), 3), (at(2), 2)]);
+        all.refund(at(1), &way_down(10, 8));
+        assert_eq!(all.removals, [(at(1), 3), (at(2), 2)]);
+        // It is given back once, and what removes nothing was charged nothing.
+        all.refund(at(1), &way_down(10, 8));
+        all.refund(at(2), &way_down(8, 10));
+        assert_eq!(all.removals, [(at(1), 3), (at(2), 2)]);
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use foresail_adapters::workflow::SystemError;
+
 /// What a command came to. Source of the numbers: kubectl's and diff's habits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -43,9 +45,21 @@ pub struct Coded {
     pub message: String,
 }
 
+/// `true` where what failed was ended on the way, because somebody asked for the end.
+#[must_use]
+pub fn is_stopped(error: &anyhow::Error) -> bool {
+    let mut each = error
+        .chain()
+        .filter_map(|e| e.downcast_ref::<SystemError>());
+    each.any(|e| e.stopped)
+}
+
 /// The exit code of an error.
 #[must_use]
 pub fn code_of(error: &anyhow::Error) -> Code {
+    if is_stopped(error) {
+        return Code::Interrupted;
+    }
     error
         .chain()
         .find_map(|e| e.downcast_ref::<Coded>())

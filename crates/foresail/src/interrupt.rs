@@ -1,6 +1,7 @@
 //! Ctrl-C: ends the process at once, or lets a command that asked for it end by itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// `true` while a command wants to end by itself.
 static CAUGHT: AtomicBool = AtomicBool::new(false);
@@ -17,6 +18,14 @@ pub fn catch() {
 #[must_use]
 pub fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)
+}
+
+/// Ends once an interrupt has asked the command to end.
+pub async fn when_asked() {
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    while !asked() {
+        look.tick().await;
+    }
 }
 
 /// Takes in an interrupt; `true` where the process has to end at once.

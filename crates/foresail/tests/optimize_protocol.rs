@@ -90,10 +90,8 @@ impl System for Watched {
         self.did.push(Did::Apply(plan.clone()));
         let applies = self.did.iter().filter(|d| matches!(d, Did::Apply(_)));
         if Some(applies.count()) == self.fails_at_apply {
-            return Err(SystemError {
-                attempted: "cannot resize reference-2".to_owned(),
-                why: "the node is full".to_owned(),
-            });
+            let attempted = "cannot resize reference-2";
+            return Err(SystemError::new(attempted, "the node is full"));
         }
         self.inner.apply(plan)
     }

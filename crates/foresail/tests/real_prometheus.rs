@@ -7,17 +7,20 @@
     reason = "tests may fail loudly"
 )]
 
+#[path = "support/prometheus.rs"]
+mod prometheus;
 #[path = "support/server.rs"]
 mod server;
 mod support;
 
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use prometheus::{Running, backfill, program};
 use serde_json::Value;
 use server::{Reply, Server};
 use support::{command, foresail, skipped, stdout};
@@ -26,55 +29,26 @@ use support::{command, foresail, skipped, stdout};
 const MONDAY: i64 = 1_767_571_200;
 
 /// A Prometheus of this test's own.
-struct Prometheus {
-    child: Child,
-    url: String,
-}
+struct Prometheus(Running);
 
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// A server and its tool; `None`, and a visible skip, where they are not installed.
+fn installed(test: &str) -> Option<(PathBuf, PathBuf)> {
+    let found = program("prometheus").zip(program("promtool"));
+    if found.is_none() {
+        skipped(test, "prometheus and promtool are not installed");
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    found
 }
 
 impl Prometheus {
     /// Starts one on a folder that may hold blocks; `None`, and a visible skip, where there is none.
     fn start(test: &str, folder: &Path, scraped: Option<u16>) -> Option<Self> {
-        if !is_installed("prometheus") || !is_installed("promtool") {
-            skipped(test, "prometheus and promtool are not installed");
-            return None;
-        }
-        let mut settings = "global: {scrape_interval: 1s, scrape_timeout: 1s}\n".to_owned();
-        if let Some(port) = scraped {
-            writeln!(
-                settings,
-                "scrape_configs: [{{job_name: load, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]"
-            )
-            .unwrap();
-        }
-        std::fs::write(folder.join("prometheus.yml"), settings).unwrap();
-        let port = free_port();
-        let child = Command::new("prometheus")
-            .arg("--config.file=prometheus.yml")
-            .arg("--storage.tsdb.path=data")
-            .arg("--storage.tsdb.retention.time=100y")
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let started = Self {
-            child,
-            url: format!("http://127.0.0.1:{port}"),
+        let (server, _) = installed(test)?;
+        let job = |port: u16| {
+            format!("{{job_name: load, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}")
         };
+        let jobs: Vec<String> = scraped.map(job).into_iter().collect();
+        let started = Self(Running::start(&server, folder, 1, &jobs));
         started.wait_for("up or vector(1)", Duration::from_secs(60));
         Some(started)
     }
@@ -90,7 +64,7 @@ impl Prometheus {
 
     fn has(&self, query: &str) -> bool {
         use std::io::{Read, Write};
-        let address = self.url.trim_start_matches("http://");
+        let address = self.0.url.trim_start_matches("http://");
         let Ok(mut stream) = std::net::TcpStream::connect(address) else {
             return false;
         };
@@ -105,30 +79,11 @@ impl Prometheus {
     }
 }
 
-fn is_installed(program: &str) -> bool {
-    let run = Command::new(program).arg("--version").output();
-    run.is_ok_and(|o| o.status.success())
-}
-
-/// Makes blocks of a history in OpenMetrics.
-fn backfill(folder: &Path, text: &str) {
-    std::fs::write(folder.join("history.om"), text).unwrap();
-    let made = Command::new("promtool")
-        .args([
-            "tsdb",
-            "create-blocks-from",
-            "openmetrics",
-            "history.om",
-            "data",
-        ])
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+/// Makes blocks of a history, where there is what makes them.
+fn backfilled(folder: &Path, history: &str) {
+    if let Some(tool) = program("promtool") {
+        backfill(&tool, folder, history);
+    }
 }
 
 /// Requests of one minute of the built history: a day's wave.
@@ -186,14 +141,12 @@ fn two_days_of_prometheus_compare_like_the_same_days_in_a_file() {
     let test = "two_days_of_prometheus_compare_like_the_same_days_in_a_file";
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path();
-    if is_installed("promtool") {
-        backfill(place, &two_days());
-    }
+    backfilled(place, &two_days());
     let Some(prometheus) = Prometheus::start(test, place, None) else {
         return;
     };
     let counts = ["--query-counts"];
-    let args = compare_args(&prometheus.url, "requests_per_minute", &counts);
+    let args = compare_args(&prometheus.0.url, "requests_per_minute", &counts);
     let told = stdout(place, &args, 0);
 
     let mut csv = "id,timestamp,count\n".to_owned();
@@ -215,7 +168,7 @@ fn two_days_of_prometheus_compare_like_the_same_days_in_a_file() {
     assert_eq!(told, stdout(place, &args, 0));
 
     // A rate over two minutes is the mean of two steps: the same demand, a little smoother.
-    let rate = compare_args(&prometheus.url, "sum(rate(http_requests_total[2m]))", &[]);
+    let rate = compare_args(&prometheus.0.url, "sum(rate(http_requests_total[2m]))", &[]);
     let smooth = stdout(place, &rate, 0);
     let cost = |text: &str| -> f64 {
         let rows: Vec<Vec<&str>> = text.lines().map(|l| l.split(',').collect()).collect();
@@ -237,9 +190,7 @@ fn real_answers_are_refused_with_their_reasons() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path();
     let history = "# TYPE m gauge\nm{pod=\"a\"} 1 1767571260\nm{pod=\"b\"} 1 1767571260\n# EOF\n";
-    if is_installed("promtool") {
-        backfill(place, history);
-    }
+    backfilled(place, history);
     let Some(prometheus) = Prometheus::start(test, place, None) else {
         return;
     };
@@ -250,7 +201,7 @@ fn real_answers_are_refused_with_their_reasons() {
         ("sum(m)", 4, "gaps"),
         ("m[5m]", 2, "refused the query"),
     ] {
-        let output = foresail(place, &compare_args(&prometheus.url, query, &[]));
+        let output = foresail(place, &compare_args(&prometheus.0.url, query, &[]));
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{query}: {told}");
         assert!(told.contains(words), "{query}: {told}");
@@ -313,21 +264,19 @@ fn a_live_shadow_reacts_scores_and_replays() {
     let load = Load::default();
     load.set(150.0, 2);
     let exporter = load.exporter();
-    if is_installed("promtool") {
-        // The history ends before the last of it could be taken for the present.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let now = since.as_secs() / 60 * 60 - 360;
-        let mut text = "# TYPE demand gauge\n".to_owned();
-        for i in (0..26 * 60).rev() {
-            writeln!(text, "demand {} {}", 140 + i % 7, now - 60 * i).unwrap();
-        }
-        backfill(place, &(text + "# EOF\n"));
+    // The history ends before the last of it could be taken for the present.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = since.as_secs() / 60 * 60 - 360;
+    let mut text = "# TYPE demand gauge\n".to_owned();
+    for i in (0..26 * 60).rev() {
+        writeln!(text, "demand {} {}", 140 + i % 7, now - 60 * i).unwrap();
     }
+    backfilled(place, &(text + "# EOF\n"));
     let Some(prometheus) = Prometheus::start(test, place, Some(exporter.port)) else {
         return;
     };
     prometheus.wait_for("replicas", Duration::from_secs(20));
-    let args = watch_args(&prometheus.url, &["--duration", "12s", "-o", "json"]);
+    let args = watch_args(&prometheus.0.url, &["--duration", "12s", "-o", "json"]);
     let child = command(place, &args)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -392,7 +341,7 @@ fn an_interrupt_ends_a_watch_with_its_summary_and_a_whole_record() {
         return;
     };
     prometheus.wait_for("replicas", Duration::from_secs(20));
-    let child = command(place, &watch_args(&prometheus.url, &[]))
+    let child = command(place, &watch_args(&prometheus.0.url, &[]))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

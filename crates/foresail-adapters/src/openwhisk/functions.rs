@@ -6,6 +6,7 @@
 //! ended: a call that still runs has none yet.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::time::Duration;
 
 use foresail_core::quantity::time::{Span, Timestamp};
@@ -18,9 +19,10 @@ use super::client::OpenWhisk;
 use super::failure::{Failure, RUNTIMES};
 use super::invoke::{Invocation, Sent};
 use super::key::Key;
+use super::kinds::Source;
 use super::runtimes::{Cell, Manifest};
 use crate::provider::{
-    Activity, FunctionSeen, FunctionSize, Provider, Reply, Steps, SystemError, error, peaks,
+    Activity, FunctionSeen, FunctionSize, Provider, Reply, Steps, Stop, SystemError, error, peaks,
 };
 
 /// The longest run of an action where it does not say.
@@ -64,10 +66,11 @@ pub struct Functions {
     cells: Vec<Cell>,
     /// The manifest that was set last; before, what is in force is what a file says.
     in_force: Option<Manifest>,
-}
-
-fn failed(attempted: &str, failure: &Failure) -> SystemError {
-    error(attempted, failure)
+    /// `true` where the last write of a manifest failed: it may be in force all the same.
+    unsure: bool,
+    /// `true` once every function's kind was seen to be one that the server runs.
+    kinds_checked: bool,
+    stop: Stop,
 }
 
 impl Functions {
@@ -87,8 +90,27 @@ impl Functions {
             pools: vec![0; names.len()],
             cells: Vec::new(),
             in_force: None,
+            unsure: false,
+            kinds_checked: false,
+            stop: Stop::default(),
             names,
         })
+    }
+
+    /// The same, which ends a wait as soon as somebody asks for the end.
+    #[must_use]
+    pub fn stopping(self, stop: Stop) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Waits for a call.
+    fn wait<T>(
+        &self,
+        told: &str,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, SystemError> {
+        let done = self.stop.wait(&self.runtime, told, call)?;
+        done.map_err(|e| error(told, e))
     }
 
     /// The same, called as a workflow.
@@ -125,15 +147,30 @@ impl Functions {
         let put = self
             .server
             .put(&called.action, &exec, Limits::default(), true);
-        let put = self.runtime.block_on(put);
-        put.map(|_| ()).map_err(|e| failed(told, &e))
+        self.wait(told, put).map(|_| ())
+    }
+
+    /// Creates a function from its source, or replaces its code; without a kind the one that the file's
+    /// ending means, as the server has it by default.
+    ///
+    /// # Errors
+    /// Where the server has no such kind or deprecates it, the kind needs an entry and none is named, or
+    /// the server refuses it.
+    pub fn create_function(&mut self, source: &Source) -> Result<(), SystemError> {
+        let told = format!("cannot create the function {}", source.name);
+        let kinds = self.wait(&told, self.server.kinds())?;
+        let exec = source.exec(kinds.as_ref()).map_err(|e| error(&told, e))?;
+        let put = self
+            .server
+            .put(&source.name, &exec, Limits::default(), true);
+        self.wait(&told, put).map(|_| ())
     }
 
     fn actions(&mut self) -> Result<Vec<Action>, SystemError> {
         let mut all = Vec::with_capacity(self.names.len());
         for name in &self.names {
-            let asked = self.runtime.block_on(self.server.action(name));
-            all.push(asked.map_err(|e| failed(&format!("cannot read the action {name}"), &e))?);
+            let told = format!("cannot read the action {name}");
+            all.push(self.wait(&told, self.server.action(name))?);
         }
         let longest = |action: &Action| {
             let most = action.limits.timeout.unwrap_or(TIMEOUT_MS);
@@ -141,6 +178,29 @@ impl Functions {
         };
         self.longest = all.iter().map(longest).collect();
         Ok(all)
+    }
+
+    /// Refuses functions that the server keeps and does not run any more, and a manifest that would
+    /// take a runtime away.
+    fn check_kinds(&mut self, actions: &[Action]) -> Result<(), SystemError> {
+        if self.kinds_checked {
+            return Ok(());
+        }
+        let told = "cannot read the kinds of runtimes";
+        // A gateway may hide the host's root: then the server itself refuses what it does not run.
+        if let Some(kinds) = self.wait(told, self.server.kinds())? {
+            for action in actions {
+                let told = || format!("cannot use the function {}", action.name);
+                kinds.check(&action.exec).map_err(|e| error(told(), e))?;
+            }
+            if let Some(stems) = &self.stems {
+                let told = "cannot use the runtimes manifest";
+                let checked = stems.manifest.check(&kinds);
+                checked.map_err(|e| error(told, e))?;
+            }
+        }
+        self.kinds_checked = true;
+        Ok(())
     }
 
     /// Finds each function's stem cells, and what they hold at present.
@@ -253,6 +313,7 @@ impl Provider for Functions {
 
     fn look(&mut self) -> Result<Vec<FunctionSeen>, SystemError> {
         let actions = self.actions()?;
+        self.check_kinds(&actions)?;
         self.find_cells(&actions)?;
         let has_pools = self.stems.is_some();
         let seen = |(place, action): (usize, &Action)| FunctionSeen {
@@ -273,9 +334,8 @@ impl Provider for Functions {
             let since = milliseconds(steps.start - *longest);
             let until = milliseconds(steps.end());
             let listed = self.server.records_between(Some(name), since, until);
-            let runs = self.runtime.block_on(listed);
-            let told = || format!("cannot list the activations of {name}");
-            all.push(activity(&runs.map_err(|e| failed(&told(), &e))?, steps));
+            let told = format!("cannot list the activations of {name}");
+            all.push(activity(&self.wait(&told, listed)?, steps));
         }
         Ok(all)
     }
@@ -300,9 +360,11 @@ impl Provider for Functions {
         for (cell, sum) in sums {
             manifest = manifest.with(cell, sum.div_ceil(stems.invokers.max(1)));
         }
-        if self.in_force.as_ref() != Some(&manifest) {
+        if self.unsure || self.in_force.as_ref() != Some(&manifest) {
             let set = self.server.set_runtimes(&manifest, &stems.admin);
-            self.runtime.block_on(set).map_err(|e| failed(told, &e))?;
+            let set = self.wait(told, set);
+            self.unsure = set.is_err();
+            set?;
         }
         if !self.server.is_dry() {
             self.in_force = Some(manifest);
@@ -319,9 +381,8 @@ impl Provider for Functions {
                 cpu: size.cpu_cores,
                 ..Limits::default()
             };
-            let set = self.runtime.block_on(self.server.set_limits(name, limits));
-            let told = || format!("cannot set the limits of {name}");
-            set.map_err(|e| failed(&told(), &e))?;
+            let told = format!("cannot set the limits of {name}");
+            self.wait(&told, self.server.set_limits(name, limits))?;
         }
         Ok(())
     }
@@ -334,7 +395,7 @@ impl Provider for Functions {
         let sent = self
             .server
             .invoke(&called.action, &called.parameters, duration(wait));
-        match self.runtime.block_on(sent).map_err(|e| failed(&told, &e))? {
+        match self.wait(&told, sent)? {
             Sent::Ended(got) if got.latency <= wait.seconds() => self.reply(called, &got),
             Sent::Told => Err(error(told, "nothing is sent in a dry run")),
             Sent::Ended(_) | Sent::Late => Ok(Reply {

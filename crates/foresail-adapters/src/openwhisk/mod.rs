@@ -8,6 +8,7 @@ pub mod failure;
 pub mod functions;
 pub mod invoke;
 pub mod key;
+pub mod kinds;
 pub mod runtimes;
 
 pub use client::OpenWhisk;

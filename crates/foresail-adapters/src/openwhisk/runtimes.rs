@@ -14,6 +14,7 @@ use super::action::Exec;
 use super::client::{Call, OpenWhisk};
 use super::failure::{Failure, RUNTIMES};
 use super::key::Key;
+use super::kinds::Kinds;
 
 /// A manifest that can be used; other fields are kept as they are.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +68,20 @@ impl Manifest {
     #[must_use]
     pub fn value(&self) -> &Value {
         &self.0
+    }
+
+    /// Refuses a manifest without a kind that the server has: to set it would take that runtime away.
+    ///
+    /// # Errors
+    /// [`ManifestError`] which names the first such kind.
+    pub fn check(&self, kinds: &Kinds) -> Result<(), ManifestError> {
+        let is_there = |kind: &str| self.entries().any(|entry| is_of(entry, kind));
+        match kinds.names().find(|kind| !is_there(kind)) {
+            None => Ok(()),
+            Some(kind) => Err(ManifestError(format!(
+                "it lacks the kind `{kind}`, which the server has, and to set it would take that runtime away; give the manifest that is in force"
+            ))),
+        }
     }
 
     /// Where a function's stem cells stand.

@@ -7,12 +7,14 @@
 
 mod live;
 mod peaks;
+mod stop;
 
 use foresail_core::quantity::time::{Span, Timestamp};
 
 pub use crate::workflow::SystemError;
 pub use live::{Live, LiveStage, Tally};
 pub use peaks::{Run, peaks};
+pub use stop::Stop;
 
 /// What one container of a function has; absent = it is not told or not bounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -132,8 +134,5 @@ pub trait Provider {
     reason = "texts, errors and references to either are told alike"
 )]
 pub(crate) fn error(attempted: impl Into<String>, why: impl ToString) -> SystemError {
-    SystemError {
-        attempted: attempted.into(),
-        why: why.to_string(),
-    }
+    SystemError::new(attempted, why.to_string())
 }

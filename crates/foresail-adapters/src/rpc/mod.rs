@@ -13,36 +13,35 @@ use std::time::Duration;
 
 pub use tonic;
 
-/// FIRM's messages, as published.
-#[allow(
-    missing_debug_implementations,
-    unreachable_pub,
-    unused_qualifications,
-    clippy::all,
-    clippy::allow_attributes_without_reason,
-    clippy::must_use_candidate,
-    clippy::needless_pass_by_value,
-    reason = "generated"
-)]
-#[rustfmt::skip]
-pub mod interaction {
-    include!("generated/interaction.code");
+/// What is made from a `.proto` file, by its name; generated code is held to no lint.
+macro_rules! generated {
+    ($(#[doc = $told:literal])+ $name:ident) => {
+        $(#[doc = $told])+
+        #[allow(
+            missing_debug_implementations,
+            unreachable_pub,
+            unused_qualifications,
+            clippy::all,
+            clippy::allow_attributes_without_reason,
+            clippy::must_use_candidate,
+            clippy::needless_pass_by_value,
+            reason = "generated"
+        )]
+        #[rustfmt::skip]
+        pub mod $name {
+            include!(concat!("generated/", stringify!($name), ".code"));
+        }
+    };
 }
 
-/// A component as an environment, step by step.
-#[allow(
-    missing_debug_implementations,
-    unreachable_pub,
-    unused_qualifications,
-    clippy::all,
-    clippy::allow_attributes_without_reason,
-    clippy::must_use_candidate,
-    clippy::needless_pass_by_value,
-    reason = "generated"
-)]
-#[rustfmt::skip]
-pub mod environment {
-    include!("generated/environment.code");
+generated! {
+    /// FIRM's messages, as published.
+    interaction
+}
+
+generated! {
+    /// A component as an environment, step by step.
+    environment
 }
 
 /// The published port.

@@ -17,7 +17,7 @@ use foresail_core::quantity::time::Span;
 use crate::cli::run::{LogArgs, duration};
 use crate::exit::{Code, Coded};
 use crate::firm::collect::{Collector, ROOM};
-use crate::firm::{asked_to_end, post};
+use crate::firm::post;
 use crate::interrupt;
 
 /// Collect what nodes and pods use, from kubelets into Redis; one on each node, or one for all
@@ -212,7 +212,7 @@ pub fn run(args: &CollectorArgs) -> Result<Code> {
         tokio::select! {
             () = collector.run() => Ok(()),
             failed = posts => failed,
-            () = asked_to_end() => Ok(()),
+            () = interrupt::when_asked() => Ok(()),
         }
     })?;
     runtime.shutdown_timeout(Duration::from_secs(1));

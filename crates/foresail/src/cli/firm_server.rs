@@ -23,7 +23,6 @@ use crate::cli::run::LogArgs;
 use crate::compare::prometheus::AccessArgs;
 use crate::config::{Environment, Settings};
 use crate::exit::Code;
-use crate::firm::asked_to_end;
 use crate::firm::component::{Bounds, ComponentName, range, refused};
 use crate::firm::kept::File;
 use crate::firm::live::{Demand, Live, Sources};
@@ -246,7 +245,7 @@ pub fn run(args: &FirmServerArgs, out: &mut dyn Write) -> Result<Code> {
             }
         };
         tokio::select! {
-            served = bound.serve(firm.clone(), firm, asked_to_end()) => served.map_err(anyhow::Error::from),
+            served = bound.serve(firm.clone(), firm, interrupt::when_asked()) => served.map_err(anyhow::Error::from),
             () = collects => Ok(()),
         }
     })?;

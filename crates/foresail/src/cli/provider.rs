@@ -13,13 +13,16 @@ use foresail_adapters::openwhisk::OpenWhisk;
 use foresail_adapters::openwhisk::client::Tell;
 use foresail_adapters::openwhisk::functions::{Called, Functions as Actions, Stems};
 use foresail_adapters::openwhisk::key::{Key, Properties};
+use foresail_adapters::openwhisk::kinds::Source;
 use foresail_adapters::openwhisk::runtimes::Manifest;
+use foresail_adapters::provider::Stop;
 use foresail_adapters::service::Service;
 use foresail_core::quantity::time::Span;
 
 use crate::compare::prometheus::{AccessArgs, runtime};
 use crate::config::{Environment, Settings, Strings};
 use crate::exit::{Code, Coded};
+use crate::interrupt;
 use crate::live::LiveWorkflow;
 
 /// What runs the functions.
@@ -75,6 +78,16 @@ struct OpenWhiskArgs {
     /// Create the sequence of the workflow's functions first, or replace it
     #[arg(long)]
     create_sequence: bool,
+    /// Create a function from a source first, or replace its code; may be repeated
+    #[arg(long, value_name = "NAME=FILE", value_parser = source)]
+    create_function: Vec<(String, PathBuf)>,
+    /// Runtime of --create-function: a kind that the server has, or a family for its default kind
+    /// [default: the family that the file's ending means]
+    #[arg(long, value_name = "KIND", requires = "create_function")]
+    kind: Option<String>,
+    /// Entry of --create-function, where its kind needs one
+    #[arg(long, value_name = "NAME", requires = "create_function")]
+    main: Option<String>,
     /// The runtimes manifest in force; pools are its stem cells (needs a build with #4790)
     #[arg(long, value_name = "FILE", requires = "admin_auth_file")]
     runtimes_manifest: Option<PathBuf>,
@@ -125,6 +138,13 @@ pub struct Reach {
     pub kubeconfig: Option<PathBuf>,
     /// Prometheus.
     pub access: AccessArgs,
+}
+
+fn source(text: &str) -> Result<(String, PathBuf), String> {
+    let parts = text.split_once('=');
+    let parts = parts.filter(|(name, file)| !name.is_empty() && !file.is_empty());
+    let (name, file) = parts.ok_or("write NAME=FILE, such as resize=resize.js")?;
+    Ok((name.to_owned(), PathBuf::from(file)))
 }
 
 /// How sizes are set.
@@ -282,6 +302,22 @@ impl ProviderArgs {
         }))
     }
 
+    fn sources(&self) -> Result<Vec<Source>> {
+        let flags = &self.openwhisk;
+        let read = |(name, path): &(String, PathBuf)| {
+            let bytes = std::fs::read(path);
+            let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
+            Ok(Source {
+                name: name.clone(),
+                file: path.display().to_string(),
+                bytes,
+                kind: flags.kind.clone(),
+                main: flags.main.clone(),
+            })
+        };
+        flags.create_function.iter().map(read).collect()
+    }
+
     /// The functions where they are; `workflow` is what is called.
     ///
     /// # Errors
@@ -306,9 +342,13 @@ impl ProviderArgs {
     }
 
     fn actions(&self, functions: Vec<String>, workflow: Option<&LiveWorkflow>) -> Result<Actions> {
-        let mut actions = Actions::new(self.server()?, functions)?;
+        let actions = Actions::new(self.server()?, functions)?;
+        let mut actions = actions.stopping(Stop::new(interrupt::asked));
         if let Some(stems) = self.stems()? {
             actions = actions.stems(stems);
+        }
+        for source in self.sources()? {
+            actions.create_function(&source)?;
         }
         let Some(flow) = workflow else {
             return Ok(actions);
@@ -376,6 +416,7 @@ impl ProviderArgs {
             busy,
             service,
             dry: self.dry(),
+            stop: Stop::new(interrupt::asked),
         };
         Ok(Deployments::new(runtime, clients, functions, options))
     }

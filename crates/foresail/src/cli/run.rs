@@ -321,13 +321,7 @@ pub fn run(args: &RunArgs) -> Result<Code> {
     runtime.block_on(async {
         // The first signal ends it in order, a second one at once.
         interrupt::catch();
-        let stop = async {
-            let mut look = tokio::time::interval(Duration::from_millis(50));
-            while !interrupt::asked() {
-                look.tick().await;
-            }
-        };
-        controller::run(options, stop).await
+        controller::run(options, interrupt::when_asked()).await
     })?;
     Ok(Code::Done)
 }

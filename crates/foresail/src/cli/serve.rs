@@ -4,7 +4,6 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -38,9 +37,6 @@ pub struct ServeArgs {
     #[arg(long)]
     open: bool,
 }
-
-/// How often it is looked whether somebody asked to end.
-const NAP: Duration = Duration::from_millis(100);
 
 /// Runs the command.
 ///
@@ -80,16 +76,9 @@ pub fn run(args: &ServeArgs, out: &mut dyn Write) -> Result<Code> {
             open(&address);
         }
         let source: Arc<dyn LiveSource> = Arc::new(store);
-        bound.serve(source, asked()).await;
+        bound.serve(source, interrupt::when_asked()).await;
         Ok(Code::Done)
     })
-}
-
-/// Ends once somebody asked to.
-async fn asked() {
-    while !interrupt::asked() {
-        tokio::time::sleep(NAP).await;
-    }
 }
 
 /// Asks the desktop to open an address; where there is none, the address stands on the terminal.

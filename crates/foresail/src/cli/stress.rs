@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -120,16 +119,9 @@ pub fn run(args: &StressArgs, out: &mut dyn Write) -> Result<Code> {
         kind,
     };
     interrupt::catch();
-    let summary = runtime.block_on(stress(&client, &wanted, interrupted(), tell))?;
+    let summary = runtime.block_on(stress(&client, &wanted, interrupt::when_asked(), tell))?;
     print(&summary, output, out)?;
     Ok(code(&summary))
-}
-
-/// Ends once an interrupt came.
-async fn interrupted() {
-    while !interrupt::asked() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 fn tell(news: &News) {

@@ -527,7 +527,7 @@ fn floor_span(span: Span) -> Span {
 }
 
 /// Sleeps until a time; `false` where somebody asked to end.
-pub(super) fn sleep_until(at: Timestamp) -> bool {
+pub(crate) fn sleep_until(at: Timestamp) -> bool {
     while !interrupt::asked() {
         let left = (at - now()).nanos();
         if left <= 0 {

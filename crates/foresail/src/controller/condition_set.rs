@@ -16,6 +16,7 @@ use super::rivals::{Claim, Rival};
 use super::status::shortened;
 use super::tell::{Hold, Story};
 use foresail_adapters::kubernetes::fault::Fault;
+use foresail_adapters::kubernetes::rival::Scaler;
 
 /// The longest message.
 const MESSAGE_BYTES_MAX: usize = 1024;
@@ -329,7 +330,7 @@ fn conflicted(pilot: &Pilot, story: &Story) -> Draft {
     }
     match &story.claim {
         Claim::Ours(_) => draft(kind, false, "NoRival", "nobody else scales the target"),
-        Claim::Rival(Rival::Hpa(name)) => draft(
+        Claim::Rival(Rival::Other(Scaler::Hpa(name))) => draft(
             kind,
             true,
             "HPAFound",
@@ -337,13 +338,13 @@ fn conflicted(pilot: &Pilot, story: &Story) -> Draft {
                 "the HorizontalPodAutoscaler {name} scales the target; `foresail migrate hpa {name} --cutover` takes over, actuation HPAFloor works beside it"
             ),
         ),
-        Claim::Rival(Rival::ScaledObject(owner)) => draft(
+        Claim::Rival(Rival::Other(Scaler::ScaledObject(owner))) => draft(
             kind,
             true,
             "ScaledObjectFound",
             format!("{owner} scales the target; pause or delete it"),
         ),
-        Claim::Rival(Rival::Older(name)) => draft(
+        Claim::Rival(Rival::Other(Scaler::Autoscaler(name))) => draft(
             kind,
             true,
             "AutoscalerFound",

@@ -12,12 +12,11 @@ use kube::api::{Patch, PatchParams};
 
 use super::Shared;
 use super::act::{self, HPA_MIN};
-use super::look::target_of;
 use super::pilot::Pilot;
 
 /// An object is gone: what it raised is given back.
 pub(crate) fn give_back(shared: &Arc<Shared>, pilot: &Pilot) {
-    let target = target_of(&pilot.object);
+    let target = pilot.object.target();
     let raised = |h: &HpaSeen| h.target.is_same(&target) && h.annotations.contains_key(HPA_MIN);
     for (name, hpa) in shared.world.hpas.select(&pilot.key.0, raised) {
         begin(shared, &pilot.key.0, name, hpa);
@@ -36,7 +35,7 @@ pub(crate) fn sweep(shared: &Arc<Shared>) {
         let holds = shared.world.autoscalers.select(&namespace, |seen| {
             let object = &seen.object;
             let how = object.spec.actuation.as_ref().map(|a| a.kind);
-            target_of(object).is_same(&hpa.target)
+            object.target().is_same(&hpa.target)
                 && object.spec.mode == CrdMode::Auto
                 && how != Some(ActuationType::Scale)
         });

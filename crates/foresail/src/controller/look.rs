@@ -24,16 +24,6 @@ use foresail_core::spec::ValidTarget;
 use super::world::World;
 use crate::watch::metric::{MetricRead, MetricReader, failed};
 
-/// What an object's target is.
-pub(crate) fn target_of(object: &PredictiveAutoscaler) -> Target {
-    let named = &object.spec.scale_target_ref;
-    Target {
-        api_version: named.api_version.clone(),
-        kind: named.kind.clone(),
-        name: named.name.clone(),
-    }
-}
-
 /// One target at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
@@ -183,7 +173,7 @@ pub(crate) async fn look(
     now: Timestamp,
 ) -> Result<Look, Fault> {
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
-    let target = target_of(object);
+    let target = object.target();
     let (watched, workload) = scale_of(world, &namespace, &target).await?;
     let scale = newest(watched, known);
     let mut pods: Vec<Arc<PodSeen>> = Vec::new();
@@ -236,7 +226,8 @@ pub(crate) async fn look(
         workload,
         selector,
         pods,
-        hpa: hpas.into_iter().next(),
+        // Of several the first that moves anything.
+        hpa: hpas.into_iter().min_by_key(|(_, hpa)| hpa.is_inert()),
         metrics: read,
         demand,
     })

@@ -221,7 +221,7 @@ async fn resolve(shared: &Shared, pilot: &mut Pilot) {
     let Some(open) = pilot.unresolved.clone() else {
         return;
     };
-    let target = look::target_of(&pilot.object);
+    let target = pilot.object.target();
     let fresh = match shared
         .world
         .kinds
@@ -625,7 +625,7 @@ async fn write_scale(
     if !shared.bucket() {
         return Written::Dropped("too many writes at once".to_owned());
     }
-    let target = look::target_of(&pilot.object);
+    let target = pilot.object.target();
     let api = match shared
         .world
         .kinds

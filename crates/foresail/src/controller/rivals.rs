@@ -4,21 +4,16 @@ use std::sync::Arc;
 
 use foresail_adapters::kubernetes::autoscaler::AutoscalerSeen;
 use foresail_adapters::kubernetes::crd::{ActuationType, PredictiveAutoscaler};
-
-use k8s_openapi::jiff::Timestamp;
+use foresail_adapters::kubernetes::rival::{Scaler, owner};
 
 use super::look::Look;
 use super::world::World;
 
-/// Another who scales the target.
+/// Why a target is not ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rival {
-    /// An HPA.
-    Hpa(String),
-    /// A KEDA ScaledObject, by the HPA that it made.
-    ScaledObject(String),
-    /// An older object of our own kind.
-    Older(String),
+    /// Another scales it; of our own kind one that owns it.
+    Other(Scaler),
     /// An HPA is asked for as actuator, and it is not there.
     HpaMissing(String),
     /// HPAs cannot be read, and why: there may be one.
@@ -28,9 +23,10 @@ pub(crate) enum Rival {
 impl std::fmt::Display for Rival {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Hpa(name) => write!(f, "the HorizontalPodAutoscaler {name}"),
-            Self::ScaledObject(owner) => f.write_str(owner),
-            Self::Older(name) => write!(f, "the older PredictiveAutoscaler {name}"),
+            Self::Other(Scaler::Autoscaler(name)) => {
+                write!(f, "the older PredictiveAutoscaler {name}")
+            }
+            Self::Other(scaler) => scaler.fmt(f),
             Self::HpaMissing(name) => write!(f, "the HorizontalPodAutoscaler {name} is not there"),
             Self::Unseen(_) => {
                 f.write_str("a HorizontalPodAutoscaler, perhaps: they cannot be read")
@@ -48,27 +44,20 @@ pub(crate) enum Claim {
     Rival(Rival),
 }
 
-/// By what the oldest is found.
-fn age(object: &PredictiveAutoscaler) -> (Option<Timestamp>, Option<&str>) {
-    let meta = &object.metadata;
-    let made = meta.creation_timestamp.as_ref().map(|t| t.0);
-    (made, meta.name.as_deref())
-}
-
-/// The oldest of the objects that name a target owns it; equal ages go by name.
-fn older(world: &World, object: &PredictiveAutoscaler) -> Option<String> {
+/// The other object that owns the target.
+fn older(world: &World, object: &Arc<PredictiveAutoscaler>) -> Option<String> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     // Every object of the namespace is asked at each pass: nothing is copied.
     let target = &object.spec.scale_target_ref;
-    let mine = age(object);
     let same = |seen: &AutoscalerSeen| {
         let o = &seen.object;
-        o.spec.scale_target_ref.is_same(target)
-            && o.metadata.uid != object.metadata.uid
-            && age(o) < mine
+        o.spec.scale_target_ref.is_same(target) && o.metadata.uid != object.metadata.uid
     };
-    let found = world.autoscalers.select(namespace, same);
-    found.into_iter().next().map(|(name, _)| name)
+    let others = world.autoscalers.select(namespace, same);
+    let naming = others.iter().map(|(_, seen)| &*seen.object);
+    let owner = owner(naming.chain([&**object]))?;
+    let is_other = owner.metadata.uid != object.metadata.uid;
+    owner.metadata.name.clone().filter(|_| is_other)
 }
 
 /// Whose target an object's is.
@@ -80,26 +69,24 @@ pub(crate) fn claim(world: &World, object: &Arc<PredictiveAutoscaler>, look: &Lo
         return Claim::Rival(Rival::Unseen(world.hpas.trouble().unwrap_or_default()));
     }
     if let Some(name) = older(world, object) {
-        return Claim::Rival(Rival::Older(name));
+        return Claim::Rival(Rival::Other(Scaler::Autoscaler(name)));
     }
-    let live = look.hpa.as_ref().filter(|(_, hpa)| !hpa.is_inert());
-    let scaled_object = live
-        .and_then(|(_, hpa)| hpa.owner.clone())
-        .filter(|o| o.starts_with("ScaledObject/"));
-    if let Some(owner) = scaled_object {
-        return Claim::Rival(Rival::ScaledObject(owner));
+    let seen = look.hpa.as_ref();
+    let scaler = seen.and_then(|(name, hpa)| hpa.scaler(name));
+    if let Some(keda @ Scaler::ScaledObject(_)) = scaler {
+        return Claim::Rival(Rival::Other(keda));
     }
+    let live = seen.filter(|_| scaler.is_some());
+    let rival = |name: &String| Claim::Rival(Rival::Other(Scaler::Hpa(name.clone())));
     let asked = object.spec.actuation.as_ref();
     match (asked.map(|a| a.kind), live) {
-        (Some(ActuationType::Scale), Some((name, _))) => Claim::Rival(Rival::Hpa(name.clone())),
+        (Some(ActuationType::Scale), Some((name, _))) => rival(name),
         (Some(ActuationType::Scale) | None, None) => Claim::Ours(ActuationType::Scale),
         (None, Some(_)) => Claim::Ours(ActuationType::HpaFloor),
         (Some(ActuationType::HpaFloor), found) => {
             let named = asked.and_then(|a| a.hpa_name.clone());
             match (found, named) {
-                (Some((name, _)), Some(named)) if *name != named => {
-                    Claim::Rival(Rival::Hpa(name.clone()))
-                }
+                (Some((name, _)), Some(named)) if *name != named => rival(name),
                 (Some(_), _) => Claim::Ours(ActuationType::HpaFloor),
                 (None, named) => Claim::Rival(Rival::HpaMissing(named.unwrap_or_default())),
             }

@@ -91,16 +91,6 @@ pub(crate) struct Shared {
     compacted_at: Mutex<Duration>,
 }
 
-/// The arbiter without one charge, by its form as data; `None` where it has none such any more.
-fn without(admission: &Admission, charged: (Timestamp, u32)) -> Option<Admission> {
-    let mut data = serde_json::to_value(admission).ok()?;
-    let charge = serde_json::to_value(charged).ok()?;
-    let charges = data.get_mut("removals")?.as_array_mut()?;
-    let place = charges.iter().rposition(|c| *c == charge)?;
-    charges.remove(place);
-    serde_json::from_value(data).ok()
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -158,16 +148,9 @@ impl Shared {
     /// Gives back what the fleet's budget was charged for a way down that was not carried out: a write
     /// that is refused again and again must not use up what others may remove.
     pub(crate) fn give_back(&self, tick: &Tick, decision: &Decision) {
-        let (Some(from), Some(to)) = (decision.current.replicas, decision.setting.replicas) else {
-            return;
-        };
-        if tick.mode != Mode::Auto || to >= from {
-            return;
-        }
-        let charged = (tick.at, from.get() - to.get());
-        let mut admission = lock(&self.admission);
-        if let Some(before) = without(&admission, charged) {
-            *admission = before;
+        // What is only told was charged nothing.
+        if tick.mode == Mode::Auto {
+            lock(&self.admission).refund(tick.at, decision);
         }
     }
 
@@ -372,27 +355,5 @@ impl Shared {
         let mut batch = Batch::new();
         batch.forget(&pilot.identity.uid);
         self.post(&batch);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use foresail_core::quantity::time::Span;
-
-    use super::*;
-
-    #[test]
-    fn a_charge_that_is_given_back_is_gone_and_no_other_is() {
-        let at = |second| Timestamp::EPOCH + Span::from_seconds(second);
-        let of = |charges: &[(Timestamp, u32)]| -> Admission {
-            let empty = Admission::new(Budgets::of_fleet());
-            let mut data = serde_json::to_value(empty).unwrap();
-            data["removals"] = serde_json::to_value(charges).unwrap();
-            serde_json::from_value(data).unwrap()
-        };
-        let all = [(at(1), 2), (at(1), 3), (at(2), 2)];
-        let left = without(&of(&all), (at(1), 2)).unwrap();
-        assert_eq!(left, of(&all[1..]));
-        assert_eq!(without(&left, (at(1), 2)), None);
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn of(shared: &Shared, pilot: &Pilot, story: &Story) -> PredictiveAut
     let mode = mode_of(&pilot.object, shared.options.max_mode);
     let mut next = PredictiveAutoscalerStatus {
         observed_generation: pilot.object.metadata.generation,
-        target_ref: Some(look::target_of(&pilot.object).short()),
+        target_ref: Some(pilot.object.target().short()),
         phase: Some(phase(pilot, story, mode)),
         last_scale_time: pilot.wrote_at.or(before.last_scale_time),
         shadow: pilot

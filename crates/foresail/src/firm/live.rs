@@ -23,7 +23,6 @@ use foresail_core::quantity::units::Replicas;
 use foresail_core::spec::ValidTarget;
 use futures_util::future::join_all;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -32,6 +31,7 @@ use tokio::sync::Mutex;
 use super::component::ComponentName;
 use super::place::{Place, PodAsked, Sight, Written};
 use super::resize;
+use super::rival;
 
 /// Samples that are asked for of each container: two of different times, with room for repeated ones.
 const NEWEST: usize = 4;
@@ -126,7 +126,7 @@ impl Live {
         Ok(list.items)
     }
 
-    /// The HPA that scales it too.
+    /// Who scales it too.
     async fn rival(&self) -> Result<Option<String>, Fault> {
         let mut known = self.rivals.lock().await;
         if let Some((at, rival)) = &*known
@@ -134,19 +134,9 @@ impl Live {
         {
             return Ok(rival.clone());
         }
-        let api: Api<HorizontalPodAutoscaler> =
-            Api::namespaced(self.clients.read.clone(), &self.name.namespace);
-        let list = call(api.list(&ListParams::default())).await?;
         let target = self.name.target();
-        let ours = |hpa: &&HorizontalPodAutoscaler| {
-            let named = hpa.spec.as_ref().map(|s| &s.scale_target_ref);
-            named.is_some_and(|n| n.kind == target.kind && n.name == target.name)
-        };
-        let rival = list.items.iter().find(ours);
-        let rival = rival.map(|hpa| {
-            let name = hpa.metadata.name.clone().unwrap_or_default();
-            format!("the HorizontalPodAutoscaler {name}")
-        });
+        let found = rival::scaler(&self.clients.read, &self.name.namespace, &target).await?;
+        let rival = found.map(|scaler| scaler.to_string());
         *known = Some((Instant::now(), rival.clone()));
         Ok(rival)
     }

@@ -23,15 +23,12 @@ pub mod place;
 pub mod played;
 pub mod post;
 pub mod resize;
+mod rival;
 pub mod service;
 pub mod wire;
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
-
-use crate::interrupt;
 
 /// The runtime of the server and the collector, which wait for the most part.
 ///
@@ -41,12 +38,4 @@ pub(crate) fn runtime() -> Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let built = builder.worker_threads(2).enable_all().build();
     built.context("no runtime")
-}
-
-/// Ends once somebody asked to.
-pub(crate) async fn asked_to_end() {
-    let mut look = tokio::time::interval(Duration::from_millis(50));
-    while !interrupt::asked() {
-        look.tick().await;
-    }
 }

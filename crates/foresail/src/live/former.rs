@@ -154,12 +154,9 @@ impl<S: System> System for Kept<S> {
                 Some(first) => first.clone(),
                 None => self.system.current()?,
             };
-            self.former.keep(&first).map_err(|why| SystemError {
-                attempted: format!(
-                    "cannot keep the former setting at {}",
-                    self.former.path.display()
-                ),
-                why,
+            self.former.keep(&first).map_err(|why| {
+                let path = self.former.path.display();
+                SystemError::new(format!("cannot keep the former setting at {path}"), why)
             })?;
             self.kept = true;
         }

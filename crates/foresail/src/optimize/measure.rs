@@ -1,6 +1,8 @@
 //! One measurement: warm-up requests that count for nothing, then repeats of requests, one
 //! configuration at a time.
 
+use std::time::Instant;
+
 use anyhow::Result;
 use foresail_adapters::workflow::System;
 use foresail_core::propose::advice::Measurement;
@@ -160,7 +162,9 @@ impl Run<'_> {
             if let Some(ended) = self.ends(allowed) {
                 return Ok(ended);
             }
-            self.send(system, false)?;
+            if self.send(system, false)?.is_none() {
+                return Ok(Ended::Interrupted);
+            }
         }
         for _ in 0..self.protocol.repeats {
             if let Some(ended) = self.repeat(system, allowed)? {
@@ -197,7 +201,10 @@ impl Run<'_> {
             if let Some(ended) = self.ends(allowed) {
                 return Ok(Some(ended));
             }
-            latencies.push(self.send(system, true)?);
+            let Some(latency) = self.send(system, true)? else {
+                return Ok(Some(Ended::Interrupted));
+            };
+            latencies.push(latency);
             let beyond = latencies.iter().filter(|l| far.is_some_and(|f| **l > f));
             if beyond.count() > promise.may_exceed(count) {
                 return Ok(Some(self.abort(&latencies, count)));
@@ -216,9 +223,17 @@ impl Run<'_> {
         self.how(Ended::Aborted)
     }
 
-    /// Sends one request and returns its latency; infinite where it was not answered.
-    fn send(&mut self, system: &mut dyn System, counts: bool) -> Result<f64> {
-        let answer = system.request(self.protocol.wait)?;
+    /// Sends one request and returns its latency; infinite where it was not answered, none where
+    /// somebody asked for the end meanwhile.
+    fn send(&mut self, system: &mut dyn System, counts: bool) -> Result<Option<f64>> {
+        let begin = Instant::now();
+        let answer = match system.request(self.protocol.wait) {
+            Err(error) if error.stopped => {
+                self.cut_short(begin.elapsed().as_secs_f64());
+                return Ok(None);
+            }
+            other => other?,
+        };
         let cost = self
             .workflow
             .cost(&answer.seconds, self.sizes, &self.protocol.price);
@@ -237,7 +252,20 @@ impl Run<'_> {
                 self.on_path[place] += 1;
             }
         }
-        Ok(answer.latency.unwrap_or(f64::INFINITY))
+        Ok(Some(answer.latency.unwrap_or(f64::INFINITY)))
+    }
+
+    /// A request was under way when somebody asked for the end: it is paid for as long as it was waited
+    /// for, in a stage that nobody knows.
+    fn cut_short(&mut self, seconds: f64) {
+        let stages = vec![vec![seconds]; self.sizes.len()];
+        let cost = self
+            .workflow
+            .cost(&stages, self.sizes, &self.protocol.price);
+        self.sent += 1;
+        self.lost += 1;
+        self.spend += cost;
+        self.seconds += seconds;
     }
 
     fn measured(&self, ended: Ended) -> Measured {

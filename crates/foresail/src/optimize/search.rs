@@ -11,7 +11,7 @@ use super::found::{Conclusion, Cut, End, Found, Row};
 use super::journal::{Journal, Line};
 use super::measure::{Allowed, Ended, Measured, Protocol, measure};
 use super::referee::{Referee, Ruling};
-use crate::exit::{Code, Coded};
+use crate::exit::{Code, Coded, is_stopped};
 
 /// Measurements in a row without any answer after which the workflow is taken for gone.
 const SILENT_MAX: u32 = 3;
@@ -82,7 +82,10 @@ enum Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Self::Failed(error)
+        match is_stopped(&error) {
+            true => Self::End(End::Interrupted),
+            false => Self::Failed(error),
+        }
     }
 }
 

@@ -34,9 +34,9 @@ impl Simulated {
     }
 
     fn sizes_of(&self, plan: &Plan) -> Result<Vec<Size>, SystemError> {
-        self.subject.sizes_of(plan).ok_or_else(|| SystemError {
-            attempted: format!("cannot size the stages of {}", self.subject.name()),
-            why: "the plan leaves a stage's CPU or memory open".to_owned(),
+        self.subject.sizes_of(plan).ok_or_else(|| {
+            let attempted = format!("cannot size the stages of {}", self.subject.name());
+            SystemError::new(attempted, "the plan leaves a stage's CPU or memory open")
         })
     }
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use foresail_adapters::access::Access;
 use foresail_adapters::openwhisk::action::{Exec, Limits};
-use foresail_adapters::openwhisk::functions::{Called, Functions};
+use foresail_adapters::openwhisk::functions::{Called, Functions, Stems};
 use foresail_adapters::openwhisk::invoke::{Invocation, Sent};
 use foresail_adapters::openwhisk::key::Key;
+use foresail_adapters::openwhisk::kinds::Source;
 use foresail_adapters::openwhisk::runtimes::Manifest;
 use foresail_adapters::openwhisk::{Failure, OpenWhisk};
 use foresail_adapters::provider::{FunctionSize, Provider, Steps};
@@ -491,4 +492,102 @@ fn sizes_are_limits_and_what_is_open_stays() {
         error.contains("#4790") && error.contains("--runtimes-manifest"),
         "{error}"
     );
+}
+
+fn source(name: &str, file: &str, kind: Option<&str>) -> Source {
+    Source {
+        name: name.to_owned(),
+        file: file.to_owned(),
+        bytes: b"function main() {}".to_vec(),
+        kind: kind.map(str::to_owned),
+        main: None,
+    }
+}
+
+#[test]
+fn a_function_is_created_of_the_kind_that_the_host_has_by_default() {
+    let scene = Scene::new(false);
+    scene
+        .server
+        .kinds("nodejs", &[("nodejs:14", true), ("nodejs:22", false)]);
+    scene.server.kinds("python", &[("python:3.12", false)]);
+    let mut all = functions(&scene, &["f", "g", "h"], &[0]);
+    for (name, file, kind, got) in [
+        ("f", "f.js", None, "nodejs:20"),
+        ("g", "g.js", Some("nodejs:22"), "nodejs:22"),
+        ("h", "h.py", None, "python:3.12"),
+    ] {
+        all.create_function(&source(name, file, kind)).unwrap();
+        assert_eq!(scene.server.world().actions[name]["exec"]["kind"], got);
+    }
+    all.look().unwrap();
+    // What the server does not run is refused before it is sent, with what it does run.
+    let writes = scene.server.writes();
+    for (file, kind, why) in [
+        (
+            "f.js",
+            Some("nodejs:14"),
+            "the kind `nodejs:14` is deprecated",
+        ),
+        ("f.js", Some("cobol:1"), "has no kind `cobol:1`"),
+        ("f.rb", None, "has no kind `ruby`"),
+    ] {
+        let error = all.create_function(&source("x", file, kind)).unwrap_err();
+        let error = error.to_string();
+        let known = "nodejs:20 (default), nodejs:22, python:3.12 (default)";
+        assert!(error.contains(why) && error.ends_with(known), "{error}");
+    }
+    assert_eq!(scene.server.writes(), writes);
+    assert_eq!(scene.server.world().strange, Vec::<String>::new());
+}
+
+#[test]
+fn a_function_of_a_deprecated_kind_is_told_before_anything_is_changed() {
+    let scene = Scene::new(false);
+    scene.server.kinds("nodejs", &[("nodejs:14", true)]);
+    scene.server.action("f", "nodejs:14", 256);
+    let error = functions(&scene, &["f"], &[0]).look().unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("cannot use the function f")
+            && error.ends_with("take one of nodejs:20 (default)"),
+        "{error}"
+    );
+    // Where the root is hidden the server itself says so, once it is called.
+    scene.server.world().hides_root = true;
+    functions(&scene, &["f"], &[0]).look().unwrap();
+    let error = scene.invoke("f").unwrap_err().to_string();
+    assert!(error.contains("no longer supported"), "{error}");
+    let mut hidden = functions(&scene, &["g"], &[0]);
+    let error = hidden.create_function(&source("g", "g.js", None));
+    assert!(error.unwrap_err().to_string().contains("--kind"));
+    let named = source("g", "g.js", Some("nodejs:20"));
+    hidden.create_function(&named).unwrap();
+    // Its root is asked once for all looks.
+    scene.server.world().hides_root = false;
+    let asked = scene.server.count("GET", "/");
+    hidden.look().unwrap();
+    hidden.look().unwrap();
+    let looks = scene.server.count("GET", "actions/g");
+    assert_eq!(scene.server.count("GET", "/") - asked, looks + 1);
+}
+
+#[test]
+fn a_manifest_that_would_take_a_runtime_away_is_refused() {
+    let scene = Scene::new(true);
+    scene.server.action("f", "nodejs:20", 256);
+    let manifest = Manifest::parse(&scene.server.world().manifest.to_string()).unwrap();
+    scene.server.kinds("python", &[("python:3.12", false)]);
+    let stems = Stems {
+        manifest,
+        admin: Key::parse(ADMIN, "the test").unwrap(),
+        invokers: 1,
+    };
+    let mut all = functions(&scene, &["f"], &[0]).stems(stems);
+    let error = all.look().unwrap_err().to_string();
+    assert!(
+        error.contains("lacks the kind `python:3.12`") && error.contains("in force"),
+        "{error}"
+    );
+    assert_eq!(scene.server.writes(), 0);
 }

@@ -11,17 +11,17 @@ use tempfile::TempDir;
 use crate::server::{ADMIN, KEY, Server, now_ms};
 
 /// A workflow of two functions whose memory alone is searched.
-const WORKFLOW: &str = r#"{"name": "pipeline", "functions": ["resize", "detect"], "params": {"n": 1},
+pub const WORKFLOW: &str = r#"{"name": "pipeline", "functions": ["resize", "detect"], "params": {"n": 1},
     "qos": 5, "sizes": {"cpuCores": {"from": 1, "to": 1, "step": 1},
     "memoryMib": {"from": 128, "to": 512, "step": 64}}}"#;
 
-struct Scene {
-    server: Server,
+pub struct Scene {
+    pub server: Server,
     folder: TempDir,
 }
 
 impl Scene {
-    fn new(fork: bool) -> Self {
+    pub fn new(fork: bool) -> Self {
         let server = Server::start(fork);
         for name in ["resize", "detect"] {
             server.action(name, "nodejs:20", 256);
@@ -37,15 +37,15 @@ impl Scene {
         scene
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_foresail"));
         command
             .current_dir(self.folder.path())
@@ -58,11 +58,11 @@ impl Scene {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Output {
+    pub fn run(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
     }
 
-    fn start(&self, words: &[&str]) -> Child {
+    pub fn start(&self, words: &[&str]) -> Child {
         self.command(words)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -71,7 +71,7 @@ impl Scene {
     }
 
     /// Waits until something is so.
-    fn until(&self, what: &str, mut is: impl FnMut(&Server) -> bool) {
+    pub fn until(&self, what: &str, mut is: impl FnMut(&Server) -> bool) {
         let begin = Instant::now();
         while !is(&self.server) {
             assert!(
@@ -82,12 +82,12 @@ impl Scene {
         }
     }
 
-    fn memories(&self) -> [u64; 2] {
+    pub fn memories(&self) -> [u64; 2] {
         ["resize", "detect"].map(|f| self.server.limit(f, "memory").round() as u64)
     }
 
     /// Calls of a function that overlap: `count` at once in each of the last `minutes` whole minutes.
-    fn busy(&self, name: &str, count: u128, minutes: u128) {
+    pub fn busy(&self, name: &str, count: u128, minutes: u128) {
         let begin = (now_ms() / 60_000 - minutes) * 60_000;
         let mut world = self.server.world();
         for minute in 0..minutes {
@@ -97,14 +97,14 @@ impl Scene {
         }
     }
 
-    fn cells(&self) -> u64 {
+    pub fn cells(&self) -> u64 {
         let world = self.server.world();
         let cells = &world.manifest["runtimes"]["nodejs"][0]["stemCells"];
         cells[0]["initialCount"].as_u64().unwrap_or(0)
     }
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     let text = String::from_utf8_lossy(out) + String::from_utf8_lossy(err);
     assert!(!text.contains("s3cret"), "a key is shown: {text}");
@@ -112,7 +112,7 @@ fn text(output: &Output) -> String {
 }
 
 /// A short search: three trials of chance, two more.
-const SEARCH: [&str; 16] = [
+pub const SEARCH: [&str; 16] = [
     "optimize",
     "flow.json",
     "--tuner",
@@ -131,7 +131,7 @@ const SEARCH: [&str; 16] = [
     "json",
 ];
 
-fn interrupt(child: &Child) {
+pub fn interrupt(child: &Child) {
     let pid = i32::try_from(child.id()).unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
 }
@@ -288,7 +288,7 @@ fn live_flags_without_a_provider_are_refused() {
     assert_eq!(output.status.code(), Some(2), "twice, or not there");
 }
 
-const ONCE: [&str; 11] = [
+pub const ONCE: [&str; 11] = [
     "aquatope",
     "schedule",
     "--workflow_config",
@@ -302,7 +302,7 @@ const ONCE: [&str; 11] = [
     "--once",
 ];
 
-fn lines(path: &Path) -> Vec<Value> {
+pub fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     text.lines()
         .map(|l| serde_json::from_str(l).unwrap())

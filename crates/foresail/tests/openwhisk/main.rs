@@ -11,4 +11,7 @@
 
 mod client;
 mod commands;
+mod money;
 mod server;
+mod stopped;
+mod told;

@@ -5,9 +5,11 @@
 //! deployment; a blocking call answers 200, 202 where it takes longer than the server blocks, or 502
 //! where the activation failed. Fields that `ActionPut` does not have are dropped, as the server's
 //! JSON reader drops them, and kept in a list for tests. A CPU limit and `POST /config/runtime` are
-//! there only in a fork.
+//! there only in a fork. The root tells the kinds of runtimes without anybody's key, and a deprecated
+//! kind can be read and deleted alone.
 //! Source: apache/openwhisk, docs/rest_api.md, docs/annotations.md, apiv1swagger.json,
-//! ErrorResponse.scala (messages); commit edefa8a72 of pull request #4790.
+//! ErrorResponse.scala (messages); Controller.scala, `info`, and ExecManifest.scala, `toJson` (the root);
+//! commit edefa8a72 of pull request #4790.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -33,6 +35,8 @@ pub enum Play {
     CutAfter,
     /// An answer that is no JSON.
     Page(u16),
+    /// It is served, and answered so many milliseconds later.
+    Slow(u64),
 }
 
 /// How an action behaves: milliseconds by its memory, and which of its calls fail.
@@ -85,6 +89,8 @@ pub struct World {
     pub allowed: Option<u32>,
     /// Limits of memory in MB.
     pub memory: (u64, u64),
+    /// `true` where a gateway stands before the host's root.
+    pub hides_root: bool,
     /// Actions whose container has run at this memory.
     warm: BTreeMap<String, u64>,
     ids: u64,
@@ -142,6 +148,22 @@ impl Server {
         self.world.lock().unwrap()
     }
 
+    /// Adds kinds to a family of the manifest: each with whether it is deprecated.
+    pub fn kinds(&self, family: &str, kinds: &[(&str, bool)]) {
+        let mut world = self.world();
+        let all = &mut world.manifest["runtimes"][family];
+        if all.is_null() {
+            *all = json!([]);
+        }
+        for (kind, deprecated) in kinds {
+            let image =
+                json!({"prefix": "openwhisk", "name": kind.replace(':', "-v"), "tag": "nightly"});
+            all.as_array_mut()
+                .unwrap()
+                .push(json!({"kind": kind, "image": image, "deprecated": deprecated}));
+        }
+    }
+
     /// Requests of a method whose path has a part.
     pub fn count(&self, method: &str, part: &str) -> usize {
         let world = self.world();
@@ -186,6 +208,19 @@ impl World {
     fn id(&mut self) -> String {
         self.ids += 1;
         format!("{:032x}", self.ids)
+    }
+
+    fn kinds(&self) -> impl Iterator<Item = &Value> {
+        let families = self.manifest["runtimes"].as_object().unwrap();
+        families.values().flat_map(|f| f.as_array().unwrap())
+    }
+
+    fn kind(&self, name: &str) -> Option<&Value> {
+        self.kinds().find(|kind| kind["kind"] == name)
+    }
+
+    fn is_deprecated(&self, kind: &str) -> bool {
+        self.kind(kind).is_some_and(|k| k["deprecated"] == true)
     }
 
     /// A record of something that ran, for what is read and not called.
@@ -327,7 +362,7 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
             .body(Body::from("<html>a proxy's page</html>"))
             .unwrap(),
         Some(Play::Cut) => cut(),
-        Some(Play::CutAfter) | None => {
+        Some(Play::CutAfter | Play::Slow(_)) | None => {
             let call = Call {
                 method: &method,
                 path: &path,
@@ -338,6 +373,18 @@ async fn serve(State(world): State<Shared>, request: Request) -> Response {
             };
             let served = route(&world, &call).await;
             match play {
+                Some(Play::Slow(milliseconds)) => {
+                    // The request is on record while its answer is waited for.
+                    world.lock().unwrap().log.push(Logged {
+                        method: format!("{method} (slow)"),
+                        path: path.clone(),
+                        query: query.clone(),
+                        body: body.clone(),
+                        status: 0,
+                    });
+                    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+                    served
+                }
                 Some(_) => cut(),
                 None => served,
             }
@@ -379,6 +426,9 @@ async fn route(world: &Shared, call: &Call<'_>) -> Response {
     if parts == ["config", "runtime"] {
         return config_runtime(&mut world.lock().unwrap(), call);
     }
+    if parts == [""] && call.method == "GET" {
+        return root(&world.lock().unwrap());
+    }
     if !matches!(parts.as_slice(), ["api", "v1", ..]) {
         return refused(404, NOTHING);
     }
@@ -413,6 +463,36 @@ async fn route(world: &Shared, call: &Call<'_>) -> Response {
         ("GET", "activations") => one(&world.lock().unwrap(), &name),
         _ => refused(405, "HTTP method not allowed"),
     }
+}
+
+/// What the root tells everybody: names of images in the place of what they are made of, and neither
+/// stem cells nor blackboxes.
+fn root(world: &World) -> Response {
+    if world.hides_root {
+        return refused(404, NOTHING);
+    }
+    let flag = |of: &Value, key: &str| of[key].as_bool().unwrap_or(false);
+    let kind = |of: &Value| {
+        let part = |key: &str| of["image"][key].as_str().unwrap_or_default().to_owned();
+        let image = format!("{}/{}:{}", part("prefix"), part("name"), part("tag"));
+        json!({"kind": of["kind"], "image": image, "deprecated": flag(of, "deprecated"),
+            "default": flag(of, "default"), "attached": of["attached"].is_object(),
+            "requireMain": flag(of, "requireMain")})
+    };
+    let families = world.manifest["runtimes"].as_object().unwrap().iter();
+    let family = |(name, kinds): (&String, &Value)| {
+        let kinds = kinds.as_array().unwrap().iter().map(kind);
+        (name.clone(), Value::Array(kinds.collect()))
+    };
+    let runtimes: Map<String, Value> = families.map(family).collect();
+    let support = json!({"github": "https://github.com/apache/openwhisk/issues", "slack": "http://slack.openwhisk.org"});
+    let limits = json!({"actions_per_minute": 60, "triggers_per_minute": 60, "concurrent_actions": 30,
+        "sequence_length": 50, "min_action_duration": 100, "max_action_duration": 300_000});
+    answer(
+        200,
+        &json!({"description": "OpenWhisk", "support": support, "api_paths": ["/api/v1"],
+            "limits": limits, "runtimes": runtimes}),
+    )
 }
 
 fn config_runtime(world: &mut World, call: &Call<'_>) -> Response {
@@ -505,11 +585,27 @@ fn exec(world: &World, name: &str, exec: &Value) -> Result<(), String> {
             Ok(())
         }
         "blackbox" if exec["image"].is_string() => Ok(()),
-        "nodejs:20" | "nodejs:default" if exec["code"].is_string() => Ok(()),
-        _ => Err(format!(
-            "The specified runtime '{kind}' is not supported by this platform. Valid values are: 'nodejs:20'."
-        )),
+        "nodejs:default" if exec["code"].is_string() => Ok(()),
+        _ => match world.kind(kind) {
+            Some(known) if known["deprecated"] == true => Err(deprecated(kind)),
+            Some(_) if exec["code"].is_string() => Ok(()),
+            Some(_) => Err("The request content was malformed:\n'code' must be a string or attachment object defined in 'exec' for 'nodejs' actions".to_owned()),
+            None => {
+                let mut all: Vec<String> = world.kinds().map(|k| format!("'{}'", k["kind"].as_str().unwrap())).collect();
+                all.sort();
+                Err(format!(
+                    "The specified runtime '{kind}' is not supported by this platform. Valid values are: {}.",
+                    all.join(", ")
+                ))
+            }
+        },
     }
+}
+
+fn deprecated(kind: &str) -> String {
+    format!(
+        "The '{kind}' runtime is no longer supported. You may read and delete but not update or invoke this action."
+    )
 }
 
 fn put(world: &mut World, name: &str, call: &Call<'_>) -> Response {
@@ -529,6 +625,10 @@ fn put(world: &mut World, name: &str, call: &Call<'_>) -> Response {
     let old = world.actions.get(name).cloned();
     if old.is_some() && !call.flag("overwrite") {
         return refused(409, "resource already exists");
+    }
+    let kind = old.as_ref().and_then(|a| a["exec"]["kind"].as_str());
+    if let Some(kind) = kind.filter(|k| world.is_deprecated(k)) {
+        return refused(400, &deprecated(kind));
     }
     let mut action = match (old, sent.get("exec")) {
         (Some(old), _) => old,
@@ -627,6 +727,10 @@ async fn invoke(world: &Shared, name: &str, call: &Call<'_>) -> Response {
         let mut world = world.lock().unwrap();
         if !world.actions.contains_key(name) {
             return refused(404, NOTHING);
+        }
+        let kind = world.actions[name]["exec"]["kind"].as_str().unwrap();
+        if world.is_deprecated(kind) {
+            return refused(400, &deprecated(kind));
         }
         if let Some(allowed) = &mut world.allowed {
             let Some(left) = allowed.checked_sub(1) else {

@@ -10,6 +10,7 @@ use super::behavior::Behavior;
 use super::metric::{Amount, Metric};
 use super::schema;
 use super::status::PredictiveAutoscalerStatus;
+use crate::kubernetes::scale::Target;
 
 /// What one workload is scaled by, within which bounds, and what may be done about it.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -156,6 +157,30 @@ pub enum Mode {
     Advise,
     /// Acts.
     Auto,
+}
+
+impl Mode {
+    /// `true` where its decisions may come to be written.
+    #[must_use]
+    pub fn may_write(self) -> bool {
+        match self {
+            Self::Off | Self::Shadow => false,
+            Self::Advise | Self::Auto => true,
+        }
+    }
+}
+
+impl PredictiveAutoscaler {
+    /// What it scales.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        let named = &self.spec.scale_target_ref;
+        Target {
+            api_version: named.api_version.clone(),
+            kind: named.kind.clone(),
+            name: named.name.clone(),
+        }
+    }
 }
 
 /// How a decision is carried out.

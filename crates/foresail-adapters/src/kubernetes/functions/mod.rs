@@ -8,6 +8,7 @@
 mod cluster;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::time::Duration;
 
 use foresail_core::quantity::time::Span;
@@ -20,7 +21,7 @@ use super::fault::Fault;
 use super::resize::{self, PodSize};
 use crate::prometheus::{Prometheus, PrometheusError, Range};
 use crate::provider::{
-    Activity, FunctionSeen, FunctionSize, Provider, Reply, Steps, SystemError, error,
+    Activity, FunctionSeen, FunctionSize, Provider, Reply, Steps, Stop, SystemError, error,
 };
 use crate::service::Service;
 
@@ -61,6 +62,8 @@ pub struct Options {
     pub service: Option<(Service, Vec<String>)>,
     /// Takes in what would be written, where nothing is.
     pub dry: Option<crate::openwhisk::client::Tell>,
+    /// Ends a wait as soon as somebody asks for the end.
+    pub stop: Stop,
 }
 
 impl std::fmt::Debug for Options {
@@ -127,6 +130,11 @@ impl Functions {
         }
     }
 
+    /// Waits for what is under way, unless somebody asks for the end meanwhile.
+    fn wait<F: Future>(&self, told: &str, work: F) -> Result<F::Output, SystemError> {
+        self.options.stop.wait(&self.runtime, told, work)
+    }
+
     fn tell(&self, text: &str) -> bool {
         let Some(tell) = &self.options.dry else {
             return false;
@@ -143,8 +151,10 @@ impl Functions {
         let served = match self.options.way {
             Way::Rollout => false,
             Way::Auto | Way::InPlace => {
-                let asked = self.runtime.block_on(resize::is_served(&self.clients.read));
-                asked.map_err(|e| error("cannot ask whether pods can be resized", e))?
+                let told = "cannot ask whether pods can be resized";
+                let asked = resize::is_served(&self.clients.read);
+                let asked = self.wait(told, asked)?;
+                asked.map_err(|e| error(told, e))?
             }
         };
         if self.options.way == Way::InPlace && !served {
@@ -183,7 +193,7 @@ impl Provider for Functions {
             }
             Ok(all)
         };
-        self.runtime.block_on(looked)
+        self.wait("cannot look at the deployments", looked)?
     }
 
     fn activity(&mut self, steps: &Steps) -> Result<Vec<Activity>, SystemError> {
@@ -200,11 +210,12 @@ impl Provider for Functions {
         for name in &self.names {
             let query = query.replace("{function}", name);
             let query = query.replace("{namespace}", &self.options.namespace);
-            let peaks = match self.runtime.block_on(server.range(&query, &range)) {
+            let told = format!("how many of {name} were busy");
+            let peaks = match self.wait(&told, server.range(&query, &range))? {
                 Ok(ranged) => (0..steps.count).map(|i| ranged.series.get(i)).collect(),
                 // A function that was never called has no series: unknown, and no zero.
                 Err(PrometheusError::Empty { .. }) => vec![None; steps.count],
-                Err(other) => return Err(error(format!("how many of {name} were busy"), other)),
+                Err(other) => return Err(error(told, other)),
             };
             all.push(Activity {
                 peaks,
@@ -229,7 +240,7 @@ impl Provider for Functions {
             }
             Ok(())
         };
-        self.runtime.block_on(set)
+        self.wait("cannot set the replicas", set)?
     }
 
     fn set_sizes(&mut self, sizes: &[Option<FunctionSize>]) -> Result<(), SystemError> {
@@ -256,9 +267,9 @@ impl Provider for Functions {
             }
             Ok(())
         };
-        let done = self.runtime.block_on(set);
+        let done = self.wait("cannot set the sizes", set);
         self.bases = bases;
-        done
+        done?
     }
 
     fn request(&mut self, wait: Span) -> Result<Reply, SystemError> {
@@ -273,6 +284,7 @@ impl Provider for Functions {
                 "nothing is sent in a dry run",
             ));
         }
-        self.runtime.block_on(service.request(stages, span(wait)))
+        let request = service.request(stages, span(wait));
+        self.wait("cannot call the workflow", request)?
     }
 }

@@ -5,7 +5,6 @@ use foresail_adapters::kubernetes::crd::{self, ActuationType, Mode, PredictiveAu
 use foresail_adapters::kubernetes::discover::{Features, features};
 use foresail_adapters::kubernetes::fault::call;
 use foresail_adapters::kubernetes::rival::HpaSeen;
-use foresail_adapters::kubernetes::scale::Target;
 use foresail_adapters::prometheus::{Prometheus, PrometheusError};
 use foresail_core::quantity::time::{Span, Timestamp};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -248,12 +247,7 @@ async fn conflicts(client: &Client, namespace: Option<&str>) -> Line {
         if object.spec.mode != Mode::Auto || actuation != Some(ActuationType::Scale) {
             continue;
         }
-        let named = &object.spec.scale_target_ref;
-        let target = Target {
-            api_version: named.api_version.clone(),
-            kind: named.kind.clone(),
-            name: named.name.clone(),
-        };
+        let target = object.target();
         let rivals = theirs.iter().filter(|h| {
             let seen = HpaSeen::from(*h);
             h.namespace() == object.namespace() && seen.target.is_same(&target) && !seen.is_inert()

@@ -7,7 +7,6 @@ use clap::Args;
 use foresail_adapters::kubernetes::crd::{PredictiveAutoscaler, Suspend};
 use foresail_adapters::kubernetes::fault::call;
 use foresail_adapters::kubernetes::rival::HpaSeen;
-use foresail_adapters::kubernetes::scale::Target;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::Api;
 use kube::api::ListParams;
@@ -135,12 +134,7 @@ fn set(
 ///
 /// Source: Kubernetes, horizontal.go: what is out of bounds is mended before behavior is looked at.
 async fn check_hpas(cluster: &Cluster, object: &PredictiveAutoscaler, at: i32) -> Result<()> {
-    let named = &object.spec.scale_target_ref;
-    let target = Target {
-        api_version: named.api_version.clone(),
-        kind: named.kind.clone(),
-        name: named.name.clone(),
-    };
+    let target = object.target();
     let api: Api<HorizontalPodAutoscaler> = Api::namespaced(cluster.read(), &cluster.namespace);
     let listed = call(api.list(&ListParams::default())).await;
     let listed = listed.map_err(|f| coded("HorizontalPodAutoscalers", &f))?;

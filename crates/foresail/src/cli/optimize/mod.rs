@@ -54,17 +54,50 @@ pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
         return deployment::run(&live, args.output, out);
     }
     args.live.check_unasked()?;
+    check_places(args)?;
     let output = Output::here(args.output)?;
-    let flow = live_workflow(args)?;
-    let subject = chosen(args, flow.as_ref())?;
-    let protocol = protocol(args, &subject)?;
-    let entry = tuner_entry(args)?;
-    let knobs = knobs(args, entry)?;
-    let seed = Seed(args.seed);
-    let checked = Knobs::read(entry.knobs, &knobs, "tuner")
-        .map_err(|p| anyhow!("tuner {}: {}", entry.name, SpecProblem::joined(&p)))?;
-    let mut tuner = (entry.build)(&checked, &subject.space(), seed)
-        .map_err(|why| anyhow!("tuner {}: {why}", entry.name))?;
+    let question = Question::read(args)?;
+    let mut tuner = question.tuner(args)?;
+    let flow = question.flow.as_ref();
+    let mut session = flow
+        .map(|flow| live::Session::begin(args, flow))
+        .transpose()?;
+    if let (Some(session), Some(flow), true) = (&mut session, flow, args.provider.dry_run) {
+        live::rehearse(session, flow, &mut *tuner, &question.protocol)?;
+        return Ok(Code::Done);
+    }
+    // Places are tried before the work, so that nobody waits for nothing.
+    let folder = args.out.as_deref().map(Report::begin).transpose()?;
+    let mut journal = question.journal(args)?;
+    // Of a workflow that is there no surface is known.
+    let least = match flow {
+        Some(_) => None,
+        None => least(&question.subject, &question.protocol.price),
+    };
+    let found = question.found(args, session.as_mut(), &mut *tuner, journal.as_mut())?;
+    let report = Report {
+        subject: &question.subject,
+        protocol: &question.protocol,
+        found: &found,
+        tuner: question.entry.name,
+        seed: args.seed,
+        bound: least.as_ref(),
+        doubts: tuner.doubts().iter().map(ToString::to_string).collect(),
+        command: typed::command(),
+    };
+    if let Some(folder) = folder {
+        report.write(folder)?;
+    }
+    print(&report, (output, args.out.as_deref()), out)?;
+    let code = code(found.conclusion);
+    if code != Code::Done {
+        eprintln!("{}", report.headline());
+    }
+    Ok(code)
+}
+
+/// Refuses one place for two files.
+fn check_places(args: &OptimizeArgs) -> Result<()> {
     if let (Some(journal), Some(record)) = (&args.journal, &args.record) {
         ensure!(
             !same_place(journal, record),
@@ -72,78 +105,93 @@ pub fn run(args: &OptimizeArgs, out: &mut dyn Write) -> Result<Code> {
             record.display()
         );
     }
-    let mut session = match &flow {
-        Some(flow) => Some(live::Session::begin(args, flow)?),
-        None => None,
-    };
-    if let (Some(session), Some(flow), true) = (&mut session, &flow, args.provider.dry_run) {
-        live::rehearse(session, flow, &mut *tuner, &protocol)?;
-        return Ok(Code::Done);
-    }
-    // Places are tried before the work, so that nobody waits for nothing.
-    let folder = args.out.as_deref().map(Report::begin).transpose()?;
-    let mut conditions = conditions(&subject, &protocol, entry.name, &knobs, args.seed);
-    if flow.is_some() {
-        conditions.insert("provider".to_owned(), args.provider.place());
-    }
-    // A workflow that has drifted is another one with the same stages.
-    let forgiven: &[&str] = if args.reopen.is_some() {
-        &[DRIFTS]
-    } else {
-        &[]
-    };
-    let mut journal = args
-        .journal
-        .as_deref()
-        .map(|path| Journal::open(path, &conditions, forgiven))
-        .transpose()?;
-    // Of a workflow that is there no surface is known.
-    let least = match flow {
-        Some(_) => None,
-        None => least(&subject, &protocol.price),
-    };
-    let found = match &mut session {
-        None => {
-            let mut system = Simulated::new(&subject, seed);
-            let scene = (&subject, &protocol);
-            search(args, scene, &mut system, &mut *tuner, journal.as_mut())?
-        }
-        Some(session) => {
-            let scene = (&subject, &protocol);
-            let found = search(args, scene, session.system(), &mut *tuner, journal.as_mut());
-            session.end(&found)?;
-            let found = found?;
-            session.tell_lasting(&found);
-            found
-        }
-    };
-    let doubts = tuner.doubts().iter().map(ToString::to_string).collect();
-    let report = Report {
-        subject: &subject,
-        protocol: &protocol,
-        found: &found,
-        tuner: entry.name,
-        seed: args.seed,
-        bound: least.as_ref(),
-        doubts,
-        command: typed::command(),
-    };
-    if let Some(folder) = folder {
-        report.write(folder)?;
-    }
+    Ok(())
+}
+
+fn print(
+    report: &Report<'_>,
+    (output, folder): (Output, Option<&Path>),
+    out: &mut dyn Write,
+) -> Result<()> {
     match output {
         Output::Table => report.print(out)?,
         Output::Json => writeln!(out, "{}", report.value())?,
         Output::Csv => report.table().write_csv(&mut *out)?,
     }
-    if let (Some(folder), true) = (&args.out, output == Output::Table) {
+    if let (Some(folder), Output::Table) = (folder, output) {
         writeln!(out, "report: {}", folder.join("index.html").display())?;
     }
-    let code = code(found.conclusion);
-    if code != Code::Done {
-        eprintln!("{}", report.headline());
+    Ok(())
+}
+
+/// What is searched, how it is measured, and who asks.
+struct Question {
+    /// The workflow where it is really there.
+    flow: Option<LiveWorkflow>,
+    subject: Subject,
+    protocol: Protocol,
+    entry: &'static TunerEntry,
+    knobs: BTreeMap<String, Value>,
+}
+
+impl Question {
+    fn read(args: &OptimizeArgs) -> Result<Self> {
+        let flow = live_workflow(args)?;
+        let subject = chosen(args, flow.as_ref())?;
+        let entry = tuner_entry(args)?;
+        Ok(Self {
+            protocol: protocol(args, &subject)?,
+            knobs: knobs(args, entry)?,
+            flow,
+            subject,
+            entry,
+        })
     }
-    Ok(code)
+
+    fn tuner(&self, args: &OptimizeArgs) -> Result<Box<dyn Tuner + Send>> {
+        let name = self.entry.name;
+        let knobs = Knobs::read(self.entry.knobs, &self.knobs, "tuner")
+            .map_err(|p| anyhow!("tuner {name}: {}", SpecProblem::joined(&p)))?;
+        let built = (self.entry.build)(&knobs, &self.subject.space(), Seed(args.seed));
+        built.map_err(|why| anyhow!("tuner {name}: {why}"))
+    }
+
+    fn journal(&self, args: &OptimizeArgs) -> Result<Option<Journal>> {
+        let name = self.entry.name;
+        let mut conditions =
+            conditions(&self.subject, &self.protocol, name, &self.knobs, args.seed);
+        if self.flow.is_some() {
+            conditions.insert("provider".to_owned(), args.provider.place());
+        }
+        // A workflow that has drifted is another one with the same stages.
+        let forgiven: &[&str] = if args.reopen.is_some() {
+            &[DRIFTS]
+        } else {
+            &[]
+        };
+        let open = |path| Journal::open(path, &conditions, forgiven);
+        args.journal.as_deref().map(open).transpose()
+    }
+
+    /// Searches the workflow that is there, else the simulated one.
+    fn found(
+        &self,
+        args: &OptimizeArgs,
+        session: Option<&mut live::Session>,
+        tuner: &mut dyn Tuner,
+        journal: Option<&mut Journal>,
+    ) -> Result<Found> {
+        let scene = (&self.subject, &self.protocol);
+        let Some(session) = session else {
+            let mut system = Simulated::new(&self.subject, Seed(args.seed));
+            return search(args, scene, &mut system, tuner, journal);
+        };
+        let found = search(args, scene, session.system(), tuner, journal);
+        session.end(&found)?;
+        let found = found?;
+        session.tell_lasting(&found);
+        Ok(found)
+    }
 }
 
 /// `true` where two paths lead to one file, be it there yet or not.

@@ -2,6 +2,7 @@
 
 mod four;
 mod parts;
+mod rivals;
 
 use std::process::Command;
 
@@ -15,6 +16,11 @@ pub const ROWS: &[Row] = &[
         "aware::the_manifests_are_taken",
         false,
         the_manifests_are_taken,
+    ),
+    (
+        "aware::whoever_else_scales_the_component_is_told",
+        false,
+        rivals::are_told,
     ),
     (
         "aware::four_processes_are_killed_once_each_and_no_transition_is_lost_or_doubled",

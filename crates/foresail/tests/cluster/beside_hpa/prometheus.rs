@@ -1,35 +1,28 @@
 //! A Prometheus with a past, that scrapes the control plane's exporter.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use crate::rig::{Rig, repository, wait_until};
+use crate::rig::Rig;
+use real::{Running, backfill, program};
+
+#[path = "../../support/prometheus.rs"]
+mod real;
 
 /// A server that runs; it ends with this.
-pub struct Prometheus {
-    pub url: String,
-    server: PathBuf,
-    folder: PathBuf,
-    port: u16,
-    child: Child,
-}
+pub struct Prometheus(Running);
 
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        self.stop();
+impl std::ops::Deref for Prometheus {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.0
     }
 }
 
-/// A program of Prometheus: from the path, or from where `.ci/run` unpacks the package.
-fn program(name: &str) -> Option<PathBuf> {
-    let unpacked = repository().join("target/prometheus/usr/bin").join(name);
-    let mut places = [PathBuf::from(name), unpacked].into_iter();
-    places.find(|place| {
-        let run = Command::new(place).arg("--version").output();
-        run.is_ok_and(|output| output.status.success())
-    })
+impl std::ops::DerefMut for Prometheus {
+    fn deref_mut(&mut self) -> &mut Running {
+        &mut self.0
+    }
 }
 
 impl Prometheus {
@@ -45,25 +38,9 @@ impl Prometheus {
             crate::skip("cluster tests with a past: prometheus and promtool are not installed");
             return None;
         };
-        let folder = rig.folder.join(folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("past.om"), past).unwrap();
-        let made = Command::new(tool)
-            .args([
-                "tsdb",
-                "create-blocks-from",
-                "openmetrics",
-                "past.om",
-                "data",
-            ])
-            .current_dir(&folder)
-            .output()
-            .unwrap();
-        let error = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success(), "{error}");
-        let scraped = rig.exporter().replace("http://", "");
-        let job = format!("{{job_name: rig, static_configs: [{{targets: ['{scraped}']}}]}}");
-        Some(Self::serve(server, folder, &job))
+        let folder = made(rig, folder);
+        backfill(&tool, &folder, past);
+        Some(Self::of(rig, &server, &folder, "/metrics"))
     }
 
     /// Starts one that scrapes what containers use; `None`, and a visible skip, where it is not
@@ -73,60 +50,22 @@ impl Prometheus {
             crate::skip(&format!("{name}: prometheus is not installed"));
             return None;
         };
-        let folder = rig.folder.join(format!("prometheus-{name}"));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = made(rig, &format!("prometheus-{name}"));
+        Some(Self::of(rig, &server, &folder, "/containers"))
+    }
+
+    /// Scrapes one page of the exporter.
+    fn of(rig: &Rig, server: &Path, folder: &Path, page: &str) -> Self {
         let scraped = rig.exporter().replace("http://", "");
         let job = format!(
-            "{{job_name: rig, metrics_path: /containers, static_configs: [{{targets: ['{scraped}']}}]}}"
+            "{{job_name: rig, metrics_path: {page}, static_configs: [{{targets: ['{scraped}']}}]}}"
         );
-        Some(Self::serve(server, folder, &job))
-    }
-
-    fn serve(server: PathBuf, folder: PathBuf, job: &str) -> Self {
-        let settings = format!(
-            "global: {{scrape_interval: 2s, scrape_timeout: 2s}}\nscrape_configs: [{job}]\n"
-        );
-        std::fs::write(folder.join("prometheus.yml"), settings).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let child = spawn(&server, &folder, port);
-        Self {
-            url: format!("http://127.0.0.1:{port}"),
-            server,
-            folder,
-            port,
-            child,
-        }
-    }
-
-    /// Ends it at once, as a crash would.
-    pub fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    /// Starts it again at the same address, on what it had written.
-    pub fn start_again(&mut self) {
-        self.child = spawn(&self.server, &self.folder, self.port);
+        Self(Running::start(server, folder, 2, &[job]))
     }
 }
 
-/// Starts a server in a folder and waits until it listens.
-fn spawn(server: &Path, folder: &Path, port: u16) -> Child {
-    let child = Command::new(server)
-        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
-        .arg("--storage.tsdb.retention.time=100y")
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .current_dir(folder)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_until(Duration::from_secs(60), "Prometheus is ready", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
-    });
-    child
+fn made(rig: &Rig, folder: &str) -> PathBuf {
+    let folder = rig.folder.join(folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }

@@ -3,12 +3,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use foresail_adapters::provider::{FunctionSeen, Provider};
-use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::quantity::time::Span;
 use foresail_models::rng::Seed;
 use serde_json::{Value, json};
 
@@ -16,16 +15,14 @@ use super::ScheduleArgs;
 use super::told::{Changes, Level};
 use crate::cli::Output;
 use crate::cli::provider::Found;
+use crate::cli::watch::sleep_until;
 use crate::compare::prometheus::now;
 use crate::config::{Environment, Settings};
-use crate::exit::Code;
+use crate::exit::{Code, is_stopped};
 use crate::interrupt;
 use crate::live::journal::ByFunction;
 use crate::live::pools::Minute;
 use crate::live::{Journal, LiveWorkflow, Pools};
-
-/// How long at most an interrupt waits to be seen.
-const NAP: Duration = Duration::from_millis(50);
 
 /// Where the journal is written that is named by nobody.
 const JOURNAL: &str = "aquatope-schedule.jsonl";
@@ -99,6 +96,8 @@ struct Session<'a> {
     output: Output,
     /// What could not be done last, told once.
     told: String,
+    /// `true` where a write was ended on the way: it may be in force for some functions alone.
+    cut: bool,
 }
 
 /// Runs the schedule.
@@ -146,10 +145,11 @@ pub(super) fn run(args: &ScheduleArgs, output: Output, out: &mut dyn Write) -> R
         names,
         output,
         told: String::new(),
+        cut: false,
     };
     interrupt::catch();
     let code = session.all(args, out);
-    let restores = !args.live.once && !args.live.leave;
+    let restores = session.cut || (!args.live.once && !args.live.leave);
     let back = match restores {
         true => session.put_back(),
         false => session.end("left"),
@@ -223,11 +223,11 @@ impl Session<'_> {
         head(self.output, out)?;
         loop {
             let done = self.minute(out)?;
-            if args.live.once {
-                return Ok(match done {
-                    true => Code::Done,
-                    false => Code::Unreachable,
-                });
+            match (args.live.once, done) {
+                (true, true) => return Ok(Code::Done),
+                _ if interrupt::asked() => return Ok(Code::Interrupted),
+                (true, false) => return Ok(Code::Unreachable),
+                (false, _) => {}
             }
             let behind = (now() - next).nanos().max(0) / interval.nanos();
             next = next + Span::from_nanos(interval.nanos().saturating_mul(behind + 1));
@@ -246,6 +246,8 @@ impl Session<'_> {
         let minute = match self.pools.decide(self.provider, at) {
             Ok(Some(minute)) => minute,
             Ok(None) => return Ok(true),
+            // Nothing was decided: the end is told by who goes on.
+            Err(error) if is_stopped(&error) => return Ok(false),
             Err(error) => {
                 let text = format!("{error:#}");
                 self.warn(&text);
@@ -260,6 +262,7 @@ impl Session<'_> {
             true => self.provider.set_pools(&pools),
             false => Ok(()),
         };
+        self.cut = written.as_ref().is_err_and(|e| e.stopped);
         let outcome = match (&written, is_new, self.journal.is_some()) {
             (Err(error), _, _) => error.to_string(),
             (Ok(()), false, _) => "unchanged".to_owned(),
@@ -383,21 +386,4 @@ fn head(output: Output, out: &mut dyn Write) -> Result<()> {
         out.flush()?;
     }
     Ok(())
-}
-
-/// Waits for a time; `false` where somebody asks to end before.
-fn sleep_until(until: Timestamp) -> bool {
-    loop {
-        if interrupt::asked() {
-            return false;
-        }
-        let left = (until - now()).nanos();
-        let Ok(left) = u64::try_from(left) else {
-            return true;
-        };
-        if left == 0 {
-            return true;
-        }
-        std::thread::sleep(Duration::from_nanos(left).min(NAP));
-    }
 }

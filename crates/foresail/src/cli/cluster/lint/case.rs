@@ -104,12 +104,7 @@ impl<'a> Case<'a> {
 
     /// What it scales.
     pub(crate) fn target(&self) -> Option<Target> {
-        let named = &self.object.as_ref().ok()?.spec.scale_target_ref;
-        Some(Target {
-            api_version: named.api_version.clone(),
-            kind: named.kind.clone(),
-            name: named.name.clone(),
-        })
+        Some(self.object.as_ref().ok()?.target())
     }
 
     /// Objects of a kind in its namespace; of files also those that name none.

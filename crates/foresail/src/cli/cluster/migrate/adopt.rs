@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use kube::api::{ListParams, PostParams};
 
 use super::hpa::Hpa;
-use super::{ADOPTED_FROM, HpaArgs, PlanOutput, cutover, read_hpa, target_of, what_hpa};
+use super::{ADOPTED_FROM, HpaArgs, PlanOutput, cutover, read_hpa, what_hpa};
 use crate::cli::cluster::{Cluster, FIELD_MANAGER, coded, refusal};
 use crate::exit::Code;
 
@@ -79,8 +79,8 @@ fn there_already(
         let listed = call(cluster.objects().list(&ListParams::default())).await;
         listed.map_err(|f| coded("PredictiveAutoscalers", &f))
     })?;
-    let target = target_of(wanted);
-    let same_target = |o: &&PredictiveAutoscaler| target_of(o).is_same(&target);
+    let target = wanted.target();
+    let same_target = |o: &&PredictiveAutoscaler| o.target().is_same(&target);
     let Some(found) = listed.items.iter().find(same_target) else {
         let same_name = listed
             .items
@@ -93,7 +93,7 @@ fn there_already(
                 format!(
                     "{} is there and scales {}; give the HPA another name or delete the object",
                     cluster.what(&other.name_any()),
-                    target_of(other).short()
+                    other.target().short()
                 ),
             )),
         };

@@ -17,7 +17,7 @@ use super::adopt::check_owner;
 use super::hpa::Hpa;
 use super::{
     ADOPTED_FROM, BEFORE_CUTOVER, HpaArgs, PlanOutput, change_hpa, last, read_hpa, rollback,
-    target_of, what_hpa,
+    what_hpa,
 };
 use crate::cli::cluster::{Cluster, Consent, coded, refusal};
 use crate::compare::prometheus::now;
@@ -43,11 +43,11 @@ pub(super) fn run(args: &HpaArgs, cluster: &Cluster, out: &mut dyn Write) -> Res
         Ok((hpa, cluster.object(&args.name).await?))
     })?;
     check_owner(cluster, &hpa)?;
-    if !hpa.target().is_same(&target_of(&object)) {
+    if !hpa.target().is_same(&object.target()) {
         let told = format!(
             "{} scales {}, the HPA scales {}; they must name the same target",
             cluster.what(&args.name),
-            target_of(&object).short(),
+            object.target().short(),
             hpa.target().short()
         );
         return Err(refusal(Code::Conflict, told));
@@ -74,7 +74,7 @@ fn is_acting(object: &PredictiveAutoscaler) -> bool {
 
 /// Replicas that the target asks for now.
 async fn replicas(cluster: &Cluster, object: &PredictiveAutoscaler) -> Result<i32> {
-    let target = target_of(object);
+    let target = object.target();
     let of = |f| coded(&format!("{}/{}", cluster.namespace, target.short()), &f);
     let kinds = Kinds::default();
     let api = kinds

@@ -15,7 +15,6 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use foresail_adapters::kubernetes::crd::PredictiveAutoscaler;
 use foresail_adapters::kubernetes::fault::{Fault, call};
-use foresail_adapters::kubernetes::scale::Target;
 use foresail_core::explain::Explanation;
 use kube::api::PostParams;
 
@@ -201,16 +200,6 @@ async fn change_hpa(
     }
     let fault = last.unwrap_or(Fault::Conflict("it changes all the time".to_owned()));
     Err(coded(&what_hpa(cluster, name), &fault))
-}
-
-/// What our object scales.
-fn target_of(object: &PredictiveAutoscaler) -> Target {
-    let named = &object.spec.scale_target_ref;
-    Target {
-        api_version: named.api_version.clone(),
-        kind: named.kind.clone(),
-        name: named.name.clone(),
-    }
 }
 
 /// The object's last decision, where there is one that can be read.
