@@ -27,6 +27,8 @@ LABEL org.opencontainers.image.title="foresail" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build --chown=65532:65532 /image /
+# The C library keeps eight pools of memory a core, each of which holds on to its most: two serve two busy threads.
+ENV MALLOC_ARENA_MAX=2
 # A number, so that runAsNonRoot can be checked.
 USER 65532:65532
 ENTRYPOINT ["/foresail"]

@@ -130,6 +130,8 @@ impl Controller {
             .arg(folder.join("store"))
             .args(["--metrics-bind", &metrics.to_string()])
             .args(["--workers", &options.workers.to_string()])
+            // As the image has it.
+            .env("MALLOC_ARENA_MAX", "2")
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(folder.join("log")).unwrap());
         if options.fleet.forecast {

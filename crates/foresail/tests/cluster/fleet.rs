@@ -85,6 +85,8 @@ impl Controller {
             .arg(folder.join("store"))
             .args(["--metrics-bind", &metrics.to_string()])
             .env_remove("FORESAIL_LOG")
+            // As the image has it.
+            .env("MALLOC_ARENA_MAX", "2")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(folder.join("log")).unwrap())
