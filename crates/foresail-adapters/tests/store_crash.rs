@@ -244,8 +244,12 @@ fn a_disk_that_is_full_or_broken_is_told_and_comes_back_by_itself() {
     for fault in ["full", "broken", "read-only"] {
         let disk = Disk::default();
         let clock = Arc::new(Racing::default());
-        let (store, _) =
-            Store::open(disk.clone(), Limits::default(), Arc::<Racing>::clone(&clock)).unwrap();
+        let (store, _) = Store::open(
+            disk.clone(),
+            Limits::default(),
+            Arc::<Racing>::clone(&clock),
+        )
+        .unwrap();
         let before = write(&store, 5);
         // A try to open it again may succeed on a disk that only refuses more bytes.
         clock.hold(true);
@@ -261,7 +265,10 @@ fn a_disk_that_is_full_or_broken_is_told_and_comes_back_by_itself() {
         let (n, error) = failed.unwrap();
         assert!(matches!(error, StoreError::Io { .. }), "{fault}: {error}");
         let next = store.commit(&batch(n)).unwrap_err();
-        assert!(matches!(next, StoreError::Unusable { .. }), "{fault}: {next}");
+        assert!(
+            matches!(next, StoreError::Unusable { .. }),
+            "{fault}: {next}"
+        );
         assert!(matches!(store.notices()[0], Notice::Failed(_)), "{fault}");
         assert!(store.trouble().is_some(), "{fault}");
         assert_eq!(store.openings(), 1, "{fault}");

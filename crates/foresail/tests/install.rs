@@ -21,7 +21,7 @@ use support::{refused, root, skipped, stdout};
 
 /// Every right that the controller may have: role, group, resource, verbs.
 /// Source: specs/reliability.md C, Q1 and Q2, and specs/product_interface.md F.2.
-const RIGHTS: [(&str, &str, &str, &str); 19] = [
+const RIGHTS: [(&str, &str, &str, &str); 23] = [
     (
         "",
         "autoscaling.foresail.dev",
@@ -51,6 +51,15 @@ const RIGHTS: [(&str, &str, &str, &str); 19] = [
         "autoscaling",
         "horizontalpodautoscalers",
         "get patch",
+    ),
+    ("-vertical", "", "pods/resize", "patch"),
+    ("-vertical", "", "limitranges", "list"),
+    ("-vertical", "", "resourcequotas", "list"),
+    (
+        "-vertical",
+        "autoscaling.k8s.io",
+        "verticalpodautoscalers",
+        "list",
     ),
     ("-own", "coordination.k8s.io", "leases", "create"),
     (
@@ -129,7 +138,7 @@ fn roles(objects: &[Value]) -> Vec<&Value> {
 
 #[test]
 fn roles_grant_what_the_controller_asks_for_and_nothing_else() {
-    let objects = manifests(&["--hpa-floor"]);
+    let objects = manifests(&["--hpa-floor", "--vertical"]);
     let mut seen = BTreeSet::new();
     for role in roles(&objects) {
         let name = role["metadata"]["name"]
@@ -146,7 +155,7 @@ fn roles_grant_what_the_controller_asks_for_and_nothing_else() {
         assert_eq!(role["kind"], kind, "foresail{name}");
         seen.insert(name.to_owned());
     }
-    let want = ["", "-scale", "-hpa-floor", "-own"].map(str::to_owned);
+    let want = ["", "-scale", "-hpa-floor", "-vertical", "-own"].map(str::to_owned);
     assert_eq!(seen, BTreeSet::from(want));
 }
 
@@ -250,6 +259,7 @@ fn every_right_says_what_it_is_for() {
     let base = ["read", "scale", "own"].map(|n| format!("deploy/kustomize/base/{n}.yaml"));
     let more = [
         "deploy/kustomize/hpa-floor/role.yaml",
+        "deploy/kustomize/vertical/role.yaml",
         "deploy/chart/foresail/templates/_rules.tpl",
     ];
     let mut rules = 0;
@@ -266,7 +276,7 @@ fn every_right_says_what_it_is_for() {
     }
     assert_eq!(
         rules,
-        13 + 15,
+        16 + 18,
         "in the base, and in the chart, which has the live page too"
     );
 }
@@ -356,7 +366,7 @@ fn one_version_everywhere() {
     );
     let label = format!("app.kubernetes.io/version: \"{version}\"");
     let mut files = 0;
-    for folder in ["base", "hpa-floor", "namespaced/watched"] {
+    for folder in ["base", "hpa-floor", "vertical", "namespaced/watched"] {
         for entry in fs::read_dir(root().join("deploy/kustomize").join(folder)).unwrap() {
             let path = entry.unwrap().path();
             let text = fs::read_to_string(&path).unwrap();
@@ -407,6 +417,8 @@ fn a_wrong_argument_is_refused_and_nothing_printed() {
         "{address}"
     );
     let both = told(&["manifests", "--image", IMAGE, "--shadow", "--hpa-floor"]);
+    assert!(both.contains("cannot be used with"), "{both}");
+    let both = told(&["manifests", "--image", IMAGE, "--shadow", "--vertical"]);
     assert!(both.contains("cannot be used with"), "{both}");
 }
 

@@ -44,7 +44,7 @@ pub(super) fn amounts(amounts: &BTreeMap<String, Quantity>) -> BTreeMap<String, 
     amounts.iter().filter_map(read).collect()
 }
 
-fn container(container: &core::Container) -> Container {
+pub(super) fn container(container: &core::Container) -> Container {
     let requests = container
         .resources
         .as_ref()

@@ -8,6 +8,7 @@
 //! assigned to Containers".
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use foresail_core::quantity::units::{Quantity, Unit};
 use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
@@ -15,7 +16,8 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::fault::{Fault, call};
+use super::client::CALL;
+use super::fault::{Fault, call, within};
 use super::pods::amounts;
 use super::scale::FIELD_MANAGER;
 
@@ -198,6 +200,19 @@ pub async fn is_served(client: &Client) -> Result<bool, Fault> {
 /// [`Fault::Invalid`] where the server refuses the sizes (another QoS class, below a LimitRange);
 /// [`Fault`] of the call.
 pub async fn ask(api: &Api<Pod>, name: &str, uid: &str, sizes: &PodSize) -> Result<Pod, Fault> {
+    ask_within(CALL, api, (name, uid), sizes).await
+}
+
+/// The same within another deadline than that of all calls.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_within(
+    most: Duration,
+    api: &Api<Pod>,
+    (name, uid): (&str, &str),
+    sizes: &PodSize,
+) -> Result<Pod, Fault> {
     let containers = sizes
         .iter()
         .map(|(name, size)| json!({"name": name, "resources": size.json()}));
@@ -207,7 +222,7 @@ pub async fn ask(api: &Api<Pod>, name: &str, uid: &str, sizes: &PodSize) -> Resu
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
-    call(api.patch_resize(name, &by, &Patch::Strategic(body))).await
+    within(most, api.patch_resize(name, &by, &Patch::Strategic(body))).await
 }
 
 #[cfg(test)]

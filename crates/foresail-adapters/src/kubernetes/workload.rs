@@ -1,12 +1,14 @@
 //! Targets that are watched: their replicas, rollouts, and who writes their number.
 
+use foresail_core::hpa::resolve::Container;
 use foresail_core::quantity::time::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{self as core, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
     LabelSelector, ManagedFieldsEntry, ObjectMeta,
 };
 
-use super::pods::time;
+use super::pods::{self, time};
 use super::scale::ScaleSeen;
 
 /// Whoever last wrote the number of replicas.
@@ -30,6 +32,8 @@ pub struct WorkloadSeen {
     pub writers: Vec<Writer>,
     /// `true` where it is being deleted.
     pub deleting: bool,
+    /// What the containers of its template ask for; a request that is not written is its limit.
+    pub template: Vec<Container>,
     /// Why pods cannot be made, where the controller says so (a quota, an admission).
     pub replica_failure: Option<String>,
 }
@@ -69,12 +73,29 @@ fn writers(meta: &ObjectMeta) -> Vec<Writer> {
     owners.map(writer).collect()
 }
 
+/// Containers of a template, as the API server makes pods of them.
+///
+/// Source: kubernetes/kubernetes:pkg/apis/core/v1/defaults.go, SetDefaults_Pod.
+fn template(template: Option<&PodTemplateSpec>) -> Vec<Container> {
+    let spec = template.and_then(|t| t.spec.as_ref());
+    let one = |c: &core::Container| {
+        let mut seen = pods::container(c);
+        let limits = c.resources.as_ref().and_then(|r| r.limits.as_ref());
+        for (name, amount) in limits.map(pods::amounts).unwrap_or_default() {
+            seen.requests.entry(name).or_insert(amount);
+        }
+        seen
+    };
+    spec.map_or_else(Vec::new, |s| s.containers.iter().map(one).collect())
+}
+
 /// What the three kinds have in common.
 struct Parts<'a> {
     meta: &'a ObjectMeta,
     asked: Option<i32>,
     existing: i32,
     selector: Option<&'a LabelSelector>,
+    template: Option<&'a PodTemplateSpec>,
     rollout: bool,
     replica_failure: Option<String>,
 }
@@ -93,6 +114,7 @@ impl Parts<'_> {
             rollout: self.rollout,
             writers: writers(self.meta),
             deleting: self.meta.deletion_timestamp.is_some(),
+            template: template(self.template),
             replica_failure: self.replica_failure,
         }
     }
@@ -116,6 +138,7 @@ impl From<&Deployment> for WorkloadSeen {
             asked: spec.and_then(|s| s.replicas),
             existing,
             selector: spec.map(|s| &s.selector),
+            template: spec.map(|s| &s.template),
             rollout: old && !unseen,
             replica_failure: failure.map(|c| c.message.clone().unwrap_or_default()),
         }
@@ -135,6 +158,7 @@ impl From<&StatefulSet> for WorkloadSeen {
             asked: spec.and_then(|s| s.replicas),
             existing: status.replicas,
             selector: spec.map(|s| &s.selector),
+            template: spec.map(|s| &s.template),
             rollout,
             replica_failure: None,
         }
@@ -151,6 +175,7 @@ impl From<&ReplicaSet> for WorkloadSeen {
             asked: spec.and_then(|s| s.replicas),
             existing: status.replicas,
             selector: spec.map(|s| &s.selector),
+            template: spec.and_then(|s| s.template.as_ref()),
             rollout: false,
             replica_failure: None,
         }

@@ -87,6 +87,8 @@ pub enum Why {
     NamespaceMin(Quantity),
     /// The namespace's quotas leave no more for each pod.
     QuotaLeft(Quantity),
+    /// The container's limit, which is not to change, allows no more.
+    AboveLimit(Quantity),
     /// A memory limit that follows the request would be below what was used.
     LimitUnderUse(Quantity),
     /// Pods would get another QoS class.
@@ -158,6 +160,7 @@ impl fmt::Display for Why {
             Self::NamespaceMax(most) => write!(f, "the namespace allows at most {most}"),
             Self::NamespaceMin(least) => write!(f, "the namespace allows at least {least}"),
             Self::QuotaLeft(most) => write!(f, "the namespace's quota leaves {most} a pod"),
+            Self::AboveLimit(limit) => write!(f, "its limit of {limit} stays"),
             Self::LimitUnderUse(used) => write!(f, "the limit would be below {used} of use"),
             Self::QosClass => f.write_str("pods would get another QoS class"),
             Self::Paused => f.write_str("paused"),

@@ -30,10 +30,12 @@ const DISRUPTION: &str = include_str!("../../../../deploy/kustomize/base/disrupt
 /// Rights in the controller's own namespace.
 pub(crate) const OWN_ROLE: &str = include_str!("../../../../deploy/kustomize/base/own.yaml");
 
-/// Rights in what is watched: to decide, to write replicas, to raise an HPA's floor.
+/// Rights in what is watched: to decide, to write replicas, to raise an HPA's floor, to
+/// resize pods.
 pub(crate) const READ: &str = include_str!("../../../../deploy/kustomize/base/read.yaml");
 pub(crate) const SCALE: &str = include_str!("../../../../deploy/kustomize/base/scale.yaml");
 pub(crate) const HPA_FLOOR: &str = include_str!("../../../../deploy/kustomize/hpa-floor/role.yaml");
+pub(crate) const VERTICAL: &str = include_str!("../../../../deploy/kustomize/vertical/role.yaml");
 
 /// The longest name of a namespace.
 /// Source: RFC 1123, a label of a name.
@@ -52,11 +54,14 @@ pub struct ManifestsArgs {
     #[arg(long, value_name = "NS")]
     watch_namespace: Vec<String>,
     /// Grant no right to write any workload; objects get no further than Shadow
-    #[arg(long, conflicts_with = "hpa_floor")]
+    #[arg(long, conflicts_with_all = ["hpa_floor", "vertical"])]
     shadow: bool,
     /// Grant the right to raise minReplicas of HPAs
     #[arg(long)]
     hpa_floor: bool,
+    /// Grant the right to resize pods while they run
+    #[arg(long)]
+    vertical: bool,
     /// Prometheus, in the namespace `monitoring`
     #[arg(long, value_name = "URL")]
     prometheus_url: Option<String>,
@@ -74,7 +79,7 @@ pub struct ManifestsArgs {
     only_crd: bool,
     /// Print AWARE's distributed form instead: Redis, collector, server and agent, in namespace
     /// foresail-aware where no other is named
-    #[arg(long, requires = "component", conflicts_with_all = ["watch_namespace", "shadow", "hpa_floor", "prometheus_url", "no_crd", "only_crd"])]
+    #[arg(long, requires = "component", conflicts_with_all = ["watch_namespace", "shadow", "hpa_floor", "vertical", "prometheus_url", "no_crd", "only_crd"])]
     aware: bool,
     /// The Deployment that AWARE's agent scales, NAMESPACE/NAME
     #[arg(long, value_name = "NAME", requires = "aware")]
@@ -132,6 +137,9 @@ fn documents(args: &ManifestsArgs) -> Result<Vec<String>> {
     }
     if args.hpa_floor {
         rights.push(HPA_FLOOR);
+    }
+    if args.vertical {
+        rights.push(VERTICAL);
     }
     for text in rights {
         let text = in_namespace(text, &args.namespace);

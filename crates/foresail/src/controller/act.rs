@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use foresail_adapters::kubernetes::fault::{Fault, call, within};
 use foresail_adapters::kubernetes::lease::NotLeading;
+use foresail_adapters::kubernetes::resize::{self, PodSize};
 use foresail_adapters::kubernetes::rival::HpaSeen;
 use foresail_adapters::kubernetes::scale::{self, FIELD_MANAGER, ScaleSeen, Target};
 use foresail_adapters::store::{Batch, Intent, IntentState};
 use foresail_core::quantity::time::{Span, Timestamp};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 
@@ -182,6 +184,38 @@ pub(crate) async fn set_scale(
         Ok(seen) => Written::Applied(seen.version),
         Err(fault) => Written::of(&fault),
     }
+}
+
+/// Why a resize was not asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unasked {
+    /// Not now: others write too much, or it is not ours to write.
+    #[error("{0}")]
+    NotNow(String),
+    /// The server's answer, or none.
+    #[error("{0}")]
+    Fault(Fault),
+}
+
+/// Asks for other sizes of a pod's containers. It needs no announcement: what a pod asks for is seen in
+/// the pod, and the same wish twice is one.
+///
+/// # Errors
+/// [`Unasked`]; without an answer it may have been taken.
+pub(crate) async fn resize(
+    shared: &Shared,
+    (namespace, epoch): (&str, u64),
+    (name, uid): (&str, &str),
+    sizes: &PodSize,
+) -> Result<(), Unasked> {
+    let most = fence(shared, epoch).await.map_err(Unasked::NotNow)?;
+    let api: Api<Pod> = Api::namespaced(shared.world.clients.write.clone(), namespace);
+    // The last look before the hand-over: nothing awaits between it and the request.
+    if let Err(why) = shared.leadership.fence(shared.clock.mono()) {
+        return Err(Unasked::NotNow(why.to_string()));
+    }
+    let asked = resize::ask_within(most, &api, (name, uid), sizes).await;
+    asked.map(drop).map_err(Unasked::Fault)
 }
 
 /// Raises or lowers an HPA's minReplicas, never below what its owner wrote.

@@ -61,6 +61,16 @@ pub(crate) fn of(
         drafts.push(held(shared, pilot, story, told));
         drafts.push(forecast_ready(pilot, told));
     }
+    if let Some(vertical) = &pilot.vertical {
+        let verdict = &vertical.verdict;
+        let message = verdict.message.clone();
+        drafts.push(draft(
+            "RequestsSized",
+            verdict.status,
+            verdict.reason,
+            message,
+        ));
+    }
     if let Some(constrained) = constrained(pilot, story) {
         drafts.push(constrained);
     }

@@ -40,6 +40,10 @@ pub const CONDITIONS: &[(&str, &str)] = &[
     ("Held", "a guard that only Foresail has is in the way"),
     ("ForecastReady", "a forecast is trusted and counts"),
     ("Conflicted", "another autoscaler owns the target"),
+    (
+        "RequestsSized",
+        "requests are advised, and pods have them where that is asked for; absent where spec.vertical.mode is Off",
+    ),
     ("CapacityConstrained", "pods find no place"),
     ("Suspended", "something is switched off by the user"),
     (
@@ -426,6 +430,195 @@ pub const REASONS: &[Reason] = &[
         "Take spec.replicas out of the manifest that the message's field manager applies.",
     ),
     reason(
+        "RequestsSized",
+        "Recommended",
+        "True",
+        "Requests are advised in status.vertical; nothing is resized.",
+        "",
+    ),
+    reason(
+        "RequestsSized",
+        "Kept",
+        "True",
+        "What the pods ask for is kept: it is within its bounds, or was lowered a moment ago.",
+        "",
+    ),
+    reason(
+        "RequestsSized",
+        "Applied",
+        "True",
+        "Every pod has the requests that were decided.",
+        "",
+    ),
+    reason(
+        "RequestsSized",
+        "Resizing",
+        "True",
+        "Pods are being resized, a tenth of them at once.",
+        "",
+    ),
+    reason(
+        "RequestsSized",
+        "NotAuto",
+        "False",
+        "Requests are advised, and nothing is resized: the object does not act.",
+        "Write mode Auto, and let the controller's --max-mode be auto; or vertical.mode Recommend.",
+    ),
+    reason(
+        "RequestsSized",
+        "Suspended",
+        "False",
+        "Nothing is resized while the object is suspended.",
+        "`foresail resume NAME` lets go.",
+    ),
+    reason(
+        "RequestsSized",
+        "Frozen",
+        "False",
+        "Nothing is written at present, so nothing is resized.",
+        "See Ready, Conflicted and Held.",
+    ),
+    reason(
+        "RequestsSized",
+        "ResizeAbsent",
+        "False",
+        "The server cannot resize pods in place, and no pod is made anew for it.",
+        "Upgrade to Kubernetes 1.33 or newer, or write vertical.mode Recommend and change the template yourself.",
+    ),
+    reason(
+        "RequestsSized",
+        "TargetUnsupported",
+        "False",
+        "Requests of such a target are not looked at.",
+        "Name a Deployment, StatefulSet or ReplicaSet, or write vertical.mode Off in quotes.",
+    ),
+    reason(
+        "RequestsSized",
+        "NoPods",
+        "False",
+        "No pod of the target runs, so nothing is known of what they use.",
+        "Nothing, where it is scaled to zero; else see CapacityConstrained.",
+    ),
+    reason(
+        "RequestsSized",
+        "NoContainer",
+        "False",
+        "No policy is for any container of the pods.",
+        "Name the containers as the pods do in vertical.containers; the message lists them.",
+    ),
+    reason(
+        "RequestsSized",
+        "PolicyInvalid",
+        "False",
+        "The bounds of a policy cannot be used.",
+        "Mend vertical.containers as the message says.",
+    ),
+    reason(
+        "RequestsSized",
+        "NoUsage",
+        "False",
+        "What the pods use cannot be read, so nothing new is advised.",
+        "Check metrics-server (`foresail doctor`).",
+    ),
+    reason(
+        "RequestsSized",
+        "PodLevelResources",
+        "False",
+        "The pods are sized as a whole, which is not changed.",
+        "Size them by hand, or size their containers instead of the pod.",
+    ),
+    reason(
+        "RequestsSized",
+        "Rollout",
+        "False",
+        "A rollout is on; nothing is resized before its end.",
+        "Nothing; if it lasts, look at the rollout.",
+    ),
+    reason(
+        "RequestsSized",
+        "LowHistory",
+        "False",
+        "Samples span too short a time to resize by.",
+        "Wait, or lower vertical.minHistorySeconds.",
+    ),
+    reason(
+        "RequestsSized",
+        "TemplateSilent",
+        "False",
+        "The pod template does not ask for what would be changed.",
+        "Write requests into the pod template: a resize and a utilization begin at them.",
+    ),
+    reason(
+        "RequestsSized",
+        "VPAFound",
+        "False",
+        "A VerticalPodAutoscaler changes the same requests.",
+        "Set its updateMode to Off, or delete it.",
+    ),
+    reason(
+        "RequestsSized",
+        "HPAReckons",
+        "False",
+        "An HPA's target is a share of a request that would be changed.",
+        "Take that resource out of controlledResources, or let Foresail scale: `foresail migrate hpa NAME --cutover`.",
+    ),
+    reason(
+        "RequestsSized",
+        "Forbidden",
+        "False",
+        "The controller lacks a right that resizing needs.",
+        "Install with vertical.apply=true (`foresail manifests --vertical`); `foresail doctor --as` shows what lacks.",
+    ),
+    reason(
+        "RequestsSized",
+        "ApiUnavailable",
+        "False",
+        "The API server gave no usable answer to a question about the pods.",
+        "Wait; it is tried again. If it lasts, look at the API server.",
+    ),
+    reason(
+        "RequestsSized",
+        "Refused",
+        "False",
+        "The server refuses the size that was decided.",
+        "Read the message: a quota, a LimitRange or an admission policy; bound it with maxAllowed.",
+    ),
+    reason(
+        "RequestsSized",
+        "QosClass",
+        "False",
+        "What is advised would change the pods' QoS class, which no resize may.",
+        "Write controlledValues RequestsAndLimits, or bound requests below the limits with maxAllowed.",
+    ),
+    reason(
+        "RequestsSized",
+        "NoRoom",
+        "False",
+        "The namespace's LimitRange or quota leaves nothing of what is advised.",
+        "Raise the LimitRange or the quota that the message names, or bound the advice with maxAllowed.",
+    ),
+    reason(
+        "RequestsSized",
+        "Infeasible",
+        "False",
+        "A node can never give a pod as much; that pod keeps its size.",
+        "Lower maxAllowed, or give the pods larger nodes; it is tried again after an hour.",
+    ),
+    reason(
+        "RequestsSized",
+        "Deferred",
+        "False",
+        "A node has no room at present.",
+        "Nothing: after five minutes the pod keeps its size, and it is tried again after an hour. Add nodes if it lasts.",
+    ),
+    reason(
+        "RequestsSized",
+        "Late",
+        "False",
+        "A resize did not get done within an hour; that pod keeps its size.",
+        "Look at the pod; memory above the wished limit is not taken from it.",
+    ),
+    reason(
         "CapacityConstrained",
         "Recovered",
         "False",
@@ -553,7 +746,13 @@ pub fn find(condition: &str, reason: &str) -> Option<&'static Reason> {
 pub fn is_well(condition: &str, status: &str) -> bool {
     let good_is_true = matches!(
         condition,
-        "Ready" | "AbleToScale" | "ScalingActive" | "ForecastReady" | "FeaturesPresent" | "Stored"
+        "Ready"
+            | "AbleToScale"
+            | "ScalingActive"
+            | "ForecastReady"
+            | "RequestsSized"
+            | "FeaturesPresent"
+            | "Stored"
     );
     match status {
         "True" => good_is_true || condition == "ScaledToZero",
@@ -582,59 +781,4 @@ pub fn page() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reason_is_told_once_with_its_mend() {
-        for (place, r) in REASONS.iter().enumerate() {
-            let name = format!("{} {}", r.condition, r.reason);
-            let again = REASONS[..place]
-                .iter()
-                .any(|o| (o.condition, o.reason) == (r.condition, r.reason));
-            assert!(!again, "{name} stands twice");
-            assert!(CONDITIONS.iter().any(|(c, _)| *c == r.condition), "{name}");
-            assert!(matches!(r.status, "True" | "False"), "{name}");
-            assert!(r.meaning.ends_with('.') && r.meaning.len() <= 120, "{name}");
-            let worries = !is_well(r.condition, r.status);
-            assert!(!worries || r.mend.ends_with('.'), "{name} lacks a mend");
-            // What the API takes as a reason.
-            assert!(
-                r.reason.chars().all(|c| c.is_ascii_alphanumeric()),
-                "{name}"
-            );
-        }
-    }
-
-    /// Source: pkg/controller/podautoscaler of Kubernetes 1.37; these reasons are an HPA's own.
-    #[test]
-    fn reasons_that_an_hpa_has_are_among_them() {
-        use foresail_core::hpa::Failure;
-        let all = [
-            Failure::Resource,
-            Failure::ContainerResource,
-            Failure::Pods,
-            Failure::Object,
-            Failure::External,
-            Failure::InvalidType,
-            Failure::SelectorEmpty,
-            Failure::SelectorInvalid,
-            Failure::SelectorAmbiguous,
-        ];
-        for failure in all {
-            let reason = failure.condition_reason();
-            assert!(find("ScalingActive", reason).is_some(), "{reason}");
-        }
-    }
-
-    #[test]
-    fn the_page_of_the_documents_is_current() {
-        let path =
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conditions.md");
-        if std::env::var_os("FORESAIL_BLESS").is_some() {
-            std::fs::write(&path, page()).unwrap();
-        }
-        let written = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(written, page(), "run it with FORESAIL_BLESS=1");
-    }
-}
+mod tests;

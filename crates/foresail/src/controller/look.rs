@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foresail_adapters::kubernetes::convert;
 use foresail_adapters::kubernetes::crd::metric::{EmptyIs, Metric, MetricType, PrometheusMetric};
-use foresail_adapters::kubernetes::crd::{PredictiveAutoscaler, Role};
+use foresail_adapters::kubernetes::crd::{PredictiveAutoscaler, Role, VerticalMode};
 use foresail_adapters::kubernetes::fault::Fault;
 use foresail_adapters::kubernetes::pods::PodSeen;
 use foresail_adapters::kubernetes::rival::HpaSeen;
@@ -13,7 +13,7 @@ use foresail_adapters::kubernetes::scale::{self, ScaleSeen, Target};
 use foresail_adapters::kubernetes::selector::Selector;
 use foresail_adapters::kubernetes::workload::WorkloadSeen;
 use foresail_adapters::prometheus::{Prometheus, PrometheusError};
-use foresail_core::hpa::resolve::{self, PodSpec};
+use foresail_core::hpa::resolve::{self, Container, PodSpec};
 use foresail_core::hpa::{self, MetricRule, Reading};
 use foresail_core::observe::{FUTURE_MAX, TargetState, VALUE_MAX};
 use foresail_core::propose::plan::{Setting, TargetId};
@@ -22,6 +22,7 @@ use foresail_core::quantity::units::{Quantity, Replicas, Unit};
 use foresail_core::spec::ValidTarget;
 
 use super::world::World;
+use crate::vertical::subject::RESOURCES;
 use crate::watch::metric::{MetricRead, MetricReader, failed};
 
 /// One target at one moment.
@@ -32,6 +33,8 @@ pub(crate) struct Look {
     pub(crate) selector: hpa::Selector,
     pub(crate) pods: Vec<Arc<PodSeen>>,
     pub(crate) hpa: Option<(String, Arc<HpaSeen>)>,
+    /// CPU request of the first pod that has one, in thousandths of a core.
+    pub(crate) cpu_request: Option<u32>,
     /// In the order of the engine's metrics.
     pub(crate) metrics: Vec<MetricRead>,
     /// Demand at this moment, where a metric has that role.
@@ -186,7 +189,13 @@ pub(crate) async fn look(
         Err(state) => selector = state,
     }
     let hpas = world.hpas.select(&namespace, |h| h.target.is_same(&target));
-    let specs: Vec<PodSpec> = pods.iter().map(|p| p.spec.clone()).collect();
+    let specs: Vec<PodSpec> = match (object.spec.vertical.mode, &workload) {
+        (VerticalMode::Apply, Some(of)) => pods
+            .iter()
+            .map(|p| scaled_by(&p.spec, &of.template))
+            .collect(),
+        _ => pods.iter().map(|p| p.spec.clone()).collect(),
+    };
     let features = world.features();
     let of = MetricReader {
         client: &world.clients.read,
@@ -222,6 +231,7 @@ pub(crate) async fn look(
         demand = total_of(&one, now).filter(|_| age.is_none());
     }
     Ok(Look {
+        cpu_request: cpu_request(&specs),
         scale,
         workload,
         selector,
@@ -231,6 +241,32 @@ pub(crate) async fn look(
         metrics: read,
         demand,
     })
+}
+
+/// A pod with the requests of its template in the place of its own: a share of the request aims at the
+/// same use of a pod whatever it was resized to, so that no resize moves replicas.
+///
+/// Source: specs/product_interface.md I.1, the scale point.
+fn scaled_by(pod: &PodSpec, template: &[Container]) -> PodSpec {
+    let mut pod = pod.clone();
+    for container in &mut pod.containers {
+        let Some(written) = template.iter().find(|t| t.name == container.name) else {
+            continue;
+        };
+        for resource in RESOURCES {
+            if let Some(milli) = written.requests.get(resource) {
+                container.requests.insert(resource.to_owned(), *milli);
+            }
+        }
+    }
+    pod
+}
+
+fn cpu_request(pods: &[PodSpec]) -> Option<u32> {
+    let gates = hpa::Gates::default();
+    let request = |p: &PodSpec| resolve::request(p, "cpu", None, &gates);
+    let found = pods.iter().find_map(request)?;
+    u32::try_from(found).ok().filter(|m| *m > 0)
 }
 
 /// The sum of a metric's series with its time; `None` where it was not read.
@@ -244,14 +280,6 @@ fn total_of(read: &MetricRead, now: Timestamp) -> Option<(f64, Timestamp)> {
 }
 
 impl Look {
-    /// CPU request of the first pod that has one, in thousandths of a core.
-    pub(crate) fn cpu_request(&self) -> Option<u32> {
-        let gates = hpa::Gates::default();
-        let request = |p: &Arc<PodSeen>| resolve::request(&p.spec, "cpu", None, &gates);
-        let found = self.pods.iter().find_map(request)?;
-        u32::try_from(found).ok().filter(|m| *m > 0)
-    }
-
     /// Pods that serve.
     pub(crate) fn ready(&self) -> u32 {
         let ready = self.pods.iter().filter(|p| p.is_ready()).count();
@@ -320,6 +348,86 @@ mod tests {
             existing: 7,
             selector: None,
         }
+    }
+
+    fn pod(name: &str, cpu: i64) -> PodSpec {
+        let requests = [("cpu".to_owned(), cpu), ("memory".to_owned(), 64_000)];
+        PodSpec {
+            name: name.to_owned(),
+            containers: vec![Container {
+                name: "main".to_owned(),
+                requests: requests.into(),
+                restarts_always: false,
+            }],
+            ..PodSpec::default()
+        }
+    }
+
+    /// Replicas that the HPA's formula decides for two pods which use 110 m of CPU each.
+    fn replicas_for(pods: &[PodSpec]) -> u32 {
+        use foresail_core::engine::Input;
+        use foresail_core::hpa::resolve::PodMetrics;
+        use foresail_core::hpa::{HpaSpec, MetricSpec, Phase, Pod, Ready};
+        use foresail_core::observe::{Health, Samples};
+        let (id, now) = (
+            TargetId::new("shop/Deployment/web"),
+            Timestamp::from_seconds(10_000),
+        );
+        let rules = HpaSpec {
+            max_replicas: 9,
+            metrics: vec![MetricSpec::utilization("cpu", 60)],
+            ..HpaSpec::default()
+        };
+        let spec = foresail_core::spec::Spec::of_hpa(id.clone(), rules);
+        let mut engine =
+            foresail_models::registry::engine_of(spec, foresail_models::rng::Seed(0)).unwrap();
+        let used = |name: &str| PodMetrics {
+            pod: name.to_owned(),
+            at: now,
+            window: Span::from_seconds(30),
+            containers: [("main".to_owned(), [("cpu".to_owned(), 110)].into())].into(),
+        };
+        let rule = engine.spec().targets()[0].rules.metrics()[0].clone();
+        let used = [used("a"), used("b")];
+        let reading = resolve::resource_reading(&rule, pods, &used, &hpa::Gates::default());
+        let ready = Pod {
+            phase: Phase::Running,
+            ready: Ready::True,
+            started_at: Some(Timestamp::from_seconds(0)),
+            ..Pod::default()
+        };
+        let two = Replicas::new(2);
+        let state = TargetState {
+            target: id,
+            current: Setting::replicas(two),
+            status_replicas: two,
+            ready: two,
+            pods: vec![ready; 2],
+            readings: vec![reading],
+            ..TargetState::default()
+        };
+        engine.feed(Input::Samples(Samples {
+            at: now,
+            health: Health::default(),
+            leading: true,
+            targets: vec![state],
+            values: Vec::new(),
+        }));
+        let tick = engine.feed(Input::Tick { now }).unwrap();
+        tick.targets[0].decided.replicas.unwrap().get()
+    }
+
+    #[test]
+    fn a_request_that_was_halved_moves_no_replicas() {
+        let template = pod("", 200).containers;
+        let pods = |cpu: i64| [pod("a", cpu), pod("b", cpu)];
+        let kept = |cpu: i64| pods(cpu).map(|p| scaled_by(&p, &template));
+        assert_eq!(replicas_for(&pods(200)), 2, "55 % of what it asks for");
+        assert_eq!(replicas_for(&pods(100)), 4, "the same use is 110 %");
+        assert_eq!(replicas_for(&kept(100)), 2);
+        assert_eq!(replicas_for(&kept(400)), 2, "nor one that was doubled");
+        // What the template does not name is the pod's own.
+        assert_eq!(scaled_by(&pod("a", 100), &[]), pod("a", 100));
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod shared;
 mod shown;
 mod status;
 mod tell;
+mod vertical;
 mod world;
 
 pub(crate) use act::HPA_MIN;

@@ -29,6 +29,7 @@ use super::pilot::{Advised, Pilot, Unresolved, mode_of, uid_of};
 use super::rivals::{Claim, claim};
 use super::score;
 use super::tell::{Hold, Story};
+use super::vertical;
 
 /// How long most of the last step may wait for a place before nothing more is added.
 /// Source: specs/reliability.md F40.
@@ -109,7 +110,7 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
         }
     };
     notice_target(pilot, &look);
-    pilot.cpu_request = look.cpu_request().or(pilot.cpu_request);
+    pilot.cpu_request = look.cpu_request.or(pilot.cpu_request);
     if pilot.engine.is_none() {
         // Another target under the old name: the next pass begins with a fresh engine.
         return story;
@@ -163,6 +164,8 @@ async fn decide(shared: &Arc<Shared>, pilot: &mut Pilot, now: Timestamp) -> Stor
         let taken = pilot.hpa_status.take(&rules.rules, target, write);
         story.hpa_failed = taken.failed;
     }
+    // Last, when it is known whether this pass moved replicas.
+    vertical::step(shared, pilot, &look, &mut story).await;
     story.latency = score::latency(shared, pilot, now).await;
     story.tick = Some(tick);
     story.look = Some(look);

@@ -23,6 +23,7 @@ use super::health::Ladder;
 use super::options::Options;
 use super::score::Scoring;
 use super::tell::Telling;
+use super::vertical::Vertical;
 
 /// Writes of others within this time count together.
 const FOREIGN_WITHIN: Span = Span::from_seconds(300);
@@ -140,6 +141,8 @@ pub(crate) struct Pilot {
     pub(crate) demand: DemandFeed,
     pub(crate) telling: Telling,
     pub(crate) scoring: Scoring,
+    /// Requests of the pods, where they are looked at.
+    pub(crate) vertical: Option<Box<Vertical>>,
     /// CPU request of a pod in thousandths of a core, as last seen.
     pub(crate) cpu_request: Option<u32>,
     /// A write that is under way, or of which it is not known what it came to.
@@ -207,6 +210,7 @@ impl Pilot {
             identity,
             telling: Telling::new(seen.status()),
             scoring: Scoring::default(),
+            vertical: None,
             cpu_request: None,
             object,
             engine: None,
@@ -319,6 +323,7 @@ impl Pilot {
         self.scale = None;
         self.pending_since = None;
         self.ceiling = None;
+        self.forget_requests();
     }
 
     /// The time of day went back: what the engine remembers is of times to come, and nothing new would
@@ -330,6 +335,14 @@ impl Pilot {
         self.demand = DemandFeed::default();
         self.pending_since = None;
         self.telling.written_at = None;
+        self.forget_requests();
+    }
+
+    /// What was learnt of requests is of other pods, or of another time.
+    fn forget_requests(&mut self) {
+        if let Some(vertical) = &mut self.vertical {
+            **vertical = Vertical::anew();
+        }
     }
 
     /// `namespace/name`.

@@ -498,6 +498,9 @@ impl Loop {
             let mut batch = foresail_adapters::store::Batch::new();
             pilot.inputs = u32::MAX;
             self.shared.keep(pilot, &mut batch);
+            if let Some(vertical) = &mut pilot.vertical {
+                vertical.keep(&pilot.identity.uid, &mut batch);
+            }
             self.shared.post(&batch);
         }
     }

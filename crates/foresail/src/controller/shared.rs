@@ -21,7 +21,9 @@ use super::jumps::Jumps;
 use super::meters::Meters;
 use super::options::Options;
 use super::pilot::Pilot;
+use super::vertical;
 use super::world::World;
+use crate::vertical::adviser::Learnt;
 
 /// Writes a second, and how many at once.
 /// Source: specs/reliability.md 1.1 S10b.
@@ -208,6 +210,12 @@ impl Shared {
         Some((snapshot, inputs.unwrap_or_default()))
     }
 
+    /// What was learnt of an object's requests.
+    pub(crate) fn learnt(&self, uid: &str) -> Option<Learnt> {
+        let flight = self.store.flight(&vertical::stored_as(uid)).ok()?;
+        serde_json::from_slice(&flight.snapshot?).ok()
+    }
+
     /// Rows of the score as they were kept.
     ///
     /// # Errors
@@ -354,6 +362,7 @@ impl Shared {
         self.live.forget(&pilot.key.0, &pilot.key.1);
         let mut batch = Batch::new();
         batch.forget(&pilot.identity.uid);
+        batch.forget(&vertical::stored_as(&pilot.identity.uid));
         self.post(&batch);
     }
 }

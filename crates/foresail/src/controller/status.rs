@@ -3,7 +3,7 @@
 use foresail_adapters::kubernetes::crd::Metric;
 use foresail_adapters::kubernetes::crd::status::{
     DecisionStatus, ForecastPoint, ForecastStatus, GuardStatus, Incumbent, IntentStatus,
-    MetricStatus, Phase, PredictiveAutoscalerStatus,
+    MetricStatus, Phase, PredictiveAutoscalerStatus, ResizeState,
 };
 use foresail_adapters::kubernetes::event::Note;
 use foresail_core::engine::Tick;
@@ -103,6 +103,7 @@ pub(crate) fn of(shared: &Shared, pilot: &Pilot, story: &Story) -> PredictiveAut
     if let Some(told) = &story.told {
         explained(&mut next, pilot, told, story.tick.as_ref());
     }
+    next.vertical = pilot.vertical.as_ref().map(|v| v.status.clone());
     next.guard = Some(guard(pilot, story));
     next.conditions = condition_set::of(shared, pilot, story, &before.conditions);
     next
@@ -318,7 +319,12 @@ pub(crate) fn matters(
         let guard = s.guard.clone().unwrap_or_default();
         (guard.health, guard.intent, guard.epoch)
     };
+    let resizes = |s: &PredictiveAutoscalerStatus| -> Vec<Option<ResizeState>> {
+        let all = s.vertical.iter().flat_map(|v| &v.containers);
+        all.map(|c| c.resize).collect()
+    };
     before.desired_replicas != next.desired_replicas
+        || resizes(before) != resizes(next)
         || before.current_replicas != next.current_replicas
         || before.phase != next.phase
         || before.observed_generation != next.observed_generation

@@ -69,6 +69,8 @@ pub(crate) struct Story {
     pub(crate) hpa_failed: bool,
     /// Latency of the target's requests, where it is asked for.
     pub(crate) latency: Latency,
+    /// What became of requests.
+    pub(crate) resized: Vec<Note>,
     /// The scale as it is by now, where it is another than what was decided on.
     pub(crate) fresh: Option<ScaleSeen>,
 }
@@ -91,6 +93,7 @@ impl Story {
             foreign: false,
             hpa_failed: false,
             latency: Latency::default(),
+            resized: Vec::new(),
             fresh: None,
         }
     }
@@ -137,6 +140,9 @@ pub(crate) async fn tell(shared: &Arc<Shared>, pilot: &mut Pilot, story: &Story)
     let notes = status::notes(pilot, story);
     for note in notes.into_iter().chain(status::store_note(shared, pilot)) {
         post(shared, pilot, &note, story.now).await;
+    }
+    for note in &story.resized {
+        post(shared, pilot, note, story.now).await;
     }
     if let Some(note) = would_scale(pilot, story) {
         post(shared, pilot, &note, story.now).await;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use foresail_adapters::kubernetes::resize::{Amounts, PodSize};
 use foresail_core::admit::Decision;
-use foresail_core::engine::{Engine, Input, Tick};
+use foresail_core::engine::{Engine, Input, Snapshot, Tick};
 use foresail_core::explain::{BasisTold, Explanation, Identity};
 use foresail_core::guard::{GuardName, Limit};
 use foresail_core::hpa::{HpaSpec, MetricSpec};
 use foresail_core::observe::{Health, Samples, TargetState};
-use foresail_core::propose::plan::Axis;
+use foresail_core::propose::plan::{Axis, TargetId};
 use foresail_core::propose::requests::RequestRange;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::Replicas;
@@ -20,10 +20,12 @@ use foresail_core::spec::{
 };
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fit::{Cut, Fitted, quantity};
-use super::subject::{Place, RESOURCES, Subject};
+use super::group::{Owner, PodGroup};
+use super::subject::RESOURCES;
 
 /// The least CPU of a pod, which its containers share. Source: the recommender's
 /// `pod-recommendation-min-cpu-millicores`.
@@ -32,11 +34,54 @@ const POD_CPU_MILLI: f64 = 25.0;
 /// The least memory of a pod, in MiB. Source: `pod-recommendation-min-memory-mb`.
 const POD_MEMORY_MIB: f64 = 250.0;
 
+/// The least that can be written, and what no node has: bounds where the user has none.
+const UNBOUNDED: [(&str, i64, i64); 2] = [
+    ("cpu", 1, 100_000_000),
+    ("memory", (1 << 20) * 1000, (1 << 50) * 1000),
+];
+
+/// Memory is rounded to so many bytes, for people.
+const MEMORY_STEP_BYTES: u32 = 1 << 20;
+
+/// One container that is sized.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SizedContainer {
+    /// Its name.
+    pub container: String,
+    /// Its name as a target of the engine.
+    pub target: TargetId,
+    /// Bounds of those of its resources that are sized.
+    pub bounds: BTreeMap<String, ResourceSpec>,
+}
+
+/// Bounds of one resource, in thousandths; without a bound of the user's, what can be written.
+#[must_use]
+pub fn bounds(resource: &str, least: Option<i64>, most: Option<i64>) -> ResourceSpec {
+    let known = UNBOUNDED.iter().find(|(name, ..)| *name == resource);
+    let (low, high) = known.map_or((1, i64::MAX), |(_, low, high)| (*low, *high));
+    ResourceSpec {
+        min: quantity(resource, least.unwrap_or(low)),
+        max: quantity(resource, most.unwrap_or(high)),
+        step: quantity(resource, if resource == "memory" { 1000 } else { 1 }),
+    }
+}
+
+/// The name of one container of a workload as a target of the engine.
+#[must_use]
+pub fn target(namespace: &str, owner: Owner<'_>, container: &str) -> TargetId {
+    let Owner { kind, name } = owner;
+    TargetId::new(&format!("{namespace}/{kind}/{name}/{container}"))
+}
+
+/// Knobs of the proposer, where they are not its own defaults.
+#[must_use]
+pub fn knobs() -> BTreeMap<String, Value> {
+    BTreeMap::from([("roundMemoryBytes".to_owned(), json!(MEMORY_STEP_BYTES))])
+}
+
 /// What the user says of it.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
-    /// Bounds of each resource of a container.
-    pub bounds: BTreeMap<String, ResourceSpec>,
     /// Knobs of the proposer.
     pub knobs: BTreeMap<String, Value>,
     /// How pods get other requests.
@@ -47,11 +92,21 @@ pub struct Wishes {
     pub interval: Span,
 }
 
-/// An engine over the containers of one Deployment.
+/// What an adviser learnt, as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Learnt {
+    engine: Snapshot,
+    seen: Option<(Timestamp, Timestamp)>,
+    samples: u64,
+    used: BTreeMap<String, i64>,
+}
+
+/// An engine over the containers of one workload.
 #[derive(Debug)]
 pub struct Adviser {
     engine: Engine,
-    containers: Vec<String>,
+    sized: Vec<SizedContainer>,
     tick: Option<Tick>,
     /// Times of the first and the newest sample that was taken in.
     seen: Option<(Timestamp, Timestamp)>,
@@ -76,22 +131,22 @@ pub struct Advised {
 ///
 /// The floor is off: replicas are another's here, and an HPA's floor is reckoned for pods and not
 /// for containers.
-fn spec(place: &Place, containers: &[String], wishes: &Wishes) -> Spec {
+fn spec(sized: &[SizedContainer], wishes: &Wishes) -> Spec {
     let hpa = HpaSpec {
         min_replicas: Some(1),
         max_replicas: i32::MAX,
         metrics: RESOURCES.map(|r| MetricSpec::utilization(r, 80)).to_vec(),
         ..HpaSpec::default()
     };
-    let target = |container: &String| TargetSpec {
-        id: place.target(container),
+    let target = |one: &SizedContainer| TargetSpec {
+        id: one.target.clone(),
         hpa: hpa.clone(),
-        resources: wishes.bounds.clone(),
+        resources: one.bounds.clone(),
         resize: wishes.resize,
         ..TargetSpec::default()
     };
     let mut vpa = ProposerSpec::named("vpa");
-    let count = containers.len().max(1) as f64;
+    let count = sized.len().max(1) as f64;
     let own = [
         (
             "podRecommendationMinCpuMillicores",
@@ -101,17 +156,11 @@ fn spec(place: &Place, containers: &[String], wishes: &Wishes) -> Spec {
             "podRecommendationMinMemoryMb",
             json!(POD_MEMORY_MIB / count),
         ),
-        // The updater lets young pods be, so as not to evict them again and again; somebody who runs
-        // a command asks now.
-        (
-            "inRecommendationBoundsEvictionLifetimeThresholdSeconds",
-            json!(0),
-        ),
     ];
     vpa.knobs = own.map(|(n, v)| (n.to_owned(), v)).into();
     vpa.knobs.extend(wishes.knobs.clone());
     Spec {
-        targets: containers.iter().map(target).collect(),
+        targets: sized.iter().map(target).collect(),
         mode: wishes.mode,
         interval: wishes.interval,
         proposers: vec![vpa],
@@ -132,12 +181,12 @@ impl Adviser {
     ///
     /// # Errors
     /// Where bounds or knobs are none that it can use; each problem with its mend.
-    pub fn new(place: &Place, containers: &[String], wishes: &Wishes) -> Result<Self> {
-        let engine = engine_of(spec(place, containers, wishes), Seed(42))
+    pub fn new(sized: Vec<SizedContainer>, wishes: &Wishes) -> Result<Self> {
+        let engine = engine_of(spec(&sized, wishes), Seed(42))
             .map_err(|problems| anyhow::anyhow!("{}", SpecProblem::joined(&problems)))?;
         Ok(Self {
             engine,
-            containers: containers.to_vec(),
+            sized,
             tick: None,
             seen: None,
             samples: 0,
@@ -145,14 +194,42 @@ impl Adviser {
         })
     }
 
-    /// Takes in one look and decides.
-    pub fn look(&mut self, place: &Place, subject: &Subject, at: Timestamp) {
-        for (container, memory) in subject.memory_used() {
+    /// The containers that are sized.
+    #[must_use]
+    pub fn sized(&self) -> &[SizedContainer] {
+        &self.sized
+    }
+
+    /// What it learnt, to be stored.
+    #[must_use]
+    pub fn learnt(&self) -> Learnt {
+        Learnt {
+            engine: self.engine.snapshot(),
+            seen: self.seen,
+            samples: self.samples,
+            used: self.used.clone(),
+        }
+    }
+
+    /// Goes on from what one before it learnt; containers that it did not know begin anew.
+    ///
+    /// # Errors
+    /// Where that is of another form.
+    pub fn go_on(&mut self, learnt: Learnt) -> Result<()> {
+        self.engine.restore(learnt.engine)?;
+        (self.seen, self.samples, self.used) = (learnt.seen, learnt.samples, learnt.used);
+        Ok(())
+    }
+
+    /// Takes in one look and decides; the engine's health says what may go down.
+    pub fn look(&mut self, group: &PodGroup, health: Health, at: Timestamp) {
+        for (container, memory) in group.memory_used() {
             self.note_used(&container, memory);
         }
-        let states = self.containers.iter().map(|c| subject.state(place, c));
+        let states = self.sized.iter();
+        let states = states.map(|one| group.state(one.target.clone(), &one.container));
         let states = states.collect();
-        self.feed(states, at);
+        self.feed(states, health, at);
     }
 
     /// Remembers what a container used, in thousandths of a byte.
@@ -162,11 +239,11 @@ impl Adviser {
     }
 
     /// Takes in the state of every container, in their order, and decides.
-    pub fn feed(&mut self, targets: Vec<TargetState>, at: Timestamp) {
+    pub fn feed(&mut self, targets: Vec<TargetState>, health: Health, at: Timestamp) {
         self.count(&targets);
         let samples = Samples {
             at,
-            health: Health::default(),
+            health,
             leading: true,
             targets,
             values: Vec::new(),
@@ -211,12 +288,12 @@ impl Adviser {
     #[must_use]
     pub fn decided(&self) -> BTreeMap<String, Amounts> {
         let ticks = self.tick.iter().flat_map(|t| &t.targets);
-        let decided = |(container, tick): (&String, &foresail_core::engine::TargetTick)| {
+        let decided = |(one, tick): (&SizedContainer, &foresail_core::engine::TargetTick)| {
             let amounts = tick.decided.per_pod.iter();
             let amounts = amounts.map(|(n, q)| (n.to_owned(), q.milli()));
-            (container.clone(), amounts.collect::<Amounts>())
+            (one.container.clone(), amounts.collect::<Amounts>())
         };
-        self.containers.iter().zip(ticks).map(decided).collect()
+        self.sized.iter().zip(ticks).map(decided).collect()
     }
 
     /// The story of each container, with what was cut after the engine.
@@ -230,7 +307,7 @@ impl Adviser {
             generation: 1,
             epoch: 1,
         };
-        let one = |(index, container): (usize, &String)| {
+        let one = |(index, SizedContainer { container, .. }): (usize, &SizedContainer)| {
             let decision = self.admitted(tick, index, container, &fitted.cuts)?;
             let spec = self.engine.spec();
             let told = Explanation::new(tick, index, spec, &identity, Some(&decision))?;
@@ -248,7 +325,7 @@ impl Adviser {
                 ranges,
             })
         };
-        let all = self.containers.iter().enumerate().filter_map(one);
+        let all = self.sized.iter().enumerate().filter_map(one);
         Ok(all.collect())
     }
 

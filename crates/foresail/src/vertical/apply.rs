@@ -34,6 +34,16 @@ pub struct Patience {
     pub working: Duration,
 }
 
+impl Default for Patience {
+    /// Source: AEP-4016 of the Vertical Pod Autoscaler, in-place updates.
+    fn default() -> Self {
+        Self {
+            deferred: Duration::from_secs(300),
+            working: Duration::from_secs(3600),
+        }
+    }
+}
+
 /// Why a change ended before it was whole.
 #[derive(Debug, thiserror::Error)]
 pub enum Stopped {
@@ -460,7 +470,8 @@ fn template_of(deployment: &Deployment) -> Option<PodTemplateSpec> {
 }
 
 /// `true` where a pod's spec asks for these sizes.
-fn asks(pod: &Pod, sizes: &PodSize) -> bool {
+#[must_use]
+pub fn asks(pod: &Pod, sizes: &PodSize) -> bool {
     let asked = resize::asked(pod);
     sizes
         .iter()
@@ -468,7 +479,8 @@ fn asks(pod: &Pod, sizes: &PodSize) -> bool {
 }
 
 /// `true` where a pod has these sizes and nothing of them is left to do.
-fn has(pod: &Pod, sizes: &PodSize) -> bool {
+#[must_use]
+pub fn has(pod: &Pod, sizes: &PodSize) -> bool {
     asks(pod, sizes) && resize::progress(pod) == Progress::Done
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Units: thousandths of a core for `cpu`, of a byte for `memory`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foresail_adapters::kubernetes::resize::{Amounts, ContainerSize, PodSize};
 use foresail_core::explain::why::Why;
@@ -29,6 +29,8 @@ pub struct Question<'a> {
     pub used: &'a BTreeMap<String, i64>,
     /// What the namespace allows.
     pub room: &'a Room,
+    /// Containers whose limits stay as they are; those of others follow their requests.
+    pub keeps_limits: &'a BTreeSet<String>,
     /// Pods that change.
     pub pods: u32,
     /// Pods that a rollout makes before it takes old ones away; 0 in place.
@@ -95,6 +97,24 @@ fn scaled_up(resource: &str, amount: i64, (by, of): (i64, i64)) -> i64 {
     i64::try_from((up + step - 1) / step * step).unwrap_or(i64::MAX)
 }
 
+/// Sizes in one line, for people: each container with its requests, and limits where it has some.
+#[must_use]
+pub fn told_change(sizes: &PodSize) -> String {
+    let side = |amounts: &Amounts| -> Vec<String> {
+        let each = amounts.iter();
+        each.map(|(name, milli)| format!("{name} {}", quantity(name, *milli)))
+            .collect()
+    };
+    let one = |(name, size): (&String, &ContainerSize)| {
+        let limits = match size.limits.is_empty() {
+            true => String::new(),
+            false => format!(" (limits {})", side(&size.limits).join(", ")),
+        };
+        format!("{name}: {}{limits}", side(&size.requests).join(", "))
+    };
+    sizes.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
 /// Fits what is wanted into what is allowed.
 #[must_use]
 pub fn fit(question: &Question<'_>) -> Fitted {
@@ -106,6 +126,7 @@ pub fn fit(question: &Question<'_>) -> Fitted {
     fit.take_in();
     let each: Vec<Key> = fit.requests.keys().cloned().collect();
     for key in &each {
+        fit.hold_kept_limit(key);
         fit.hold_used_memory(key);
         fit.hold_container(key);
     }
@@ -163,6 +184,9 @@ impl Fit<'_> {
     /// Source: vertical-pod-autoscaler, pkg/utils/vpa, GetProportionalLimit.
     fn limit(&self, key: &Key, request: i64) -> Option<i64> {
         let (old_request, old_limit) = self.old(key);
+        if self.keeps_limit(key) {
+            return old_limit;
+        }
         let limit = match old_request.filter(|r| *r > 0) {
             Some(old) => scaled(&key.1, old_limit?, (request, old)),
             None => old_limit?,
@@ -172,10 +196,16 @@ impl Fit<'_> {
         Some(most.map_or(limit, |m| limit.min(m)).max(request))
     }
 
+    fn keeps_limit(&self, key: &Key) -> bool {
+        self.question.keeps_limits.contains(&key.0)
+    }
+
     /// The largest request whose limit is at most `limit`.
     fn request_under(&self, key: &Key, limit: i64) -> i64 {
         match self.old(key) {
-            (Some(old), Some(old_limit)) if old > 0 && old_limit > old => {
+            (Some(old), Some(old_limit))
+                if old > 0 && old_limit > old && !self.keeps_limit(key) =>
+            {
                 scaled(&key.1, limit, (old, old_limit))
             }
             _ => limit,
@@ -195,6 +225,21 @@ impl Fit<'_> {
                 why,
             });
             *held = to;
+        }
+    }
+
+    /// A request stays within a limit that stays, and near enough to it where the namespace says so.
+    fn hold_kept_limit(&mut self, key: &Key) {
+        let (Some(limit), true) = (self.old(key).1, self.keeps_limit(key)) else {
+            return;
+        };
+        let ratio = self.question.room.container.ratio.get(&key.1);
+        let least = ratio.map(|r| scaled_up(&key.1, limit, (1000, *r)));
+        let held = self.requests.get(key).copied().unwrap_or(limit);
+        if held > limit {
+            self.set(key, limit, Why::AboveLimit(quantity(&key.1, limit)));
+        } else if let Some(least) = least.filter(|l| held < *l) {
+            self.set(key, least, Why::NamespaceMin(quantity(&key.1, least)));
         }
     }
 

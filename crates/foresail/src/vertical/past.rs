@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 
 use foresail_adapters::prometheus::{Line, Prometheus, PrometheusError, Range};
 use foresail_core::hpa::{Phase, Pod, PodReading, PodSample, Reading};
-use foresail_core::observe::TargetState;
+use foresail_core::observe::{Health, TargetState};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::quantity::units::{Quantity, Unit};
 use k8s_openapi::api::core::v1::Pod as Object;
 use kube::ResourceExt;
 
-use super::adviser::Adviser;
-use super::subject::{Place, Subject};
+use super::adviser::{Adviser, SizedContainer};
+use super::group::PodGroup;
+use super::subject::Place;
 
 /// Steps of the past: the recommender's own tick.
 pub const STEP: Span = Span::from_seconds(60);
@@ -97,39 +98,35 @@ impl Past {
 
     /// Lets the engine live through it, step by step; steps that nobody measured are left out.
     /// Returns how many were lived through.
-    pub fn live(
-        &self,
-        adviser: &mut Adviser,
-        place: &Place,
-        subject: &Subject,
-        containers: &[String],
-    ) -> usize {
+    pub fn live(&self, adviser: &mut Adviser, group: &PodGroup) -> usize {
         for (name, container) in &self.containers {
             let memory = container
                 .pods
                 .values()
                 .flat_map(|(_, memory)| memory.values());
-            if let Some(most) = memory.max().filter(|_| containers.contains(name)) {
+            let is_sized = adviser.sized().iter().any(|s| s.container == *name);
+            if let Some(most) = memory.max().filter(|_| is_sized) {
                 adviser.note_used(name, *most);
             }
         }
         let mut steps: Vec<Timestamp> = self.times().collect();
         steps.sort_unstable();
         steps.dedup();
-        let starts = starts(&subject.pods);
+        let starts = starts(&group.pods);
         // Who asked for what then is not known: it is told as it is now.
-        let blank = |container: &String| TargetState {
+        let blank = |one: &SizedContainer| TargetState {
             pods: Vec::new(),
             readings: Vec::new(),
             kills: Vec::new(),
             rollout: false,
-            ..subject.state(place, container)
+            ..group.state(one.target.clone(), &one.container)
         };
-        let blanks: Vec<TargetState> = containers.iter().map(blank).collect();
+        let sized = adviser.sized().to_vec();
+        let blanks: Vec<TargetState> = sized.iter().map(blank).collect();
         for at in &steps {
-            let both = containers.iter().zip(&blanks);
-            let states = both.map(|(name, blank)| self.state(name, blank, &starts, *at));
-            adviser.feed(states.collect(), *at);
+            let both = sized.iter().zip(&blanks);
+            let states = both.map(|(one, blank)| self.state(&one.container, blank, &starts, *at));
+            adviser.feed(states.collect(), Health::default(), *at);
         }
         steps.len()
     }

@@ -30,6 +30,7 @@ fn grant(rig: &Rig, namespace: &str) {
         "--watch-namespace",
         namespace,
         "--hpa-floor",
+        "--vertical",
     ];
     apply(rig, &rights_of(manifests(&args)), false);
     // A right takes a moment to reach the authorizer; these are one of each role.
@@ -38,6 +39,7 @@ fn grant(rig: &Rig, namespace: &str) {
         ("list", "/pods"),
         ("update", "apps/deployments/scale"),
         ("patch", "autoscaling/horizontalpodautoscalers"),
+        ("patch", "/pods/resize"),
         ("create", "coordination.k8s.io/leases"),
     ] {
         let told = format!("the right to {verb} {what} in {namespace}");

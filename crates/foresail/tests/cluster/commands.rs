@@ -95,6 +95,7 @@ fn doctor_names_what_an_account_may_not(rig: &Rig) {
             "doctor",
             "--no-crd",
             "--hpa-floor",
+            "--vertical",
         ],
     );
     for document in text(&manifests.stdout).split("\n---") {

@@ -94,7 +94,11 @@ fn what_is_granted_is_used_and_nothing_else(rig: &Rig) {
 /// page, which the chart makes only for a whole cluster.
 fn granted_objects(rig: &Rig) -> Option<Vec<Value>> {
     let watched = format!("watchNamespaces={{{PLACE}}}");
-    let own = chart(rig, PLACE, &["actuation.hpaFloor=true", &watched])?;
+    let own = chart(
+        rig,
+        PLACE,
+        &["actuation.hpaFloor=true", "vertical.apply=true", &watched],
+    )?;
     let page = chart(rig, PLACE, &["dashboard.enabled=true"])?;
     let mut objects = rights_of(own);
     let of_page = |o: &Value| text(o, "/metadata/name").ends_with("-live-page");
@@ -230,10 +234,17 @@ fn everything(rig: &Rig, controller: &mut Controller) {
     // Its bound is a reason to write before any usage is known.
     let two = json!({"minReplicas": 2});
     object(rig, ("ReplicaSet", "replicated"), &cpu, &two);
+    sized(rig, &queue);
     controller.begin();
     controller.wait_leading(SOON);
 
     wait_asked(rig, "deployments", "plain", 3);
+    wait_until(3 * SOON, "a pod that was resized", || {
+        let pods = rig.pods(PLACE, "sized");
+        let request =
+            |p: &Value| p["spec"]["containers"][0]["resources"]["requests"]["cpu"].clone();
+        pods.iter().any(|p| request(p) != "100m").then_some(())
+    });
     wait_asked(rig, "replicasets", "replicated", 2);
     wait_asked(rig, "statefulsets", "stateful", 3);
     wait_until(SOON, "the HPA's floor", || {
@@ -253,6 +264,16 @@ fn everything(rig: &Rig, controller: &mut Controller) {
 const HPAS: &str = "/apis/autoscaling/v2/namespaces/granted/horizontalpodautoscalers";
 const OBJECTS: &str =
     "/apis/autoscaling.foresail.dev/v1alpha1/namespaces/granted/predictiveautoscalers";
+
+/// One whose pods are resized, because they use more than they ask for.
+fn sized(rig: &Rig, metrics: &Value) {
+    let resources = json!({"requests": {"cpu": "100m", "memory": "64Mi"}});
+    let played = json!({"rig/cpu": "300m", "rig/memory": "96Mi"});
+    rig.deployment((PLACE, "sized"), 1, &resources, &played);
+    let vertical = json!({"vertical": {"mode": "Apply", "minHistorySeconds": 0,
+        "containers": [{"name": "main", "maxAllowed": {"cpu": 1, "memory": "1Gi"}}]}});
+    object(rig, ("Deployment", "sized"), metrics, &vertical);
+}
 
 fn workload(kind: &str) -> Value {
     let name = if kind == "StatefulSet" {

@@ -1,4 +1,4 @@
-//! `foresail optimize --deployment`: advice writes nothing; a change goes pod by pod in place or by a
+//! Requests of pods. `foresail optimize --deployment`: advice writes nothing; a change goes pod by pod in place or by a
 //! rollout, and what is refused, late, interrupted or killed is put back or gone on with.
 
 use std::path::PathBuf;
@@ -13,7 +13,14 @@ use crate::proxy::Proxy;
 use crate::rig::{Rig, wait_until};
 use crate::rule::{Action, Change, Rule, When};
 
+mod controller;
+
 pub const ROWS: &[Row] = &[
+    (
+        "vertical::the_controller_recommends_and_resizes",
+        false,
+        controller::recommends_and_resizes,
+    ),
     (
         "vertical::advice_writes_nothing",
         false,

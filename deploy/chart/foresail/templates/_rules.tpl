@@ -53,6 +53,21 @@
   verbs: [get, patch]
 {{- end }}
 
+{{- define "foresail.rules.vertical" -}}
+# Pods are resized while they run, where vertical.mode is Apply; nothing else of a pod is written.
+- apiGroups: [""]
+  resources: [pods/resize]
+  verbs: [patch]
+# What a namespace allows of its pods' sizes: nothing is asked for beyond it.
+- apiGroups: [""]
+  resources: [limitranges, resourcequotas]
+  verbs: [list]
+# A VerticalPodAutoscaler that changes the same pods is a conflict.
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers]
+  verbs: [list]
+{{- end }}
+
 {{- define "foresail.rules.live-page" -}}
 # Whose token it is that opens the live page.
 - apiGroups: [authentication.k8s.io]

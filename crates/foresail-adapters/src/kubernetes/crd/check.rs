@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use foresail_core::spec::SpecProblem;
 use serde_json::{Map, Value};
 
-use super::schema::{self, LABEL, NAME, NOT_NEGATIVE, POSITIVE};
-use super::spec::PredictiveAutoscaler;
+use super::schema::{self, CONTAINER, LABEL, NAME, NOT_NEGATIVE, POSITIVE};
+use super::spec::{EVERY_CONTAINER, PredictiveAutoscaler};
 use super::{GROUP, KIND, VERSION, rules};
 
 /// The schema of `spec`; the text says why there is none.
@@ -252,6 +252,10 @@ fn misfit(pattern: &str, text: &str) -> Option<&'static str> {
         NAME => (
             text.split('.').all(is_label),
             "must be lower-case letters, digits, `-` and `.`, and each part begin and end with a letter or digit",
+        ),
+        CONTAINER => (
+            text == EVERY_CONTAINER || is_label(text),
+            "must be the name of a container, or * for all",
         ),
         _ => (true, ""),
     };

@@ -18,8 +18,9 @@ pub use behavior::{Behavior, Policy, PolicyType, ScalingRules, SelectPolicy};
 pub use check::read;
 pub use metric::{EmptyIs, Metric, MetricType, Role};
 pub use spec::{
-    Actuation, ActuationType, Combine, CombineRule, Explain, FloorRule, ForecastSpec, Guardrails,
-    Mode, PredictiveAutoscaler, PredictiveAutoscalerSpec, ProposerRef, Suspend,
+    Actuation, ActuationType, AllowedAmounts, Combine, CombineRule, ContainerPolicy,
+    ControlledResource, ControlledValues, Explain, FloorRule, ForecastSpec, Guardrails, Mode,
+    PredictiveAutoscaler, PredictiveAutoscalerSpec, ProposerRef, Suspend, Vertical, VerticalMode,
 };
 pub use status::PredictiveAutoscalerStatus;
 

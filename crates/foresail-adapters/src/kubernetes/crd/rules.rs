@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::behavior::{PolicyType, SelectPolicy};
 use super::metric::{LabelOperator, Metric, MetricType, Role, TargetType};
-use super::spec::{ActuationType, PredictiveAutoscalerSpec as Spec};
+use super::spec::{ActuationType, ContainerPolicy, PredictiveAutoscalerSpec as Spec, VerticalMode};
 
 /// One rule.
 struct Rule {
@@ -247,6 +247,58 @@ const RULES: &[Rule] = &[
         broken: |spec| {
             let named = spec.forecast.forecaster != "auto";
             when(named && !forecasts(spec), "spec.forecast.forecaster")
+        },
+    },
+    Rule {
+        at: &["spec.vertical"],
+        cel: "self.mode != 'Apply' || (self.containers.size() > 0 && self.containers.all(c, has(c.maxAllowed) && c.controlledResources.all(r, r == 'cpu' ? has(c.maxAllowed.cpu) : has(c.maxAllowed.memory))))",
+        message: "mode Apply needs containers, each with maxAllowed of every resource that it controls: write how much a container may ask for at most, or mode Recommend",
+        broken: |spec| {
+            let unbound = |p: &ContainerPolicy| {
+                let mut all = p.controlled_resources.iter();
+                let most = p.max_allowed.as_ref();
+                !all.all(|r| most.is_some_and(|m| m.milli(*r).is_some()))
+            };
+            let vertical = &spec.vertical;
+            let odd = vertical.containers.is_empty() || vertical.containers.iter().any(unbound);
+            when(
+                vertical.mode == VerticalMode::Apply && odd,
+                "spec.vertical.containers",
+            )
+        },
+    },
+    Rule {
+        at: &["spec.vertical.containers"],
+        cel: "self.all(c, self.exists_one(n, n.name == c.name))",
+        message: "two policies are of the same container: names must differ",
+        broken: |spec| {
+            let all = spec.vertical.containers.iter().enumerate();
+            all.flat_map(|(i, policy)| {
+                let mut before = spec.vertical.containers.iter().take(i);
+                let twice = before.any(|p| p.name == policy.name);
+                when(twice, &format!("spec.vertical.containers[{i}].name"))
+            })
+            .collect()
+        },
+    },
+    Rule {
+        at: &["spec.vertical.containers[]"],
+        cel: "!has(self.minAllowed) || !has(self.maxAllowed) || ((!has(self.minAllowed.cpu) || !has(self.maxAllowed.cpu) || !quantity(string(self.minAllowed.cpu)).isGreaterThan(quantity(string(self.maxAllowed.cpu)))) && (!has(self.minAllowed.memory) || !has(self.maxAllowed.memory) || !quantity(string(self.minAllowed.memory)).isGreaterThan(quantity(string(self.maxAllowed.memory)))))",
+        message: "minAllowed must be at most maxAllowed: raise maxAllowed or lower minAllowed",
+        broken: |spec| {
+            let above = |p: &ContainerPolicy| {
+                use super::spec::ControlledResource::{Cpu, Memory};
+                let both = p.min_allowed.as_ref().zip(p.max_allowed.as_ref());
+                let of = |r| both.and_then(|(min, max)| min.milli(r).zip(max.milli(r)));
+                [Cpu, Memory]
+                    .into_iter()
+                    .filter_map(of)
+                    .any(|(min, max)| min > max)
+            };
+            let all = spec.vertical.containers.iter().enumerate();
+            let path = |i: usize| format!("spec.vertical.containers[{i}].minAllowed");
+            all.flat_map(|(i, policy)| when(above(policy), &path(i)))
+                .collect()
         },
     },
 ];

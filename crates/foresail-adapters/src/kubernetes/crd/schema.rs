@@ -28,6 +28,9 @@ pub(super) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// A DNS subdomain, as the names of most objects are.
 pub(super) const NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
+/// A container's name, or the star that stands for all.
+pub(super) const CONTAINER: &str = r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$";
+
 /// Columns of `kubectl get`: name, type, path and whether only `-o wide` shows it.
 const COLUMNS: [(&str, &str, &str, bool); 16] = [
     ("Target", "string", ".status.targetRef", false),
@@ -88,6 +91,10 @@ pub(super) fn tolerance(_: &mut SchemaGenerator) -> Schema {
 
 pub(super) fn label(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": LABEL, "minLength": 1, "maxLength": 63})
+}
+
+pub(super) fn container(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "pattern": CONTAINER, "minLength": 1, "maxLength": 63})
 }
 
 pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use foresail_core::quantity::units::parse_kubernetes_milli;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,9 @@ pub struct PredictiveAutoscalerSpec {
     /// What is never done, whatever is wished.
     #[serde(default)]
     pub guardrails: Guardrails,
+    /// What the pods' containers ask for.
+    #[serde(default)]
+    pub vertical: Vertical,
     /// What is switched off for a while.
     #[serde(default)]
     pub suspend: Suspend,
@@ -103,6 +107,7 @@ impl PredictiveAutoscalerSpec {
             proposers: None,
             combine: Combine::default(),
             guardrails: Guardrails::default(),
+            vertical: Vertical::default(),
             suspend: Suspend::default(),
             explain: Explain::default(),
         }
@@ -358,6 +363,147 @@ impl Default for Budget {
             changes_max: None,
             period_seconds: 60,
         }
+    }
+}
+
+/// What the pods' containers ask for: advised as the Vertical Pod Autoscaler would, and resized in
+/// place where that is wished.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Vertical {
+    /// "Off": nothing is looked at (write it in quotes). Recommend: status.vertical tells what
+    /// containers should ask for. Apply: pods are resized too, while they run and never made anew,
+    /// where the object's own mode is Auto.
+    pub mode: VerticalMode,
+    /// Seconds that samples must span before anything is resized.
+    #[schemars(range(min = 0, max = 604_800))]
+    pub min_history_seconds: i32,
+    /// Which containers, and within which bounds. Where none is named: all, without bounds; Apply needs
+    /// bounds.
+    #[schemars(length(max = 16))]
+    pub containers: Vec<ContainerPolicy>,
+}
+
+impl Default for Vertical {
+    fn default() -> Self {
+        Self {
+            mode: VerticalMode::Off,
+            min_history_seconds: 3600,
+            containers: Vec::new(),
+        }
+    }
+}
+
+/// What is done about requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VerticalMode {
+    /// Nothing.
+    #[default]
+    Off,
+    /// They are advised.
+    Recommend,
+    /// Pods are resized while they run.
+    Apply,
+}
+
+/// How one container is sized.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerPolicy {
+    /// The container's name; * for all that are not named.
+    #[schemars(schema_with = "schema::container")]
+    pub name: String,
+    /// Which of its resources are sized.
+    #[serde(default = "both_resources")]
+    #[schemars(length(min = 1, max = 2))]
+    pub controlled_resources: Vec<ControlledResource>,
+    /// RequestsOnly: limits stay, and requests stay within them. RequestsAndLimits: limits keep their
+    /// ratio to the requests.
+    #[serde(default)]
+    pub controlled_values: ControlledValues,
+    /// The least that it asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_allowed: Option<AllowedAmounts>,
+    /// The most that it asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_allowed: Option<AllowedAmounts>,
+}
+
+fn both_resources() -> Vec<ControlledResource> {
+    vec![ControlledResource::Cpu, ControlledResource::Memory]
+}
+
+impl ContainerPolicy {
+    /// The policy that sizes a container in every way, without bounds.
+    #[must_use]
+    pub fn open() -> Self {
+        Self {
+            name: EVERY_CONTAINER.to_owned(),
+            controlled_resources: both_resources(),
+            controlled_values: ControlledValues::default(),
+            min_allowed: None,
+            max_allowed: None,
+        }
+    }
+}
+
+/// The name of a policy for all containers that are not named.
+pub const EVERY_CONTAINER: &str = "*";
+
+/// A resource that is sized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlledResource {
+    /// CPU.
+    Cpu,
+    /// Memory.
+    Memory,
+}
+
+impl ControlledResource {
+    /// Its name in Kubernetes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// What is changed along with a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ControlledValues {
+    /// Nothing.
+    #[default]
+    RequestsOnly,
+    /// The limit.
+    RequestsAndLimits,
+}
+
+/// Amounts by resource; one that is absent is no bound.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowedAmounts {
+    /// CPU in cores, such as 250m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::positive_quantity")]
+    pub cpu: Option<Amount>,
+    /// Memory in bytes, such as 512Mi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::positive_quantity")]
+    pub memory: Option<Amount>,
+}
+
+impl AllowedAmounts {
+    /// The amount of one resource, in thousandths; `None` where it is no bound, or no quantity.
+    #[must_use]
+    pub fn milli(&self, resource: ControlledResource) -> Option<i64> {
+        let amount = match resource {
+            ControlledResource::Cpu => self.cpu.as_ref(),
+            ControlledResource::Memory => self.memory.as_ref(),
+        };
+        parse_kubernetes_milli(&amount?.text()).ok()
     }
 }
 

@@ -73,6 +73,9 @@ pub struct PredictiveAutoscalerStatus {
     /// What was done against what would have been done, since the object came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowStatus>,
+    /// What the pods' containers should ask for, and how far a resize is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vertical: Option<VerticalStatus>,
     /// What the controller needs to go on after a restart; nothing for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardStatus>,
@@ -270,6 +273,87 @@ pub struct ShadowStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub why: Option<String>,
+}
+
+/// What the pods' containers should ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VerticalStatus {
+    /// When it was advised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub at: Option<Timestamp>,
+    /// Seconds that samples span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_seconds: Option<i64>,
+    /// Each container that is sized.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub containers: Vec<ContainerStatus>,
+}
+
+/// What one container should ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerStatus {
+    /// Its name.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// What it should ask for.
+    #[serde(default, skip_serializing_if = "RequestAmounts::is_empty")]
+    pub target: RequestAmounts,
+    /// Less is too little.
+    #[serde(default, skip_serializing_if = "RequestAmounts::is_empty")]
+    pub lower_bound: RequestAmounts,
+    /// More is too much.
+    #[serde(default, skip_serializing_if = "RequestAmounts::is_empty")]
+    pub upper_bound: RequestAmounts,
+    /// The target before it was held within minAllowed and maxAllowed.
+    #[serde(default, skip_serializing_if = "RequestAmounts::is_empty")]
+    pub uncapped_target: RequestAmounts,
+    /// How far the pods are with the last resize; of several pods the one that is least far. Absent
+    /// where nothing was resized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<ResizeState>,
+}
+
+/// Amounts of CPU and memory; one that is not known is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestAmounts {
+    /// CPU in cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub cpu: Option<String>,
+    /// Memory in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub memory: Option<String>,
+}
+
+impl RequestAmounts {
+    /// `true` where neither is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cpu.is_none() && self.memory.is_none()
+    }
+}
+
+/// How far a resize is, in the order of what is told where pods differ.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum ResizeState {
+    /// Every pod has what was decided.
+    Applied,
+    /// The kubelet is at work on a pod.
+    InProgress,
+    /// A pod was not asked yet, or its kubelet has not answered.
+    Pending,
+    /// A node has no room at present; the kubelet tries again.
+    Deferred,
+    /// A node can never give as much.
+    Infeasible,
 }
 
 /// What the controller needs to go on after a restart.

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use foresail_adapters::kubernetes::crd::status::{
-    BothSides, DecisionStatus, ForecastStatus, MetricStatus,
+    BothSides, ContainerStatus, DecisionStatus, ForecastStatus, MetricStatus, RequestAmounts,
 };
 use foresail_adapters::kubernetes::crd::{PredictiveAutoscaler, PredictiveAutoscalerStatus};
 use foresail_adapters::kubernetes::fault::call;
@@ -25,6 +25,7 @@ use crate::cli::explain::waterfall;
 use crate::compare::prometheus::now;
 use crate::controller::conditions::{self, is_well};
 use crate::exit::Code;
+use crate::vertical::subject::RESOURCES;
 
 /// How one object is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -165,6 +166,7 @@ pub(crate) fn describe(
         forecast_told(forecast, now, out)?;
     }
     learnt(&status, out)?;
+    requests(object, &status, now, out)?;
     shadow(&status, out)?;
     story(&status, out)?;
     decisions(&status.decisions, now, out)?;
@@ -337,6 +339,53 @@ fn learnt(status: &PredictiveAutoscalerStatus, out: &mut dyn Write) -> Result<()
             writeln!(out, "  {name:<14} {value}")?;
         }
     }
+    Ok(())
+}
+
+fn requests(
+    object: &PredictiveAutoscaler,
+    status: &PredictiveAutoscalerStatus,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let Some(told) = &status.vertical else {
+        return Ok(());
+    };
+    let mode = object.spec.vertical.mode;
+    let history = known(told.history_seconds.map(|s| format!("{s} s")));
+    let made = known(told.at.map(|at| format!("{} ago", age(now - at))));
+    writeln!(
+        out,
+        "\nRequests ({mode:?}; advised {made}, samples span {history}):"
+    )?;
+    let row = |c: &ContainerStatus, name: &str| {
+        let of = |amounts: &RequestAmounts| match name {
+            "cpu" => amounts.cpu.clone(),
+            _ => amounts.memory.clone(),
+        };
+        let target = of(&c.target)?;
+        Some(vec![
+            format!("  {}", c.name),
+            name.to_owned(),
+            target,
+            known(of(&c.lower_bound)),
+            known(of(&c.upper_bound)),
+            known(of(&c.uncapped_target)),
+            c.resize.map_or_else(String::new, |r| format!("{r:?}")),
+        ])
+    };
+    let both = |c: &ContainerStatus| RESOURCES.map(|name| row(c, name));
+    let rows: Vec<_> = told.containers.iter().flat_map(both).flatten().collect();
+    let head = [
+        "  CONTAINER",
+        "RESOURCE",
+        "TARGET",
+        "LOWER",
+        "UPPER",
+        "UNCAPPED",
+        "RESIZE",
+    ];
+    Table::print(&head, &rows, out)?;
     Ok(())
 }
 

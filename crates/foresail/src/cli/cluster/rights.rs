@@ -14,7 +14,7 @@ use kube::{Api, Client};
 use serde::Deserialize;
 
 use super::checkup::{Level, Line};
-use crate::cli::manifests::{HPA_FLOOR, OWN_ROLE, READ, SCALE};
+use crate::cli::manifests::{HPA_FLOOR, OWN_ROLE, READ, SCALE, VERTICAL};
 
 /// Without what this needs nothing works; all else is a feature that lacks.
 const DECIDING: &str = "deciding";
@@ -48,6 +48,9 @@ impl Right {
 
     /// Whether the server has the API at all.
     fn is_served(&self, found: &Features) -> bool {
+        if self.subresource == "resize" {
+            return found.resize;
+        }
         match self.group.as_str() {
             "metrics.k8s.io" => found.resource_metrics,
             "custom.metrics.k8s.io" => found.custom_metrics.is_some(),
@@ -112,6 +115,7 @@ fn of_controller() -> Result<Vec<Right>> {
     all.extend(rights_of(OWN_ROLE, |_| "leading", true)?);
     all.extend(rights_of(SCALE, |_| "actuation Scale", false)?);
     all.extend(rights_of(HPA_FLOOR, |_| "actuation HPAFloor", false)?);
+    all.extend(rights_of(VERTICAL, |_| "vertical.mode Apply", false)?);
     Ok(all)
 }
 
@@ -293,6 +297,8 @@ mod tests {
             "list pods",
             "update deployments.apps/scale",
             "patch horizontalpodautoscalers.autoscaling",
+            "patch pods/resize",
+            "list limitranges",
         ] {
             assert!(told.contains(&right.to_owned()), "{right}: {told:?}");
         }

@@ -46,6 +46,7 @@ struct Case {
     pods: u32,
     surge: u32,
     adds: bool,
+    keeps_limits: BTreeSet<String>,
 }
 
 impl Case {
@@ -58,6 +59,7 @@ impl Case {
             pods: 4,
             surge: 0,
             adds: false,
+            keeps_limits: BTreeSet::new(),
         }
     }
 
@@ -73,6 +75,7 @@ impl Case {
             wanted: &self.wanted,
             used: &self.used,
             room: &self.room,
+            keeps_limits: &self.keeps_limits,
             pods: self.pods,
             surge: self.surge,
             adds: self.adds,
@@ -329,4 +332,37 @@ fn what_comes_out_is_admitted_whatever_goes_in() {
                 assert!(pair.iter().all(|c| c.from != c.to));
             }
         });
+}
+
+#[test]
+fn a_request_stays_within_a_limit_that_is_not_to_change() {
+    let keeps = |mut case: Case| {
+        case.keeps_limits = BTreeSet::from(["main".to_owned()]);
+        case
+    };
+    let fitted = keeps(Case::new(burstable(), main_wants(150, 32 * MI))).fit();
+    let limits = [("cpu", 200), ("memory", 128 * MI)];
+    assert_eq!(
+        fitted.sizes["main"],
+        size(&[("cpu", 150), ("memory", 32 * MI)], &limits)
+    );
+    assert!(fitted.cuts.is_empty());
+    // Memory would reach its limit as CPU does: then the pod would be Guaranteed, and all stays.
+    let fitted = keeps(Case::new(burstable(), main_wants(333, 100 * MI))).fit();
+    assert_eq!(
+        fitted.sizes["main"],
+        size(&[("cpu", 200), ("memory", 100 * MI)], &limits)
+    );
+    assert_eq!(
+        told(&fitted),
+        ["main cpu 333m→200m, its limit of 200m stays"]
+    );
+    let fitted = keeps(Case::new(burstable(), main_wants(333, 900 * MI))).fit();
+    assert!(fitted.sizes.is_empty());
+    assert!(fitted.cuts.iter().any(|c| c.why == Why::QosClass));
+    // A namespace that wants a limit to be near its request.
+    let near = keeps(Case::new(burstable(), main_wants(50, 64 * MI)))
+        .edges(|e| e.ratio = amounts(&[("cpu", 2500)]))
+        .fit();
+    assert_eq!(near.sizes["main"].requests["cpu"], 80);
 }

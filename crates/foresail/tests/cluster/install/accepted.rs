@@ -7,7 +7,8 @@ use super::{MINUTE, apply, chart, manifests, restricted_namespace, text};
 use crate::rig::{Rig, repository, wait_until};
 
 /// Everything that can be switched on, with the values that say where.
-const EVERYTHING: [&str; 11] = [
+const EVERYTHING: [&str; 12] = [
+    "vertical.apply=true",
     "actuation.hpaFloor=true",
     "admissionPolicy.enabled=true",
     "dashboard.enabled=true",

@@ -93,6 +93,7 @@ pub(super) fn three_ways_make_the_same_objects(rig: &Rig) {
     let values = [
         "watchNamespaces={shop,till}",
         "actuation.hpaFloor=true",
+        "vertical.apply=true",
         "prometheus.url=http://prometheus.monitoring/a?b=c#d",
         "prometheus.plainHttp=true",
         "replicas=1",
@@ -108,6 +109,7 @@ pub(super) fn three_ways_make_the_same_objects(rig: &Rig) {
         "--watch-namespace",
         "till",
         "--hpa-floor",
+        "--vertical",
         "--prometheus-url",
         "http://prometheus.monitoring/a?b=c#d",
         "--plain-http",
@@ -126,7 +128,7 @@ pub(super) fn three_ways_make_the_same_objects(rig: &Rig) {
 
 pub(super) fn the_chart_refuses_what_it_cannot_do(rig: &Rig) {
     let image = "image.repository=image.invalid/foresail";
-    let rows: [(&[&str], &str); 10] = [
+    let rows: [(&[&str], &str); 11] = [
         (&[], "image.repository is not set: build the image"),
         (&[image, "sharding.mode=Lease"], "sharding"),
         (&[image, "image.tagg=1"], "tagg"),
@@ -134,6 +136,10 @@ pub(super) fn the_chart_refuses_what_it_cannot_do(rig: &Rig) {
         (
             &[image, "maxMode=Auto", "actuation.scale=false"],
             "set actuation.scale or actuation.hpaFloor",
+        ),
+        (
+            &[image, "vertical.apply=true", "maxMode=Shadow"],
+            "vertical.apply resizes pods of objects in mode Auto alone",
         ),
         (
             &[image, "dashboard.enabled=true", "watchNamespaces={a}"],

@@ -39,7 +39,7 @@ pub(super) fn carry_out(
     let plan = format!(
         "plan: {}: {} pods {}",
         advice.place.what(),
-        advice.subject.pods.len(),
+        advice.subject.group.pods.len(),
         advice.how()
     );
     let mut own = told_beside(output, out);
@@ -112,12 +112,12 @@ fn check(args: &DeploymentArgs, advice: &Advice<'_>) -> Result<()> {
         );
         return Err(refusal(Code::Conflict, told));
     }
-    if advice.subject.is_rolling() {
+    if advice.subject.group.rolling {
         let told =
             format!("{what}: a rollout is on; wait for its end and repeat; nothing was written");
         return Err(refusal(Code::Conflict, told));
     }
-    if let Some((pod, progress)) = advice.subject.resizing() {
+    if let Some((pod, progress)) = advice.subject.group.resizing() {
         let told = format!(
             "{what}: a resize of pod {pod} is on ({progress:?}); wait for its end and repeat; nothing was written"
         );
@@ -269,7 +269,7 @@ pub(super) fn go_on(
         return Err(refusal(Code::Conflict, told));
     }
     let (former, subject) = freed(cluster, place, former)?;
-    if former.way == Way::InPlace && subject.is_rolling() {
+    if former.way == Way::InPlace && subject.group.rolling {
         let told = format!(
             "{}: {}, and a rollout is on; wait for its end, then `{}`",
             place.what(),

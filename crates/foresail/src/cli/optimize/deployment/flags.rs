@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cli::cluster::{ClusterArgs, Consent};
 use crate::cli::provider::Reach;
-use crate::vertical::fit::quantity;
+use crate::vertical::adviser::{bounds, knobs};
 
 /// The longest wait that a flag may ask for.
 const WAIT_MAX: Span = Span::from_seconds(86_400);
@@ -198,29 +198,10 @@ impl DeploymentArgs {
         let named = all
             .iter()
             .filter(|r| self.resources.is_empty() || self.resources.contains(r));
-        let bound = |of: &BTreeMap<String, i64>, name: &str, otherwise: i64| {
-            quantity(name, of.get(name).copied().unwrap_or(otherwise))
-        };
         let spec = |resource: &SizedResource| {
             let name = resource.name();
-            // Without a bound of the user's: the least that can be written, and what no node has.
-            let (low, high) = match resource {
-                SizedResource::Cpu => (1, 100_000_000),
-                SizedResource::Memory => (1 << 20, 1 << 50),
-            };
-            let milli = |amount: i64| {
-                if *resource == SizedResource::Memory {
-                    amount * 1000
-                } else {
-                    amount
-                }
-            };
-            let spec = ResourceSpec {
-                min: bound(&least, name, milli(low)),
-                max: bound(&most, name, milli(high)),
-                step: quantity(name, milli(1)),
-            };
-            (name.to_owned(), spec)
+            let of = |side: &BTreeMap<String, i64>| side.get(name).copied();
+            (name.to_owned(), bounds(name, of(&least), of(&most)))
         };
         let found: BTreeMap<_, _> = named.map(spec).collect();
         for name in least.keys().chain(most.keys()) {
@@ -232,9 +213,12 @@ impl DeploymentArgs {
         Ok(found)
     }
 
-    /// Knobs of the proposer; memory is rounded to MiB, for people.
+    /// Knobs of the proposer. The updater lets young pods be, so as not to evict them again and again;
+    /// somebody who runs a command asks now.
     pub(super) fn knobs(&self) -> Result<BTreeMap<String, Value>> {
-        let mut knobs = BTreeMap::from([("roundMemoryBytes".to_owned(), json!(1 << 20))]);
+        let mut knobs = knobs();
+        let at_once = "inRecommendationBoundsEvictionLifetimeThresholdSeconds";
+        knobs.insert(at_once.to_owned(), json!(0));
         for knob in &self.vpa_knobs {
             let Some((name, value)) = knob.split_once('=') else {
                 bail!("--knob {knob}: write NAME=VALUE");
@@ -296,6 +280,15 @@ mod tests {
         };
         assert!(unasked(&["ml-pipeline"]).is_ok());
         assert!(unasked(&["ml-pipeline", "--apply"]).is_err());
+    }
+
+    #[test]
+    fn pods_are_waited_for_as_long_as_the_controller_does() {
+        use crate::vertical::apply::Patience;
+        let (typed, usual) = (typed(&[]), Patience::default());
+        let nanos = |of: std::time::Duration| i64::try_from(of.as_nanos()).unwrap();
+        assert_eq!(typed.deferred_wait.nanos(), nanos(usual.deferred));
+        assert_eq!(typed.change_wait.nanos(), nanos(usual.working));
     }
 
     #[test]

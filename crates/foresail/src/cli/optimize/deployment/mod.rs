@@ -8,11 +8,13 @@ mod carried;
 mod flags;
 mod told;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use anyhow::Result;
 use foresail_adapters::kubernetes::discover::features;
 use foresail_adapters::prometheus::Range;
+use foresail_core::observe::Health;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::spec::Mode;
 
@@ -25,7 +27,7 @@ use crate::compare::prometheus::{coded as prometheus_coded, floor, now, runtime}
 use crate::config::{Environment, Settings};
 use crate::exit::Code;
 use crate::interrupt;
-use crate::vertical::adviser::{Adviser, Wishes};
+use crate::vertical::adviser::{Adviser, SizedContainer, Wishes};
 use crate::vertical::fit::{Question, fit};
 use crate::vertical::intent::{Intent, Stage, Way};
 use crate::vertical::past;
@@ -81,13 +83,13 @@ async fn look(place: &Place) -> Result<Subject> {
 /// Refuses what has no requests that could be advised.
 fn check(place: &Place, subject: &Subject) -> Result<()> {
     let what = place.what();
-    if subject.sizes_pods_as_a_whole() {
+    if subject.group.sizes_pods_as_a_whole() {
         let told = format!(
             "{what}: its pods are sized as a whole (spec.resources), which is not changed here; size them by hand"
         );
         return Err(refusal(Code::No, told));
     }
-    if subject.sizes().is_none() {
+    if subject.group.sizes().is_none() {
         let told = format!("{what}: none of its pods runs, so nothing is known of what they use");
         return Err(refusal(Code::TooLittleData, told));
     }
@@ -114,7 +116,6 @@ fn advise(
     check(place, &subject)?;
     let way = way(args, place);
     let wishes = Wishes {
-        bounds: args.bounds()?,
         knobs: args.knobs()?,
         resize: match way {
             Way::InPlace => foresail_core::spec::Resize::InPlace,
@@ -123,9 +124,17 @@ fn advise(
         mode: if args.apply { Mode::Auto } else { Mode::Advise },
         interval: args.interval,
     };
-    let containers = subject.containers();
-    let mut adviser = Adviser::new(place, &containers, &wishes)?;
-    remember(args, place, &subject, &mut adviser, &containers)?;
+    let bounds = args.bounds()?;
+    let sized = subject
+        .containers()
+        .into_iter()
+        .map(|container| SizedContainer {
+            target: place.target(&container),
+            container,
+            bounds: bounds.clone(),
+        });
+    let mut adviser = Adviser::new(sized.collect(), &wishes)?;
+    remember(args, place, &subject, &mut adviser)?;
     let Some(subject) = watch(args, cluster, place, subject, &mut adviser)? else {
         return Ok(Code::Interrupted);
     };
@@ -137,14 +146,15 @@ fn advise(
             place.rivals().await.map_err(of)?,
         ))
     })?;
-    let sizes = subject.sizes().unwrap_or_default();
+    let sizes = subject.group.sizes().unwrap_or_default();
     let fitted = fit(&Question {
         now: &sizes,
-        beside: &subject.beside(),
+        beside: &subject.group.beside(),
         wanted: &adviser.decided(),
         used: adviser.used(),
         room: &room,
-        pods: u32::try_from(subject.pods.len()).unwrap_or(u32::MAX),
+        keeps_limits: &BTreeSet::new(),
+        pods: u32::try_from(subject.group.pods.len()).unwrap_or(u32::MAX),
         surge: if way == Way::Rollout {
             subject.surge()
         } else {
@@ -180,7 +190,6 @@ fn remember(
     place: &Place,
     subject: &Subject,
     adviser: &mut Adviser,
-    containers: &[String],
 ) -> Result<()> {
     if args.reach.access.prometheus.is_none() {
         return Ok(());
@@ -204,7 +213,7 @@ fn remember(
         );
         return Err(refusal(Code::TooLittleData, told));
     }
-    let steps = found.live(adviser, place, subject, containers);
+    let steps = found.live(adviser, &subject.group);
     eprintln!("note: {steps} minutes of the past");
     Ok(())
 }
@@ -219,7 +228,7 @@ fn watch(
 ) -> Result<Option<Subject>> {
     let begin = now();
     tell_usage(&first);
-    adviser.look(place, &first, begin);
+    adviser.look(&first.group, Health::default(), begin);
     let (end, mut next, mut newest) = (begin + args.duration, begin, first);
     if args.duration > Span::ZERO {
         eprintln!(
@@ -239,7 +248,7 @@ fn watch(
             None => return Ok(None),
             Some(Ok(subject)) => {
                 tell_usage(&subject);
-                adviser.look(place, &subject, now());
+                adviser.look(&subject.group, Health::default(), now());
                 newest = subject;
             }
             // What was there at first may be away for a while.
@@ -255,7 +264,7 @@ fn following(last: Timestamp, interval: Span) -> Timestamp {
 }
 
 fn tell_usage(subject: &Subject) {
-    if let Err(why) = &subject.usage {
+    if let Err(why) = &subject.group.usage {
         eprintln!("warning: what the pods use cannot be read: {why}");
     }
 }

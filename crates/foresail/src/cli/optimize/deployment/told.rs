@@ -101,6 +101,7 @@ impl Advice<'_> {
         let (samples, span) = self.history;
         let qos = self
             .subject
+            .group
             .qos()
             .map_or_else(|| "?".to_owned(), |q| q.to_string());
         let source = match self.with_past {
@@ -110,7 +111,7 @@ impl Advice<'_> {
         format!(
             "{}: {} pods, {qos}, changed {}\n{samples} samples over {} s from {source}",
             self.place.what(),
-            self.subject.pods.len(),
+            self.subject.group.pods.len(),
             self.how(),
             span.whole_seconds()
         )
@@ -126,7 +127,7 @@ impl Advice<'_> {
         if self.way == Way::InPlace {
             let changed =
                 |(container, _): &&(String, String)| self.fitted.sizes.contains_key(container);
-            let restarts = self.subject.restarts();
+            let restarts = self.subject.group.restarts();
             for (container, resource) in restarts.iter().filter(changed) {
                 notes.push(format!(
                     "{container} is started anew where its {resource} changes (resizePolicy)"
@@ -178,7 +179,7 @@ impl Advice<'_> {
         let patch = self.changes().then(|| patch(&self.fitted.sizes));
         Ok(json!({
             "v": 1, "deployment": format!("{}/{}", self.place.namespace, self.place.name),
-            "way": self.way, "qos": self.subject.qos().map(|q| q.to_string()),
+            "way": self.way, "qos": self.subject.group.qos().map(|q| q.to_string()),
             "samples": self.history.0, "historySeconds": self.history.1.whole_seconds(),
             "containers": containers, "notes": self.notes(), "patch": patch,
         }))
