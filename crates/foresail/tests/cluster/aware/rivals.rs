@@ -79,6 +79,8 @@ pub(super) fn are_told(rig: &Rig) {
     let sees = |who: Option<&str>| assert_eq!(rival(rig, &place).as_deref(), who);
     sees(None);
 
+    // Until here perhaps no server knew our kind: that is no rival either.
+    crate::crd::install(rig);
     // An object of ours: one that only watches is no rival, and one that may write is.
     let ours =
         format!("/apis/autoscaling.foresail.dev/v1alpha1/namespaces/{SHOP}/predictiveautoscalers");
