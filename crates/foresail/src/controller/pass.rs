@@ -29,6 +29,7 @@ use super::pilot::{Advised, Pilot, Unresolved, mode_of, uid_of};
 use super::rivals::{Claim, claim};
 use super::score;
 use super::tell::{Hold, Story};
+use crate::watch::past;
 
 /// How long most of the last step may wait for a place before nothing more is added.
 /// Source: specs/reliability.md F40.
@@ -385,7 +386,7 @@ fn feed_minutes(
         health: Health::default(),
         leading: true,
         targets: Vec::new(),
-        values: demand::samples(target, points),
+        values: past::samples(target, points),
     };
     shared.input(pilot, Input::Samples(samples));
 }
