@@ -41,6 +41,16 @@ impl Prometheus {
 
     /// The same in another folder of the rig's, so that several may run.
     pub fn start_in(rig: &Rig, folder: &str, past: &str) -> Option<Self> {
+        Self::with_past(rig, folder, past, &["/metrics"])
+    }
+
+    /// Starts one that knows this past and scrapes demand and what containers use.
+    pub fn of_both(rig: &Rig, name: &str, past: &str) -> Option<Self> {
+        let folder = format!("prometheus-{name}");
+        Self::with_past(rig, &folder, past, &["/metrics", "/containers"])
+    }
+
+    fn with_past(rig: &Rig, folder: &str, past: &str, paths: &[&str]) -> Option<Self> {
         let (Some(server), Some(tool)) = (program("prometheus"), program("promtool")) else {
             crate::skip("cluster tests with a past: prometheus and promtool are not installed");
             return None;
@@ -62,8 +72,14 @@ impl Prometheus {
         let error = String::from_utf8_lossy(&made.stderr);
         assert!(made.status.success(), "{error}");
         let scraped = rig.exporter().replace("http://", "");
-        let job = format!("{{job_name: rig, static_configs: [{{targets: ['{scraped}']}}]}}");
-        Some(Self::serve(server, folder, &job))
+        let job = |path: &&str| {
+            format!(
+                "{{job_name: rig{}, metrics_path: {path}, static_configs: [{{targets: ['{scraped}']}}]}}",
+                path.replace('/', "-")
+            )
+        };
+        let jobs: Vec<String> = paths.iter().map(job).collect();
+        Some(Self::serve(server, folder, &jobs.join(", ")))
     }
 
     /// Starts one that scrapes what containers use; `None`, and a visible skip, where it is not
