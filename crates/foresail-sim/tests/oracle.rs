@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_models::rng::Seed;
-use foresail_sim::config::{ClusterConfig, Pipeline, Shape, Times};
+use foresail_sim::config::{ClusterConfig, CpuStress, Pipeline, Shape, Stress, Times};
 use foresail_sim::driver::Deaf;
 use foresail_sim::experiment::{Item, Policy, Setup, default_policies, policy};
 use foresail_sim::fluid::oracle::{
-    Corner, Game, Solution, least_cost, lower_bound, prices, tighten,
+    Corner, Game, Loops, Solution, least_cost, lower_bound, prices, tighten,
 };
 use foresail_sim::fluid::{Fluid, Planned, fly, fly_plan_fluid, run};
 use foresail_sim::rng::Stream;
@@ -266,4 +266,78 @@ fn a_game_of_no_use_for_more_replicas_forgets_them() {
     let best = game.cheapest(1000.0);
     assert!(best.plan.iter().all(|n| *n == best.plan[0]));
     assert!(best.plan[0] <= 3, "{}", best.plan[0]);
+}
+
+/// Under busy loops: without them no plan is below the line; with them everywhere a plan costs what it says
+/// and buys pods for them.
+#[test]
+fn under_busy_loops_it_is_a_bound_and_plans_are_made_for_them() {
+    let mut stream = Stream::of(Seed(11), "loops");
+    let mut draw = |most: u32| (stream.uniform() * f64::from(most + 1)) as u32;
+    let (mut plans_tried, mut dearer, mut better, mut worse) = (0, 0, 0, 0);
+    for game_number in 0..40 {
+        let (steps, min, max) = [(5, 1, 4), (6, 1, 3)][draw(1) as usize];
+        let begin = i64::from(draw(4)) * 30;
+        let config = ClusterConfig {
+            stress: Some(Stress {
+                cpu_limit_millicores: 1000,
+                cpu: vec![CpuStress {
+                    at: Span::from_seconds(begin),
+                    length: Span::from_seconds(90),
+                    workers: 1 + draw(2),
+                    refresh: Span::from_seconds(45),
+                }],
+                memory: Vec::new(),
+            }),
+            ..cluster([0, 20, 75][draw(2) as usize], 1)
+        };
+        let workload = counts(60, (0..steps as u32).map(|_| draw(120)).collect());
+        let bounds = (min, max);
+        let game = |loops| Game::under(loops, &config, &pipeline(), &workload, bounds).unwrap();
+        let (spared, loaded) = (game(Loops::Spared), game(Loops::Everywhere));
+        let mut corners: Vec<Corner> = prices(1.0 / 60.0)
+            .into_iter()
+            .map(|price| {
+                let solution = spared.cheapest(price);
+                Corner {
+                    price,
+                    cost: solution.cost,
+                    violations: solution.violations,
+                }
+            })
+            .collect();
+        for plan in every_plan(spared.steps(), min, max) {
+            let (cost, violations) = flown(&config, &workload, &plan);
+            let solve = |price| {
+                let solution = spared.cheapest(price);
+                Corner {
+                    price,
+                    cost: solution.cost,
+                    violations: solution.violations,
+                }
+            };
+            if plans_tried % 97 == 0 {
+                tighten(&mut corners, violations, solve);
+            }
+            let least = lower_bound(&corners, violations);
+            assert!(cost >= least - 1e-9, "{game_number}: {plan:?} is below");
+            plans_tried += 1;
+        }
+        for price in prices(1.0 / 60.0).into_iter().step_by(8) {
+            let (with, without) = (loaded.cheapest(price), spared.cheapest(price));
+            let (cost, violations) = flown(&config, &workload, &with.plan);
+            assert!(
+                close(cost, with.cost),
+                "{game_number}: a plan costs what it says"
+            );
+            let (_, naively) = flown(&config, &workload, &without.plan);
+            dearer += usize::from(with.cost > without.cost + 1e-9);
+            better += usize::from(violations < naively - 1.0);
+            worse += usize::from(violations > naively + 1.0);
+        }
+    }
+    println!(
+        "{plans_tried} plans; {dearer} dearer for the loops, {better} of all better, {worse} worse"
+    );
+    assert!(dearer > 50 && better > 50 && worse < better / 5);
 }

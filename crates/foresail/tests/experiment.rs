@@ -83,7 +83,14 @@ fn all_modes_leave_their_files_and_a_report() {
         assert!(rows.iter().all(|r| r[1] == mode));
         assert_eq!(beside(&path).len(), 62, "head, rows, end");
     }
+    for mode in ["predictive", "naive_hpa", "oracle"] {
+        let rows = rows(&file(at, mode));
+        assert_eq!(rows.len(), 60, "{mode}");
+        let asked = |r: &Vec<String>| r[1] == mode && r[18].is_empty() && r[22].is_empty();
+        assert!(rows.iter().all(asked), "{mode}: nobody is asked");
+    }
     let by = |mode| column(&file(at, mode), "applied_by");
+    assert!(by("oracle").iter().all(|b| b == "oracle"));
     assert!(by("comparison").iter().all(|b| b == "observation_only"));
     assert!(by("hpa_only")[3..].iter().all(|b| b == "hpa"));
     let ai = by("ai_scaler");
@@ -94,6 +101,7 @@ fn all_modes_leave_their_files_and_a_report() {
     let reports = at.join("experiment_data/report");
     for name in [
         "index.html",
+        "arms.csv",
         "runs.csv",
         "claims.csv",
         "reactions.csv",

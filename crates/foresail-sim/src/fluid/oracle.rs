@@ -15,13 +15,30 @@
 //! bounds every plan from below. The solutions over all prices are the corners of the frontier's
 //! convex hull. [`Game::frontier`] is the whole frontier, by dynamic programming over ready pods and
 //! violations spent, for games that are small enough.
+//!
+//! Under busy loops a pod's age tells how fast it is, and one number is the state no longer. Then there
+//! are two games: without any loop ([`Loops::Spared`]), where every plan breaks at most what it really
+//! does, so that its solutions stay a bound; and with the loops in every ready pod
+//! ([`Loops::Everywhere`]), whose plans have the pods that the loops ask for, and whose violations are a
+//! reckoning: pods with loops and without are queues of their own, which the game takes for one.
 
 use foresail_core::quantity::units::{larger, smaller};
 
 use super::demand::Flow;
 use super::promise::Promise;
+use super::stress::{promise_with, workers_within};
 use crate::config::{ClusterConfig, ConfigProblem, Pipeline};
 use crate::workload::Workload;
+
+/// What a game takes of the busy loops that pods are put under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loops {
+    /// None of them: a bound that no plan is below.
+    #[default]
+    Spared,
+    /// While they last they are in every ready pod, one that nobody has found yet too.
+    Everywhere,
+}
 
 /// One workload on one cluster, to be played with full knowledge.
 #[derive(Clone, Debug)]
@@ -71,11 +88,25 @@ struct Label {
 }
 
 impl Game {
-    /// The game of a workload: steps of the pipeline's sync, replicas from `min` to `max`.
+    /// The game of a workload: steps of the pipeline's sync, replicas from `min` to `max`, no busy loops.
     ///
     /// # Errors
     /// [`ConfigProblem`] where a knob is out of its range.
     pub fn new(
+        config: &ClusterConfig,
+        pipeline: &Pipeline,
+        workload: &Workload,
+        bounds: (u32, u32),
+    ) -> Result<Self, ConfigProblem> {
+        Self::under(Loops::Spared, config, pipeline, workload, bounds)
+    }
+
+    /// The same with what is to be taken of the busy loops.
+    ///
+    /// # Errors
+    /// [`ConfigProblem`] where a knob is out of its range.
+    pub fn under(
+        loops: Loops,
         config: &ClusterConfig,
         pipeline: &Pipeline,
         workload: &Workload,
@@ -99,25 +130,41 @@ impl Game {
             steps: Vec::with_capacity(count),
             shares: Vec::new(),
         };
-        game.fill(&Promise::new(config), workload, sync, startup % sync);
+        game.fill((config, loops), workload, sync, startup % sync);
         game.cut_top();
         Ok(game)
     }
 
-    fn fill(&mut self, promise: &Promise, workload: &Workload, sync: i64, rest: i64) {
+    fn fill(
+        &mut self,
+        (config, loops): (&ClusterConfig, Loops),
+        workload: &Workload,
+        sync: i64,
+        rest: i64,
+    ) {
         let end = workload.length().nanos();
         let mut flow = Flow::new(workload);
-        let (mut begin, mut last) = (0, f64::NAN);
+        let (mut begin, mut last) = (0, (f64::NAN, 0));
+        let mut promises: Vec<(u32, Promise)> = Vec::new();
         let mut row = Vec::new();
         while begin < end {
             let until = (begin + sync).min(end);
             let length = (until - begin) as f64;
             let requests = flow.take(until);
             let rate = requests / (length / 1e9);
-            if rate.to_bits() != last.to_bits() {
-                promise.by_ready(rate, self.top, &mut row);
+            let workers = match loops {
+                Loops::Spared => 0,
+                Loops::Everywhere => workers_within(config, (begin, until)),
+            };
+            if rate.to_bits() != last.0.to_bits() || workers != last.1 {
+                let known = promises.iter().position(|(n, _)| *n == workers);
+                let place = known.unwrap_or_else(|| {
+                    promises.push((workers, promise_with(config, workers)));
+                    promises.len() - 1
+                });
+                promises[place].1.by_ready(rate, self.top, &mut row);
                 self.shares.push(row[self.min as usize..].to_vec());
-                last = rate;
+                last = (rate, workers);
             }
             let early = requests * (rest.min(until - begin) as f64 / length);
             self.steps.push(Step {

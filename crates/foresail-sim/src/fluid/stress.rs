@@ -214,6 +214,26 @@ fn served(class: &Class, each: f64) -> f64 {
     smaller(each, class.promise.capacity())
 }
 
+/// Loops in a pod that is there all along, the most of a stretch.
+///
+/// Units: nanoseconds since the run's begin.
+pub(crate) fn workers_within(config: &ClusterConfig, (from, to): (i64, i64)) -> u32 {
+    let within = |cpu: &&CpuStress| {
+        let (begin, end) = (cpu.at.nanos(), cpu.at.nanos() + cpu.length.nanos());
+        begin < to && from < end
+    };
+    let loops = config.stress.iter().flat_map(|s| &s.cpu).filter(within);
+    loops.map(|c| c.workers).sum()
+}
+
+/// The promise of a cluster's pods with so many loops in them, under stress or not.
+pub(crate) fn promise_with(config: &ClusterConfig, workers: u32) -> Promise {
+    match &config.stress {
+        Some(stress) => promise(config, stress, workers),
+        None => Promise::new(config),
+    }
+}
+
 /// The promise of pods with so many loops in them.
 fn promise(config: &ClusterConfig, stress: &Stress, workers: u32) -> Promise {
     let mut slowed = config.clone();

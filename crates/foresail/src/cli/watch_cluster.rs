@@ -13,7 +13,7 @@ use foresail_adapters::kubernetes::scale::{Kinds, Target};
 use foresail_adapters::prometheus::Prometheus;
 use foresail_core::engine::{Engine, Input};
 use foresail_core::explain::{Explanation, Identity};
-use foresail_core::observe::{Health, Metric, Sample, Samples};
+use foresail_core::observe::{Health, Samples};
 use foresail_core::quantity::time::{Span, Timestamp};
 use foresail_core::spec::SpecProblem;
 use foresail_models::refit;
@@ -33,6 +33,7 @@ use crate::forecast::tell_refit;
 use crate::interrupt;
 use crate::watch::cluster::{Place, Shown};
 use crate::watch::observe::{self, MINUTE, Queries, Seen};
+use crate::watch::past::{self, live_through};
 use crate::watch::score::{Pods, Score};
 
 /// The target as it was typed.
@@ -214,15 +215,7 @@ impl Watch {
         let past = runtime()?.block_on(observe::minutes(server, &queries.demand, start, end));
         let past = past.map_err(|e| prometheus_coded(&e))?;
         eprintln!("note: {} minutes of past demand", past.len());
-        for point in past {
-            let samples = self.samples(point.0, Vec::new(), &[point]);
-            self.engine.feed(Input::Samples(samples));
-            if let Some(tick) = self.engine.feed(Input::Tick { now: point.0 }) {
-                for installed in refit::answer(&mut self.engine, &tick) {
-                    self.engine.feed(installed);
-                }
-            }
-        }
+        live_through(&mut self.engine, &past);
         Ok(())
     }
 
@@ -232,18 +225,12 @@ impl Watch {
         targets: Vec<foresail_core::observe::TargetState>,
         minutes: &[(Timestamp, f64)],
     ) -> Samples {
-        let sample = |(at, value): &(Timestamp, f64)| Sample {
-            target: target_id(&self.object),
-            metric: Metric::Demand,
-            at: *at,
-            value: Some(*value),
-        };
         Samples {
             at,
             health: Health::default(),
             leading: true,
             targets,
-            values: minutes.iter().map(sample).collect(),
+            values: past::samples(&target_id(&self.object), minutes),
         }
     }
 

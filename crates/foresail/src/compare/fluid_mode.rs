@@ -166,7 +166,7 @@ pub(super) fn compare(
             backlog: options.args.backlog,
             ..Fluid::default()
         },
-        prices: prices(price_of_a_request(&plan.items[0])),
+        prices: prices(price_of_a_request(&plan.items[0].setup.cluster)),
     };
     let mut sums: Option<Sums> = None;
     let mut first = true;

@@ -1,6 +1,7 @@
 //! The oracle in event mode: plans that are the cheapest in fluid mode, flown as any policy.
 
 use anyhow::Result;
+use foresail_sim::config::ClusterConfig;
 use foresail_sim::driver::Deaf;
 use foresail_sim::experiment::Item;
 use foresail_sim::fluid::Promise;
@@ -19,8 +20,7 @@ const FLOWN: [f64; 2] = [0.02, 20.0];
 const EVERY: usize = 4;
 
 /// What serving one request on a busy replica costs.
-pub(crate) fn price_of_a_request(item: &Item) -> f64 {
-    let cluster = &item.setup.cluster;
+pub(crate) fn price_of_a_request(cluster: &ClusterConfig) -> f64 {
     let minutes = 1.0 / Promise::new(cluster).capacity() / 60.0;
     let cores = f64::from(cluster.cpu_request_millicores) / 1000.0;
     cluster
@@ -51,7 +51,7 @@ pub(super) fn reference(
 ) -> Result<Vec<Corner>> {
     let games = plan.items.iter().map(game_of).collect::<Result<Vec<_>>>()?;
     let requests: f64 = games.iter().map(Game::requests).sum();
-    let base = price_of_a_request(&plan.items[0]);
+    let base = price_of_a_request(&plan.items[0].setup.cluster);
     let solved: Vec<(f64, Vec<Solution>)> = prices(base)
         .into_par_iter()
         .step_by(EVERY)

@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use foresail_adapters::kubernetes::crd::{MetricType, PredictiveAutoscaler};
 use foresail_adapters::prometheus::Prometheus;
-use foresail_core::engine::{Engine, Input, Snapshot};
-use foresail_core::observe::{Metric, Sample, Samples};
-use foresail_core::propose::plan::TargetId;
+use foresail_core::engine::Snapshot;
 use foresail_core::quantity::time::{Span, Timestamp};
-use foresail_models::refit;
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
 use tokio::sync::oneshot;
@@ -16,6 +13,7 @@ use tokio::sync::oneshot;
 use super::look::demand_metric;
 use crate::compare::prometheus::floor;
 use crate::watch::observe::{MINUTE, minutes};
+use crate::watch::past::live_through;
 
 /// Points of demand, a minute each.
 pub(crate) type Minutes = Vec<(Timestamp, f64)>;
@@ -47,17 +45,6 @@ pub(crate) struct DemandFeed {
     pub(crate) known_until: Option<Timestamp>,
     /// Why the last minutes could not be read.
     pub(crate) trouble: Option<String>,
-}
-
-/// Points as the engine is told them.
-pub(crate) fn samples(target: &TargetId, points: &[(Timestamp, f64)]) -> Vec<Sample> {
-    let sample = |(at, value): &(Timestamp, f64)| Sample {
-        target: target.clone(),
-        metric: Metric::Demand,
-        at: *at,
-        value: Some(*value),
-    };
-    points.iter().map(sample).collect()
 }
 
 /// The query of an object's demand, where Prometheus answers it.
@@ -100,28 +87,6 @@ pub(crate) async fn fetch(
     tokio::task::spawn_blocking(teach)
         .await
         .map_err(|e| e.to_string())
-}
-
-/// Lets an engine's forecasters live through past minutes.
-fn live_through(engine: &mut Engine, minutes: &[(Timestamp, f64)]) {
-    let Some(target) = engine.spec().targets().first().map(|t| t.id.clone()) else {
-        return;
-    };
-    for point in minutes {
-        let values = samples(&target, std::slice::from_ref(point));
-        engine.feed(Input::Samples(Samples {
-            at: point.0,
-            health: foresail_core::observe::Health::default(),
-            leading: true,
-            targets: Vec::new(),
-            values,
-        }));
-        if let Some(tick) = engine.feed(Input::Tick { now: point.0 }) {
-            for installed in refit::answer(engine, &tick) {
-                engine.feed(installed);
-            }
-        }
-    }
 }
 
 impl DemandFeed {

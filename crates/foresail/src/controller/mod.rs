@@ -8,7 +8,7 @@ mod act;
 mod clock;
 mod condition_set;
 pub mod conditions;
-mod demand;
+pub(crate) mod demand;
 mod fits;
 mod floors;
 mod health;

@@ -30,6 +30,7 @@ use super::rivals::{Claim, claim};
 use super::score;
 use super::tell::{Hold, Story};
 use super::vertical;
+use crate::watch::past;
 
 /// How long most of the last step may wait for a place before nothing more is added.
 /// Source: specs/reliability.md F40.
@@ -388,7 +389,7 @@ fn feed_minutes(
         health: Health::default(),
         leading: true,
         targets: Vec::new(),
-        values: demand::samples(target, points),
+        values: past::samples(target, points),
     };
     shared.input(pilot, Input::Samples(samples));
 }

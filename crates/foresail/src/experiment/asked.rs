@@ -147,7 +147,7 @@ impl Asker {
             Choice::Replay(file) => {
                 let replayed = Replayed::open(file)?;
                 let label = replayed.model().to_owned();
-                let is_model = !label.starts_with("scripted:");
+                let is_model = !is_script(&label);
                 // A record goes through all runs: a question counts how often it was asked before.
                 return Self::of((label, is_model), Box::new(replayed), None, record);
             }
@@ -157,7 +157,8 @@ impl Asker {
                     let adviser = Adviser::new(Access::to_model(&url), &name)?;
                     Ok(Box::new(adviser) as Somebody)
                 };
-                (model.to_owned(), true, Box::new(make))
+                // A rule may answer behind an endpoint as well, and is told as one by its name.
+                (model.to_owned(), !is_script(model), Box::new(make))
             }
         };
         let shared = Arc::new(Mutex::new(maker()?));
@@ -251,6 +252,11 @@ impl Ask for Asker {
         self.questions.1 += u64::from(lacking);
         answered
     }
+}
+
+/// `true` where a name is that of a rule and of no model.
+fn is_script(label: &str) -> bool {
+    label.starts_with("scripted:")
 }
 
 /// `true` where a file is there that is not empty.

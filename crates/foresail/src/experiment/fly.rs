@@ -10,7 +10,8 @@ use foresail_sim::fluid::{Fluid, FluidMeasures, GroupSeen, Model, SeenFluid};
 
 use super::Mode;
 use super::interval::{Intervals, Looked, Means, Open};
-use super::pilots::Pilots;
+use super::oracle::Oracle;
+use super::pilots::{Before, Pilots};
 use super::row::Row;
 use super::told::{End, Flown, Told};
 use super::world::{CPU_REQUEST, MEMORY_REQUEST, NGINX_REQUESTS, World};
@@ -79,20 +80,25 @@ pub fn fly(run: &Run<'_>, ask: &mut dyn Ask, sink: &mut Sink<'_>) -> Result<Flow
     let rules = &world.rules;
     let seed = Seed(run.seed);
     let workload = world.workload(run.seed);
+    let mut oracle = Oracle::new(world)?;
+    let before = before(run, &oracle)?;
+    let mut cluster = world.cluster.clone();
+    // Who knows the future knows with how many it is best to begin.
+    cluster.initial = before.plan.first().copied().unwrap_or(cluster.initial);
     let fluid = Fluid {
         backlog: false,
         chance: Some(seed),
     };
-    let mut model = Model::checked(&world.cluster, &world.pipeline, &workload, fluid)?;
+    let mut model = Model::checked(&cluster, &world.pipeline, &workload, fluid)?;
     let mut flight = Flight {
         run,
         ask,
-        pilots: Pilots::new(rules, run.mode, run.gated, seed)?,
+        pilots: Pilots::new(rules, run.mode, run.gated, seed, before)?,
         intervals: Intervals::new(rules, run.mode, run.naive),
     };
     let mut open: Option<Open> = None;
     let mut rows = 0;
-    let mut current = world.cluster.initial;
+    let mut current = cluster.initial;
     while let Some(step) = model.begin_step() {
         let seen = model.look(true);
         let mut asked = flight.pilots.hpa(&seen);
@@ -119,7 +125,9 @@ pub fn fly(run: &Run<'_>, ask: &mut dyn Ask, sink: &mut Sink<'_>) -> Result<Flow
         close(done, current, &mut rows, sink)?;
     }
     let writes = flight.pilots.writes();
-    let end = Some(measured((rows, writes), &model.finish()));
+    let measures = model.finish();
+    let least = oracle.least(measures.violations);
+    let end = Some(measured((rows, writes), &measures, least));
     Ok(Flown { rows, writes, end })
 }
 
@@ -129,7 +137,22 @@ fn close(open: &mut Open, current: u32, rows: &mut u64, sink: &mut Sink<'_>) -> 
     sink(&open.row, &open.told)
 }
 
-fn measured((rows, writes): (u64, u64), measures: &FluidMeasures) -> End {
+/// What is known before the first step.
+fn before(run: &Run<'_>, oracle: &Oracle<'_>) -> Result<Before> {
+    Ok(match run.mode {
+        Mode::Predictive => Before {
+            demand: run.world.minutes_before(run.seed)?,
+            plan: Vec::new(),
+        },
+        Mode::Oracle => Before {
+            demand: Vec::new(),
+            plan: oracle.plan()?,
+        },
+        _ => Before::default(),
+    })
+}
+
+fn measured((rows, writes): (u64, u64), measures: &FluidMeasures, least: f64) -> End {
     let minutes = measures.minutes.iter();
     End {
         rows,
@@ -138,6 +161,7 @@ fn measured((rows, writes): (u64, u64), measures: &FluidMeasures) -> End {
         late: Some(measures.violations),
         unserved: Some(measures.unserved),
         replica_minutes: measures.replica_minutes,
+        least_replica_minutes: Some(least),
         late_minutes: Some(measures.violation_minutes),
         active_minutes: Some(measures.active_minutes),
         flaps: Some(measures.flaps),
@@ -162,6 +186,7 @@ impl Flight<'_, '_> {
             exact,
         };
         let (mut open, question) = self.intervals.begin(&looked);
+        self.pilots.naive(open.told.naive);
         if let Some(question) = question {
             let deadline = self.intervals.deadline();
             let patience = Duration::from_nanos(u64::try_from(deadline.nanos()).unwrap_or(0));

@@ -162,6 +162,7 @@ impl Intervals {
         open.told.exact = looked.exact;
         open.told.naive = naive;
         let raw = looked.exact.and_then(|e| e.raw);
+        let raw = raw.filter(|_| self.mode.asks());
         // Without what is measured there is nothing to advise on.
         let question = raw
             .filter(|_| means.cpu.is_some())
@@ -252,13 +253,17 @@ impl Open {
         let mode = self.row.mode;
         // Who wrote last is named; without a write, who decided last.
         if wrote || !self.wrote {
-            self.row.applied_by = applied_by(mode, turn, wrote);
+            self.row.applied_by = match (mode, self.told.naive) {
+                // Without metrics it has nothing to go by.
+                (Mode::NaiveHpa, None) => AppliedBy::None,
+                _ => applied_by(mode, turn, wrote),
+            };
         }
         self.wrote |= wrote;
         self.told.turns += 1;
         self.told.writes += u64::from(wrote);
         self.told.guards.extend(guards(mode, turn));
-        if mode != Mode::HpaOnly {
+        if matches!(mode, Mode::AiScaler | Mode::Comparison) {
             self.told.record = record(turn).or(self.told.record);
         }
     }

@@ -1,9 +1,11 @@
 //! The experiment of a language model against the HPA, rehearsed in the simulator and live.
 //!
-//! One workload under a schedule of stress, three modes: the HPA governs and the adviser is only
-//! logged, the adviser's changes are taken on top of the HPA, or nobody writes anything. Each run
-//! leaves the published experiment's CSV file with its 25 columns, and beside it one that holds what
-//! those columns lack. All modes go through the one engine.
+//! One workload under a schedule of stress, the three published modes: the HPA governs and the adviser
+//! is only logged, the adviser's changes are taken on top of the HPA, or nobody writes anything; and
+//! what they are held against: Foresail's own policy, and, rehearsed alone, the published HPA simulator
+//! and an oracle. Each run leaves the published experiment's CSV file with its 25 columns, and beside
+//! it one that holds what those columns lack. Whoever may scale on a cluster goes through the one
+//! engine.
 //! Source: alcocuzzi/etp, folder autoscaler.
 
 pub mod asked;
@@ -14,6 +16,7 @@ pub mod fly;
 pub mod interval;
 pub mod live;
 pub mod naive;
+pub mod oracle;
 pub mod pilots;
 pub mod read;
 pub mod report;
@@ -34,11 +37,24 @@ pub enum Mode {
     AiScaler,
     /// Nobody: what both would do is logged, and nothing is written.
     Comparison,
+    /// Foresail's own policy on a forecast of the demand, the HPA as its floor.
+    Predictive,
+    /// The published HPA simulator as it is, its mistakes included; rehearsed alone.
+    NaiveHpa,
+    /// The cheapest plan of one who knows all demand to come; rehearsed alone.
+    Oracle,
 }
 
 impl Mode {
-    /// Every mode, in the order in which they are run.
-    pub const ALL: [Self; 3] = [Self::HpaOnly, Self::AiScaler, Self::Comparison];
+    /// Every mode, in the order in which they are run: the published ones, then ours.
+    pub const ALL: [Self; 6] = [
+        Self::HpaOnly,
+        Self::AiScaler,
+        Self::Comparison,
+        Self::Predictive,
+        Self::NaiveHpa,
+        Self::Oracle,
+    ];
 
     /// Its name, as files and flags have it.
     #[must_use]
@@ -47,6 +63,9 @@ impl Mode {
             Self::HpaOnly => "hpa_only",
             Self::AiScaler => "ai_scaler",
             Self::Comparison => "comparison",
+            Self::Predictive => "predictive",
+            Self::NaiveHpa => "naive_hpa",
+            Self::Oracle => "oracle",
         }
     }
 
@@ -54,5 +73,17 @@ impl Mode {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|m| m.name() == name)
+    }
+
+    /// `true` where the adviser is asked.
+    #[must_use]
+    pub const fn asks(self) -> bool {
+        matches!(self, Self::HpaOnly | Self::AiScaler | Self::Comparison)
+    }
+
+    /// `true` where this program scales in the place of the cluster's own HPA.
+    #[must_use]
+    pub const fn takes_over(self) -> bool {
+        matches!(self, Self::AiScaler | Self::Predictive)
     }
 }

@@ -18,23 +18,48 @@ use super::exact::{Exact, Watch};
 use super::row::{AppliedBy, Simulated};
 use super::rules::Rules;
 use super::told::Stepped;
+use crate::watch::past::live_through;
 
 type Pilot = GroupPilot<'static, Watch>;
+
+/// Who governs.
+#[derive(Debug)]
+enum Main {
+    /// An engine.
+    Engine(Box<Pilot>),
+    /// The published simulator: what it said last and nobody has carried out.
+    Naive(Option<u32>),
+    /// A plan, replicas step by step.
+    Plan(Vec<u32>),
+}
 
 /// Who governs, and beside it an HPA that writes nothing where the governing one is more than that.
 #[derive(Debug)]
 pub struct Pilots {
-    main: Pilot,
+    main: Main,
     beside: Option<Pilot>,
     exact: Exact,
     /// Advice on its way, and when it comes.
     coming: Vec<(Timestamp, Advice)>,
+    /// Writes of whoever is no engine.
+    writes: u64,
+}
+
+/// What is known before a run begins.
+#[derive(Clone, Debug, Default)]
+pub struct Before {
+    /// Demand, a point a minute, for whoever forecasts.
+    pub demand: Vec<(Timestamp, f64)>,
+    /// The oracle's plan.
+    pub plan: Vec<u32>,
+}
+
+fn engine(spec: Spec, seed: Seed) -> Result<Engine> {
+    engine_of(spec, seed).map_err(|problems| anyhow::anyhow!("{}", SpecProblem::joined(&problems)))
 }
 
 fn pilot(spec: Spec, seed: Seed) -> Result<Pilot> {
-    let engine: Engine = engine_of(spec, seed)
-        .map_err(|problems| anyhow::anyhow!("{}", SpecProblem::joined(&problems)))?;
-    Ok(GroupPilot::of_engine(engine, Watch::default()))
+    Ok(GroupPilot::of_engine(engine(spec, seed)?, Watch::default()))
 }
 
 impl Pilots {
@@ -42,38 +67,58 @@ impl Pilots {
     ///
     /// # Errors
     /// Where a spec is not valid.
-    pub fn new(rules: &Rules, mode: Mode, gated: bool, seed: Seed) -> Result<Self> {
+    pub fn new(rules: &Rules, mode: Mode, gated: bool, seed: Seed, before: Before) -> Result<Self> {
+        let main = match mode {
+            Mode::NaiveHpa => Main::Naive(None),
+            Mode::Oracle => Main::Plan(before.plan),
+            _ => {
+                let mut engine = engine(rules.spec(mode, gated), seed)?;
+                live_through(&mut engine, &before.demand);
+                let pilot = GroupPilot::of_engine(engine, Watch::default());
+                Main::Engine(Box::new(pilot))
+            }
+        };
         let beside = match mode {
             Mode::HpaOnly => None,
-            Mode::AiScaler | Mode::Comparison => Some(pilot(rules.beside(), seed)?),
+            _ => Some(pilot(rules.beside(), seed)?),
         };
         Ok(Self {
-            main: pilot(rules.spec(mode, gated), seed)?,
+            main,
             beside,
             exact: Exact::new(rules)?,
             coming: Vec::new(),
+            writes: 0,
         })
     }
 
     /// Lets the HPA look. Where it governs, what it asks for is what is asked for.
     pub fn hpa(&mut self, seen: &SeenFluid<'_>) -> Option<Asked> {
-        match &mut self.beside {
-            Some(beside) => {
+        match (&mut self.beside, &mut self.main) {
+            (Some(beside), _) => {
                 // In the shadow it asks for nothing.
                 let _ = beside.decide(seen);
                 None
             }
-            None => self.main.decide(seen),
+            (None, Main::Engine(main)) => main.decide(seen),
+            (None, _) => None,
         }
     }
 
     /// What the exact HPA says of what it saw last.
     pub fn exact(&mut self, now: Timestamp) -> Option<Simulated> {
-        let watch = match &mut self.beside {
-            Some(beside) => beside.listener(),
-            None => self.main.listener(),
+        let hpa = match (&mut self.beside, &mut self.main) {
+            (Some(beside), _) => beside,
+            (None, Main::Engine(main)) => &mut **main,
+            (None, _) => return None,
         };
-        self.exact.answer(watch, now)
+        self.exact.answer(hpa.listener(), now)
+    }
+
+    /// Takes in what the published simulator says, which governs only where it is the one who does.
+    pub fn naive(&mut self, says: Option<Simulated>) {
+        if let Main::Naive(wanted) = &mut self.main {
+            *wanted = says.map(|s| s.desired);
+        }
     }
 
     /// Sends advice on its way; only an engine that asks for advice gets any.
@@ -83,7 +128,7 @@ impl Pilots {
         }
     }
 
-    /// Lets the governing engine decide, on the advice that has come; where the HPA governs it has
+    /// Lets whoever governs decide, an engine on the advice that has come; where the HPA governs it has
     /// decided already.
     pub fn govern(&mut self, seen: &SeenFluid<'_>) -> Option<Asked> {
         self.beside.as_ref()?;
@@ -91,20 +136,35 @@ impl Pilots {
             .into_iter()
             .partition::<Vec<_>, _>(|(arrives, _)| *arrives <= seen.now);
         self.coming = coming;
-        for (_, advice) in come {
-            self.main.advise(advice);
-        }
-        self.main.decide(seen)
+        let wanted = match &mut self.main {
+            Main::Engine(main) => {
+                for (_, advice) in come {
+                    main.advise(advice);
+                }
+                return main.decide(seen);
+            }
+            Main::Naive(wanted) => wanted.take(),
+            Main::Plan(plan) => plan.get(seen.step).copied(),
+        };
+        let wanted = wanted.filter(|n| *n != seen.current)?;
+        self.writes += 1;
+        Some(Asked::replicas(wanted))
     }
 
-    /// Writes of the governing engine so far.
+    /// Writes of whoever governs so far.
     pub fn writes(&mut self) -> u64 {
-        self.main.listener().writes
+        match &mut self.main {
+            Main::Engine(main) => main.listener().writes,
+            _ => self.writes,
+        }
     }
 
     /// The last turn of the governing engine.
     pub fn last(&mut self) -> Option<&Tick> {
-        self.main.listener().tick.as_ref()
+        match &mut self.main {
+            Main::Engine(main) => main.listener().tick.as_ref(),
+            _ => None,
+        }
     }
 }
 
@@ -114,8 +174,12 @@ pub fn applied_by(mode: Mode, turn: Option<&Tick>, wrote: bool) -> AppliedBy {
     let chosen = turn.and_then(|t| t.targets.first()?.wanted.chosen);
     match (mode, chosen) {
         (Mode::Comparison, _) => AppliedBy::ObservationOnly,
+        (Mode::NaiveHpa, _) => AppliedBy::NaiveHpa,
+        (Mode::Oracle, _) => AppliedBy::Oracle,
         (_, None) => AppliedBy::None,
         (Mode::HpaOnly, Some(_)) => AppliedBy::Hpa,
+        (Mode::Predictive, Some(Chosen::Proposer(_))) => AppliedBy::Predictive,
+        (Mode::Predictive, Some(Chosen::Floor)) => AppliedBy::Hpa,
         (Mode::AiScaler, Some(Chosen::Proposer(0))) if wrote => AppliedBy::Ai,
         (Mode::AiScaler, Some(Chosen::Proposer(0))) => AppliedBy::AiNoChange,
         (Mode::AiScaler, Some(_)) => AppliedBy::Hpa,
@@ -125,7 +189,7 @@ pub fn applied_by(mode: Mode, turn: Option<&Tick>, wrote: bool) -> AppliedBy {
 /// Guards that stepped in in a turn of a mode.
 #[must_use]
 pub fn guards(mode: Mode, turn: Option<&Tick>) -> Vec<Stepped> {
-    let of_mode = mode != Mode::HpaOnly;
+    let of_mode = matches!(mode, Mode::AiScaler | Mode::Comparison);
     let Some(target) = turn.and_then(|t| t.targets.first()) else {
         return Vec::new();
     };

@@ -115,6 +115,12 @@ pub enum AppliedBy {
     AiNoChange,
     /// The HPA.
     Hpa,
+    /// Foresail's own policy, by its forecast.
+    Predictive,
+    /// The published HPA simulator.
+    NaiveHpa,
+    /// The plan of one who knows all demand to come.
+    Oracle,
     /// Nobody may.
     ObservationOnly,
     /// Nobody could: nothing was known.
@@ -129,6 +135,9 @@ impl AppliedBy {
             Self::Ai => "ai",
             Self::AiNoChange => "ai_no_change",
             Self::Hpa => "hpa",
+            Self::Predictive => "predictive",
+            Self::NaiveHpa => "naive_hpa",
+            Self::Oracle => "oracle",
             Self::ObservationOnly => "observation_only",
             Self::None => "none",
         }

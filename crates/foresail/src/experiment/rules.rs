@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use foresail_core::hpa::ControllerSettings;
 use foresail_core::propose::plan::TargetId;
 use foresail_core::quantity::time::Span;
+use foresail_core::quantity::units::{Quantity, Unit};
 use foresail_core::spec::{CombineRule, CombineSpec, Floor, Mode as Allowed, ProposerSpec, Spec};
 
 use super::Mode;
@@ -14,6 +15,9 @@ use super::world::STARTUP;
 
 /// The HPA controller's own interval.
 const SYNC_SECONDS_MAX: i64 = 15;
+
+/// The most that a replica may be counted for, in requests per second.
+const CAPACITY_MAX: f64 = 1e6;
 
 /// The options of the experiment that its rules depend on.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +38,9 @@ pub struct Options {
     pub memory_target: u32,
     /// What an adviser is shown of the past.
     pub history: Span,
+    /// Demand that one replica is counted for, in requests per second, by the policy that forecasts it;
+    /// `None` = it learns that.
+    pub capacity: Option<f64>,
 }
 
 /// What every mode goes by.
@@ -80,15 +87,23 @@ impl Rules {
     /// What the engine is told in a mode.
     ///
     /// The adviser's wish is taken before the HPA's, which stands behind it: without advice the HPA
-    /// decides alone. `gated` withholds changes until enough of them were right.
+    /// decides alone. `gated` withholds changes until enough of them were right. Whoever goes by no
+    /// engine has the HPA's.
     #[must_use]
     pub fn spec(&self, mode: Mode, gated: bool) -> Spec {
         let mut spec = Spec::of_hpa(self.target(), self.hpa().spec());
         spec.interval = self.sync;
         spec.controller = self.controller.clone();
         spec.targets[0].startup = Some(STARTUP);
-        if mode == Mode::HpaOnly {
-            return spec;
+        match mode {
+            Mode::HpaOnly | Mode::NaiveHpa | Mode::Oracle => return spec,
+            Mode::Predictive => {
+                let capacity = self.options.capacity;
+                spec.targets[0].capacity = capacity.map(|c| Quantity::from_f64(c, Unit::PerSecond));
+                spec.proposers = vec![ProposerSpec::named("predictive")];
+                return spec;
+            }
+            Mode::AiScaler | Mode::Comparison => {}
         }
         let mut adviser = ProposerSpec::named("llm");
         let untrusted = if gated { "shadow" } else { "act" };
@@ -134,6 +149,7 @@ fn check(options: &Options) -> Result<()> {
         cpu_target,
         memory_target,
         history,
+        capacity,
         ..
     } = options;
     ensure!(
@@ -160,6 +176,11 @@ fn check(options: &Options) -> Result<()> {
     ensure!(
         *history >= Span::from_seconds(60),
         "--history-minutes: must be 1 or more"
+    );
+    ensure!(
+        capacity.is_none_or(|c| c > 0.0 && c <= CAPACITY_MAX),
+        "--capacity {}: must be above 0 and at most {CAPACITY_MAX} requests per second",
+        capacity.unwrap_or_default()
     );
     Ok(())
 }

@@ -54,6 +54,12 @@ pub struct Head {
     /// CPU that a pod requests, in millicores, whatever request the simulator's columns divide by.
     #[serde(default = "cpu_request")]
     pub cpu_request: f64,
+    /// Seconds of the past that the policy that forecasts began with, live and rehearsed.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub past_seconds: f64,
+    /// Demand that it counts a replica for; `None` where it learns that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub capacity: Option<f64>,
     /// Simulated seconds that an answer took; `None` where it took its own time.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub latency_seconds: Option<f64>,
@@ -64,6 +70,10 @@ pub struct Head {
     pub slo: String,
     /// What came, and what pods were put under.
     pub schedule: Schedule,
+}
+
+fn is_zero(seconds: &f64) -> bool {
+    *seconds <= 0.0
 }
 
 fn cpu_request() -> f64 {
@@ -195,6 +205,9 @@ pub struct End {
     pub unserved: Option<f64>,
     /// Capacity paid for.
     pub replica_minutes: f64,
+    /// What no plan with so many late requests costs less than; `None` where nobody knows all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub least_replica_minutes: Option<f64>,
     /// Minutes in which the promise was not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late_minutes: Option<u64>,
@@ -209,6 +222,12 @@ pub struct End {
 }
 
 impl End {
+    /// Capacity paid for above the least that was possible; `None` where that is not known.
+    #[must_use]
+    pub fn above_least(&self) -> Option<f64> {
+        Some(self.replica_minutes - self.least_replica_minutes?)
+    }
+
     /// Requests that broke the promise, in percent; `None` where nobody counted any.
     #[must_use]
     pub fn late_percent(&self) -> Option<f64> {

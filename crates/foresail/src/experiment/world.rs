@@ -4,8 +4,10 @@
 //! assumption stands at the constant.
 
 use anyhow::{Context, Result, ensure};
+use foresail_adapters::load::arrivals::Shape;
 use foresail_core::hpa::ControllerSettings;
 use foresail_core::quantity::time::{Span, Timestamp};
+use foresail_core::value::slo::{Measure, Slo};
 use foresail_sim::config::{ClusterConfig, MemoryUse, Pipeline, Stress};
 use foresail_sim::workload::Workload;
 
@@ -38,13 +40,23 @@ const SCRAPE: Span = Span::from_seconds(WEBAPP.scrape_seconds as i64);
 const DELAY: Span = Span::from_seconds(5);
 
 /// What one request is promised. Assumed: the load generator gives up after 5 s, users earlier.
-const SLO: &str = "latency<500ms:99%";
+pub const SLO: Slo = Slo {
+    measure: Measure::Latency,
+    below: Span::from_millis(500),
+    share: 0.99,
+};
 
 /// Begin of the run of seed 0: 2026-01-05T00:00:00Z, a Monday.
 const START_SECONDS: i64 = 1_767_571_200;
 
 /// Seeds that have a start of their own, one hour apart.
 const STARTS: u64 = 87_600;
+
+/// The schedule comes at every full hour of the past, or as many of them apart as it is long.
+const AGAIN: Span = Span::from_seconds(3600);
+
+/// The longest past.
+pub const PAST_MAX: Span = Span::from_seconds(14 * 86_400);
 
 /// The longest run.
 const LENGTH_MAX: Span = Span::from_seconds(7 * 86_400);
@@ -62,6 +74,8 @@ pub struct World {
     pub pipeline: Pipeline,
     /// Length of the run.
     pub length: Span,
+    /// For how long the schedule has come before, for whoever forecasts; zero = it is new.
+    pub past: Span,
 }
 
 impl World {
@@ -69,8 +83,13 @@ impl World {
     ///
     /// # Errors
     /// Where an option is out of its range, with the mend.
-    pub fn new(options: Options, schedule: Schedule) -> Result<Self> {
-        let rules = Rules::new(options, ControllerSettings::default())?;
+    pub fn new(
+        options: Options,
+        controller: ControllerSettings,
+        schedule: Schedule,
+        past: Span,
+    ) -> Result<Self> {
+        let rules = Rules::new(options, controller)?;
         let options = &rules.options;
         let length = match options.length {
             Span::ZERO => schedule.length(),
@@ -85,6 +104,10 @@ impl World {
             "a run of {length} is too short for --interval {}: lengthen --duration or the schedule",
             options.interval.whole_seconds()
         );
+        ensure!(
+            !past.is_negative() && past <= PAST_MAX,
+            "--past {past}: must be 0 to {PAST_MAX}"
+        );
         let mebibytes = |mib: f64| mib / 1024.0;
         let cpu = Span::from_seconds_f64(schedule.cpu_per_request_millis / 1000.0)
             .context("cpuPerRequestMillis is no span")?;
@@ -98,7 +121,7 @@ impl World {
                 per_request_gib: 0.0,
             }),
             initial: schedule.replicas.clamp(options.min, options.max),
-            slo: SLO.parse().context("the promise")?,
+            slo: SLO,
             stress: Some(Stress {
                 cpu_limit_millicores: CPU_LIMIT,
                 cpu: schedule.cpu.clone(),
@@ -123,6 +146,7 @@ impl World {
             cluster,
             pipeline,
             length,
+            past,
         })
     }
 
@@ -134,12 +158,86 @@ impl World {
         Timestamp::from_seconds(START_SECONDS + 3600 * hours)
     }
 
+    /// Demand before the run, a point a minute: the schedule once an hour, its last rate between.
+    ///
+    /// # Errors
+    /// Where the schedule's load is no shape.
+    pub fn minutes_before(&self, seed: u64) -> Result<Vec<(Timestamp, f64)>> {
+        let (start, minutes) = (Self::start(seed), self.past.whole_seconds() / 60);
+        if minutes == 0 {
+            return Ok(Vec::new());
+        }
+        let hours = (self.schedule.length().whole_seconds() - 1) / AGAIN.whole_seconds() + 1;
+        let again = Span::from_seconds(AGAIN.whole_seconds() * hours);
+        let shape = Shape::new(&self.schedule.parts(again)).context("the schedule's load")?;
+        let rate = |before: i64| {
+            let begin = Span::from_seconds(-60 * before).nanos();
+            let within = Span::from_nanos(begin.rem_euclid(again.nanos())).seconds();
+            (shape.due_until(within + 60.0) - shape.due_until(within)) / 60.0
+        };
+        let point = |before: i64| (start - Span::from_seconds(60 * (before - 1)), rate(before));
+        Ok((1..=minutes).rev().map(point).collect())
+    }
+
     /// What comes, from that start on.
     #[must_use]
     pub fn workload(&self, seed: u64) -> Workload {
         Workload::Rates {
             start: Self::start(seed),
             parts: self.schedule.parts(self.length),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schedule::Schedule;
+    use super::*;
+
+    /// By hand: seven minutes of which the second is a ramp from 20 to 120, and 20 until the hour is over.
+    #[test]
+    fn the_past_is_the_schedule_at_every_full_hour() {
+        let text = r#"{"load": [{"forSeconds": 60, "from": 20}, {"forSeconds": 60, "from": 20, "to": 120},
+            {"forSeconds": 120, "from": 120}, {"forSeconds": 180, "from": 20}]}"#;
+        let schedule: Schedule = serde_json::from_str(text).unwrap();
+        let options = Options {
+            interval: Span::from_seconds(30),
+            length: Span::ZERO,
+            deployment: "web".to_owned(),
+            min: 1,
+            max: 10,
+            cpu_target: 60,
+            memory_target: 80,
+            history: Span::from_seconds(900),
+            capacity: None,
+        };
+        let past = Span::from_seconds(2 * 3600);
+        let world = World::new(options, ControllerSettings::default(), schedule, past).unwrap();
+        let minutes = world.minutes_before(3).unwrap();
+        assert_eq!(minutes.len(), 120);
+        assert_eq!(
+            minutes[119].0,
+            World::start(3),
+            "the last ends where the run begins"
+        );
+        let near = |place: usize, rate: f64| {
+            assert!(
+                (minutes[place].1 - rate).abs() < 1e-9,
+                "{place}: {:?}",
+                minutes[place]
+            );
+        };
+        for hour in [0, 60] {
+            for (minute, rate) in [
+                (0, 20.0),
+                (1, 70.0),
+                (2, 120.0),
+                (3, 120.0),
+                (4, 20.0),
+                (59, 20.0),
+            ] {
+                near(hour + minute, rate);
+            }
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Summary {
     pub resent: u64,
     /// Sent more than a millisecond after they were due.
     pub late: u64,
+    /// With a good answer within what was promised; absent where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<u64>,
     /// From begin to end.
     pub wall_seconds: f64,
     /// Answers per second of that.

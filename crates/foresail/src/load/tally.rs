@@ -85,6 +85,8 @@ pub struct Tally<'a> {
     failures: BTreeMap<&'static str, u64>,
     targets: Vec<PerTarget>,
     resent: u64,
+    /// Nanoseconds within which an answer is promised, and good answers that came within.
+    promise: Option<(i64, u64)>,
     /// The seconds that may still change, and which the first of them is.
     seconds: VecDeque<Counts>,
     first: usize,
@@ -120,11 +122,19 @@ impl<'a> Tally<'a> {
             failures: BTreeMap::new(),
             targets: Vec::new(),
             resent: 0,
+            promise: None,
             seconds: VecDeque::new(),
             first: 0,
             rows,
             failed: None,
         })
+    }
+
+    /// The same that counts whose good answer came within a time of when it was due.
+    #[must_use]
+    pub fn promising(mut self, within: Span) -> Self {
+        self.promise = Some((within.nanos(), 0));
+        self
     }
 
     /// Writes the lines of all seconds before `end`.
@@ -195,6 +205,7 @@ impl<'a> Tally<'a> {
             interrupted: all.interrupted,
             resent: self.resent,
             late: all.late,
+            kept: self.promise.map(|(_, kept)| kept),
             wall_seconds: wall,
             answered_rps: answered as f64 / wall,
             cpu_micros_per_request: cpu
@@ -236,6 +247,10 @@ impl Sink for Tally<'_> {
         let failure = match outcome.what {
             What::Answered(status) => {
                 *self.statuses.entry(status).or_default() += 1;
+                if let Some((within, kept)) = &mut self.promise {
+                    let is_kept = status < 400 && outcome.ended - outcome.due < *within;
+                    *kept += u64::from(is_kept);
+                }
                 None
             }
             What::NoConnection => Some("no connection"),
@@ -289,7 +304,8 @@ mod tests {
 
     #[test]
     fn times_count_from_when_a_request_was_due_and_late_ones_are_told() {
-        let mut tally = Tally::new(&shape(), Span::from_seconds(5), None).unwrap();
+        let tally = Tally::new(&shape(), Span::from_seconds(5), None).unwrap();
+        let mut tally = tally.promising(Span::from_millis(50));
         tally.target(0, "web-1");
         let ms = 1_000_000;
         tally.outcome(&answered(0, ms / 2, 10 * ms));
@@ -317,6 +333,7 @@ mod tests {
         let told = tally.end(10.0, Some(0.006)).unwrap();
         assert_eq!((told.due, told.sent, told.answered), (6, 5, 3));
         assert_eq!((told.timeouts, told.unsent, told.late), (1, 1, 1));
+        assert_eq!(told.kept, Some(1), "that of 100 ms and the 503 are not");
         assert_eq!(told.statuses, BTreeMap::from([(200, 2), (503, 1)]));
         assert_eq!(told.errors, BTreeMap::from([("connection ended", 1)]));
         assert_eq!((told.targets[0].answered, told.targets[0].failed), (3, 2));

@@ -8,5 +8,6 @@ pub mod cluster;
 pub mod llm;
 pub(crate) mod metric;
 pub mod observe;
+pub(crate) mod past;
 pub mod score;
 pub mod shadow;

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::options::Options;
-use super::simulate::{Ran, line, named, of_rules, verbose};
+use super::simulate::{Ran, line, named, of_rules, past, verbose};
 use super::summary::print;
 use crate::cli::Output;
 use crate::cli::cluster::checkup::{Level, Line as Checked};
@@ -25,10 +25,12 @@ use crate::exit::{Code, code_of};
 use crate::experiment::Mode;
 use crate::experiment::asked::{Asker, Choice};
 use crate::experiment::live::check::{self, Whom};
+use crate::experiment::live::demand::Demand;
+use crate::experiment::live::engines::Engines;
 use crate::experiment::live::hpa::{MADE, differences, manifest};
 use crate::experiment::live::keep::{self, Restored};
 use crate::experiment::live::run as loops;
-use crate::experiment::live::run::Live;
+use crate::experiment::live::run::{Crew, Live};
 use crate::experiment::live::site::Site;
 use crate::experiment::live::strain::{Pods, Strain, Strained};
 use crate::experiment::live::usage::requests;
@@ -36,6 +38,7 @@ use crate::experiment::row::{Row, Rows};
 use crate::experiment::rules::Rules;
 use crate::experiment::schedule::Schedule;
 use crate::experiment::told::{Head, KIND, Line, Told, VERSION};
+use crate::experiment::world::SLO;
 use crate::interrupt;
 
 /// Where the published experiment asks Prometheus.
@@ -115,7 +118,17 @@ impl<'a> Scene<'a> {
     /// What a live run needs.
     fn checked(&self, choice: &Choice, mode: Mode, twins: bool) -> Vec<Checked> {
         let model = &self.options.model;
-        let whom = Whom { choice, model };
+        // On twins the demand's query names what is not there yet.
+        let demand = match (mode, twins) {
+            (Mode::Predictive, false) => self.options.demand_of(&self.options.deployment),
+            _ => None,
+        };
+        let demand = demand.as_deref();
+        let whom = Whom {
+            choice,
+            model,
+            demand,
+        };
         self.runtime
             .block_on(check::look(&self.site, &whom, (mode, twins), now()))
     }
@@ -173,7 +186,10 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
     needs(&scene, &choice, mode, false)?;
     let record = options.record.as_deref();
     let asker = Asker::new(&choice, &options.model, Duration::ZERO, record)?;
-    eprintln!("asked: {}", asker.text());
+    match mode.asks() {
+        true => eprintln!("asked: {}", asker.text()),
+        false => eprintln!("asked: nobody in mode {}", mode.name()),
+    }
     let Done {
         ran, asker, rival, ..
     } = one(&scene, mode, asker, None)?;
@@ -297,7 +313,7 @@ fn prepared(scene: &Scene<'_>, mode: Mode) -> Result<()> {
                 eprintln!("note: there was no HorizontalPodAutoscaler; one is made, and taken away at the end");
                 Ok(())
             }
-            (Mode::AiScaler, Some(hpa)) => {
+            (Mode::AiScaler | Mode::Predictive, Some(hpa)) => {
                 site.check_hpa(&hpa, rules)?;
                 site.check_owner(&hpa)?;
                 let deployment = site.deployment().await;
@@ -322,16 +338,22 @@ fn prepared(scene: &Scene<'_>, mode: Mode) -> Result<()> {
                 }
                 Ok(())
             }
-            (Mode::AiScaler, None) => {
+            (Mode::AiScaler | Mode::Predictive, None) => {
                 eprintln!("note: no HorizontalPodAutoscaler is there that would have to be taken away");
                 Ok(())
             }
             (Mode::Comparison, None) => Ok(()),
+            (Mode::NaiveHpa | Mode::Oracle, _) => Err(anyhow!(
+                "mode {} governs no cluster: give --simulate",
+                mode.name()
+            )),
         }
     })
 }
 
 fn fly(scene: &Scene<'_>, mode: Mode, asker: Asker, plan: Option<&Plan<'_>>) -> Result<Done> {
+    // Forecasters learn the past before the run begins.
+    let crew = crew(scene, mode)?;
     let ready = plan.map_or(1, |_| READY);
     let start = Timestamp::from_seconds(now().nanos().div_euclid(1_000_000_000) + ready);
     let file = named(&scene.options.output_dir, mode, start);
@@ -347,7 +369,6 @@ fn fly(scene: &Scene<'_>, mode: Mode, asker: Asker, plan: Option<&Plan<'_>>) -> 
         site: &scene.site,
         rules: &scene.rules,
         mode,
-        gated: scene.options.gated,
         naive: scene.options.naive_hpa,
         uid,
         start,
@@ -361,17 +382,18 @@ fn fly(scene: &Scene<'_>, mode: Mode, asker: Asker, plan: Option<&Plan<'_>>) -> 
         rows.write(row)?;
         line(&mut beside, &Line::Row(Box::new(told.clone())))
     };
-    let ended = loops::run(&live, &scene.runtime, asker, &mut sink);
+    let ended = loops::run(&live, &scene.runtime, (crew, asker), &mut sink);
     // Whatever became of the rows, nothing may go on in the pods.
     let strained = strain.map(Strain::end).unwrap_or_default();
     let mut ended = ended?;
     if let (Some(end), Some(load)) = (&mut ended.flown.end, &strained.load) {
         end.requests = Some(load.due as f64);
         end.unserved = Some(load.due.saturating_sub(load.answered) as f64);
+        end.late = load.kept.map(|kept| load.due.saturating_sub(kept) as f64);
     }
     line(&mut beside, &ended.flown.line())?;
     anyhow::ensure!(
-        mode == Mode::AiScaler || ended.flown.writes == 0,
+        mode.takes_over() || ended.flown.writes == 0,
         "mode {} wrote {} times: this is a mistake in Foresail, please tell us",
         mode.name(),
         ended.flown.writes
@@ -390,6 +412,24 @@ fn fly(scene: &Scene<'_>, mode: Mode, asker: Asker, plan: Option<&Plan<'_>>) -> 
         asker: ended.asker,
         strained,
         rival: ended.rival,
+    })
+}
+
+/// Who decides, and what they are told of the demand where they forecast it.
+fn crew(scene: &Scene<'_>, mode: Mode) -> Result<Crew> {
+    let options = scene.options;
+    let query = options.demand_of(&options.deployment);
+    let (mut demand, mut before) = (None, Vec::new());
+    if let Some(query) = query.filter(|_| mode == Mode::Predictive) {
+        let past = options.past;
+        let (feed, minutes) =
+            Demand { query, past }.begin((&scene.site.prometheus, &scene.runtime), now())?;
+        eprintln!("note: {} minutes of past demand", minutes.len());
+        (demand, before) = (Some(feed), minutes);
+    }
+    Ok(Crew {
+        engines: Engines::new(&scene.rules, mode, options.gated, &before)?,
+        demand,
     })
 }
 
@@ -445,9 +485,11 @@ fn head(
         bounds: (rules.options.min, rules.options.max),
         targets: (rules.options.cpu_target, rules.options.memory_target),
         cpu_request,
+        past_seconds: past(options, mode),
+        capacity: options.capacity.filter(|_| mode == Mode::Predictive),
         latency_seconds: None,
         live: true,
-        slo: String::new(),
+        slo: schedule.map_or_else(String::new, |_| SLO.to_string()),
         schedule: schedule.cloned().unwrap_or_else(unknown),
     };
     Ok((uid, head))

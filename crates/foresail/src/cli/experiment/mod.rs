@@ -32,7 +32,7 @@ pub struct ExperimentArgs {
 enum Verb {
     /// Tables and pictures of CSV files, also of those that the published experiment wrote
     Report(report::ReportArgs),
-    /// The three modes under one schedule, each on a twin of the deployment, and one report
+    /// The modes under one schedule, each on a twin of the deployment, the same rehearsed, and one report
     RunAll(Box<run_all::RunAllArgs>),
     /// Print the workload and its HPA, for kubectl apply -f -
     Manifests(manifests::ManifestsArgs),

@@ -10,6 +10,7 @@ use crate::cli::run::HpaArgs;
 use crate::cli::{Output, whole};
 use crate::experiment::Mode;
 use crate::experiment::asked::Choice;
+use crate::experiment::world::PAST_MAX;
 
 /// Modes by their published names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -23,7 +24,16 @@ pub(super) enum ModeArg {
     /// Nobody governs: nothing is written
     #[value(name = "comparison")]
     Comparison,
-    /// The three one after another on the same seeds, and the report
+    /// Foresail's own policy on a forecast of the demand, the HPA as its floor
+    #[value(name = "predictive")]
+    Predictive,
+    /// The published HPA simulator, its mistakes included; in the simulator alone
+    #[value(name = "naive_hpa")]
+    NaiveHpa,
+    /// The cheapest plan of one who knows all demand to come; in the simulator alone
+    #[value(name = "oracle")]
+    Oracle,
+    /// All of them one after another on the same seeds, and the report
     #[value(name = "all")]
     All,
 }
@@ -35,6 +45,9 @@ impl ModeArg {
             Self::HpaOnly => vec![Mode::HpaOnly],
             Self::AiScaler => vec![Mode::AiScaler],
             Self::Comparison => vec![Mode::Comparison],
+            Self::Predictive => vec![Mode::Predictive],
+            Self::NaiveHpa => vec![Mode::NaiveHpa],
+            Self::Oracle => vec![Mode::Oracle],
             Self::All => Mode::ALL.to_vec(),
         }
     }
@@ -118,6 +131,17 @@ pub(super) struct Options {
     /// Fill the `hpa_sim_` columns with the published simulator instead of the exact HPA
     #[arg(long)]
     pub(super) naive_hpa: bool,
+    /// Demand in requests per second as PromQL, for mode predictive on a cluster; `{deployment}` stands for
+    /// the deployment's name
+    #[arg(long, value_name = "PROMQL")]
+    pub(super) demand_query: Option<String>,
+    /// The past that mode predictive begins with: on a cluster what Prometheus has of the demand, in the
+    /// simulator the schedule once an hour
+    #[arg(long, value_name = "SPAN", default_value = "0s")]
+    pub(super) past: Span,
+    /// Demand that mode predictive counts a replica for, req/s [default: learnt]
+    #[arg(long, value_name = "N")]
+    pub(super) capacity: Option<f64>,
     /// How the summary is printed [default: table]
     #[arg(long, short, value_enum)]
     pub(super) output: Option<Output>,
@@ -166,9 +190,10 @@ impl Options {
             "--mode all needs a world in which three runs meet the same: `foresail experiment run-all` has twins for \
              that, and --simulate has seeds"
         );
+        self.check_governor()?;
         for (is_given, flag, mend) in [
             (
-                self.seeds != 1,
+                self.seeds != 1 && !has_schedule,
                 "--seeds",
                 "a cluster has no seeds; run it again",
             ),
@@ -191,12 +216,48 @@ impl Options {
         Ok(())
     }
 
+    /// Refuses who cannot govern a cluster.
+    fn check_governor(&self) -> Result<()> {
+        ensure!(
+            self.mode != ModeArg::NaiveHpa,
+            "--mode naive_hpa is of the simulator: on a cluster what it would ask for is written beside the rows of \
+             hpa_only; run that, or give --simulate"
+        );
+        ensure!(
+            self.mode != ModeArg::Oracle,
+            "--mode oracle is of the simulator: nobody knows what will come to a cluster; give --simulate"
+        );
+        ensure!(
+            self.mode != ModeArg::Predictive || self.demand_query.is_some(),
+            "--mode predictive forecasts the demand: give --demand-query with the PromQL that tells it, such as \
+             'sum(rate(http_requests_total{{namespace=\"shop\"}}[1m]))'"
+        );
+        ensure!(
+            !self.past.is_negative() && self.past <= PAST_MAX,
+            "--past {}: must be 0 to {PAST_MAX}",
+            self.past
+        );
+        Ok(())
+    }
+
+    /// The demand's query for a deployment.
+    pub(super) fn demand_of(&self, deployment: &str) -> Option<String> {
+        let query = self.demand_query.as_ref()?;
+        Some(query.replace("{deployment}", deployment))
+    }
+
     /// What was given without effect.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.prometheus_url.is_some() {
             notes.push(
                 "--prometheus-url has no effect in the simulator: metrics come from its own pods"
+                    .to_owned(),
+            );
+        }
+        if self.demand_query.is_some() {
+            notes.push(
+                "--demand-query has no effect in the simulator: demand is that of its own schedule"
                     .to_owned(),
             );
         }

@@ -20,7 +20,7 @@ const BEGINS: &[u8] = b"{\"record\":\"foresail-experiment\",";
 const HEAD_BYTES_MAX: u64 = 1 << 20;
 
 /// What the head calls a thing, and the flag that sets it.
-const FLAGS: [(&str, &str); 12] = [
+const FLAGS: [(&str, &str); 14] = [
     ("seed", "--seed"),
     ("adviser", "--llm or --model"),
     ("isModel", "--llm or --model"),
@@ -32,6 +32,8 @@ const FLAGS: [(&str, &str); 12] = [
     ("historySeconds", "--history-minutes"),
     ("bounds", "--min-replicas or --max-replicas"),
     ("targets", "--cpu-target or --memory-target"),
+    ("pastSeconds", "--past"),
+    ("capacity", "--capacity"),
     ("latencySeconds", "--latency"),
 ];
 

@@ -1,5 +1,5 @@
-//! `foresail experiment run-all`: the three modes one after another under one schedule, each on a twin
-//! of its own, and one report.
+//! `foresail experiment run-all`: the modes one after another under one schedule, each on a twin of its
+//! own, then the same schedule rehearsed under everybody, and one report.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use foresail_adapters::kubernetes::client::Place;
 use super::live::{Plan, Scene, needs, one};
 use super::options::{ModeArg, Options};
 use super::report;
-use super::simulate::Ran;
+use super::simulate::{self, Ran};
 use super::summary::print;
 use crate::cli::Output;
 use crate::exit::Code;
@@ -26,14 +26,15 @@ use crate::interrupt;
 /// The longest that the pods of a twin may take to be ready and measured, and to be gone.
 const STEADY: Duration = Duration::from_secs(300);
 
-/// The phases, as the published README names them.
-const PHASES: [(&str, Mode); 3] = [
+/// The phases, as the published README names them, and ours.
+const PHASES: [(&str, Mode); 4] = [
     ("a", Mode::HpaOnly),
     ("b", Mode::AiScaler),
     ("c", Mode::Comparison),
+    ("d", Mode::Predictive),
 ];
 
-/// The three modes under one schedule, each on a twin of the deployment, and one report
+/// The modes under one schedule, each on a twin of the deployment, the same rehearsed, and one report
 #[derive(Args, Clone, Debug)]
 pub(super) struct RunAllArgs {
     #[command(flatten)]
@@ -41,6 +42,9 @@ pub(super) struct RunAllArgs {
     /// Port of the pods that load goes to [default: the first]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
+    /// Leave out the same schedule in the simulator, which comes last
+    #[arg(long)]
+    no_rehearsal: bool,
 }
 
 /// One phase with what its schedule came to.
@@ -70,11 +74,12 @@ pub(super) fn run(args: &RunAllArgs, out: &mut dyn Write) -> Result<Code> {
     interrupt::catch();
     let choice = options.choice(Choice::of_live());
     needs(&scene, &choice, Mode::AiScaler, true)?;
+    let meant = phases_of(&options);
     let record = options.record.as_deref();
     let mut asker = Some(Asker::new(&choice, &options.model, Duration::ZERO, record)?);
     let mut phases: Vec<Phase> = Vec::new();
     let mut worked = Ok(());
-    for phase in PHASES {
+    for phase in meant.iter().copied() {
         if interrupt::asked() {
             break;
         }
@@ -89,7 +94,52 @@ pub(super) fn run(args: &RunAllArgs, out: &mut dyn Write) -> Result<Code> {
     let left = scene.runtime.block_on(scene.site.delete_twins(STEADY));
     worked?;
     left?;
-    finish(&options, phases, asker, output, out)
+    let whole = phases.len() == meant.len();
+    let whole = whole && phases.iter().all(|(r, _)| r.flown.end.is_some());
+    let mut rehearsed = Vec::new();
+    if let (true, false, Some(asker)) = (whole, args.no_rehearsal, &mut asker) {
+        match rehearse(&options, asker) {
+            Ok(all) => rehearsed = all,
+            // Hours of phases are not thrown away for it.
+            Err(error) => eprintln!("warning: the rehearsal: {error:#}"),
+        }
+    }
+    let runs = Runs {
+        phases,
+        rehearsed,
+        whole,
+    };
+    finish(&options, runs, asker, output, out)
+}
+
+/// The phases that can be run: a forecast needs to be told of the demand.
+fn phases_of(options: &Options) -> Vec<(&'static str, Mode)> {
+    let is_told = options.demand_query.is_some();
+    if !is_told {
+        eprintln!(
+            "note: phase d, mode predictive, is left out: give --demand-query with the PromQL of the demand"
+        );
+    }
+    let can = |(_, mode): &(&str, Mode)| is_told || *mode != Mode::Predictive;
+    PHASES.into_iter().filter(can).collect()
+}
+
+/// The same schedule in the simulator under everybody, a run for each seed.
+fn rehearse(options: &Options, asker: &mut Asker) -> Result<Vec<Ran>> {
+    let own = Options {
+        output_dir: options.output_dir.join("rehearsed"),
+        ..options.clone()
+    };
+    eprintln!("rehearsal: every mode, {} seed(s)", own.seeds);
+    simulate::beside(&own, &Mode::ALL, asker)
+}
+
+/// What was run.
+struct Runs {
+    phases: Vec<Phase>,
+    rehearsed: Vec<Ran>,
+    /// `true` where every phase came to its end.
+    whole: bool,
 }
 
 /// One phase: its twin is made, run, and taken away.
@@ -118,7 +168,9 @@ fn whole(
         ..options.clone()
     };
     let twins = Scene::new(&own)?;
-    runtime.block_on(twins.site.wait_steady(replicas, STEADY))?;
+    // A client is driven by the runtime that it was made on, and by no other.
+    let steady = twins.site.wait_steady(replicas, STEADY);
+    twins.runtime.block_on(steady)?;
     let mut whom = asker
         .take()
         .ok_or_else(|| anyhow::anyhow!("nobody is left to be asked"))?;
@@ -152,11 +204,16 @@ fn whole(
 
 fn finish(
     options: &Options,
-    phases: Vec<Phase>,
+    runs: Runs,
     asker: Option<Asker>,
     output: Output,
     out: &mut dyn Write,
 ) -> Result<Code> {
+    let Runs {
+        phases,
+        rehearsed,
+        whole,
+    } = runs;
     let (label, text) = match &asker {
         Some(asker) => (asker.label.clone(), asker.text()),
         None => (String::new(), String::new()),
@@ -178,9 +235,9 @@ fn finish(
             );
         }
     }
-    let whole = phases.len() == PHASES.len() && phases.iter().all(|(r, _)| r.flown.end.is_some());
-    let files: Vec<PathBuf> = phases.iter().map(|(r, _)| r.file.clone()).collect();
-    let runs: Vec<Ran> = phases.into_iter().map(|(r, _)| r).collect();
+    let runs = phases.into_iter().map(|(r, _)| r).chain(rehearsed);
+    let runs: Vec<Ran> = runs.collect();
+    let files: Vec<PathBuf> = runs.iter().map(|r| r.file.clone()).collect();
     print(&runs, (&label, &text), output, out)?;
     if !files.is_empty() {
         let folder = options.output_dir.join("report");

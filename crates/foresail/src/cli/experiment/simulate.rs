@@ -61,16 +61,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
         latency,
         record,
     )?;
-    let wanted: Vec<(Mode, u64)> = (0..options.seeds)
-        .map(|i| options.seed.wrapping_add(i))
-        .flat_map(|seed| {
-            options
-                .mode
-                .modes()
-                .into_iter()
-                .map(move |mode| (mode, seed))
-        })
-        .collect();
+    let wanted = wanted(options, &options.mode.modes());
     // Every place is looked at before the work: nothing is half done where one of them is taken.
     for &which in &wanted {
         let file = csv_file(options, which);
@@ -127,12 +118,40 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
     Ok(Code::Done)
 }
 
+/// Every seed with every mode.
+fn wanted(options: &Options, modes: &[Mode]) -> Vec<(Mode, u64)> {
+    (0..options.seeds)
+        .map(|i| options.seed.wrapping_add(i))
+        .flat_map(|seed| modes.iter().map(move |mode| (*mode, seed)))
+        .collect()
+}
+
+/// Flies modes that another command asks for, and writes their files; ends early where it is told to.
+///
+/// # Errors
+/// Where the world is not valid, or a file cannot be written.
+pub(super) fn beside(options: &Options, modes: &[Mode], asker: &mut Asker) -> Result<Vec<Ran>> {
+    let world = world_of(options)?;
+    std::fs::create_dir_all(&options.output_dir)
+        .with_context(|| format!("cannot make {}", options.output_dir.display()))?;
+    let mut all = Vec::new();
+    for which in wanted(options, modes) {
+        if interrupt::asked() {
+            break;
+        }
+        asker.begin_run()?;
+        all.push(one(options, &world, asker, which)?);
+    }
+    Ok(all)
+}
+
 fn world_of(options: &Options) -> Result<World> {
     let schedule = match &options.stress {
         Some(file) => Schedule::read(file)?,
         None => Schedule::default(),
     };
-    World::new(of_rules(options)?, schedule)
+    let controller = options.live.hpa.settings();
+    World::new(of_rules(options)?, controller, schedule, options.past)
 }
 
 /// What the rules are made of.
@@ -151,6 +170,7 @@ pub(super) fn of_rules(options: &Options) -> Result<rules::Options> {
         cpu_target: options.cpu_target,
         memory_target: options.memory_target,
         history: Span::from_seconds(i64::from(options.history_minutes) * 60),
+        capacity: options.capacity,
     })
 }
 
@@ -254,10 +274,20 @@ fn head(options: &Options, world: &World, asker: &Asker, (mode, seed): (Mode, u6
         bounds: (options.min_replicas, options.max_replicas),
         targets: (options.cpu_target, options.memory_target),
         cpu_request: world::CPU_REQUEST.into(),
+        past_seconds: past(options, mode),
+        capacity: options.capacity.filter(|_| mode == Mode::Predictive),
         latency_seconds: options.latency.map(Span::seconds),
         live: false,
         slo: world.cluster.slo.to_string(),
         schedule: world.schedule.clone(),
+    }
+}
+
+/// Seconds of the past that a mode begins with.
+pub(super) fn past(options: &Options, mode: Mode) -> f64 {
+    match mode {
+        Mode::Predictive => options.past.seconds(),
+        _ => 0.0,
     }
 }
 

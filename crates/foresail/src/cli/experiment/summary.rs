@@ -12,12 +12,13 @@ use crate::cli::{Output, print_csv, print_table};
 use crate::experiment::told::End;
 
 /// Columns of the summary.
-const SUMMARY: [&str; 9] = [
+const SUMMARY: [&str; 10] = [
     "mode",
     "seed",
     "rows",
     "writes",
     "replica-minutes",
+    "above the least",
     "late %",
     "late minutes",
     "asked",
@@ -43,6 +44,7 @@ pub(super) fn print(
             r.flown.rows.to_string(),
             r.flown.writes.to_string(),
             known(end.map(|e| number(e.replica_minutes, 1))),
+            known(end.and_then(End::above_least).map(|n| number(n, 1))),
             known(end.and_then(End::late_percent).map(|p| number(p, 2))),
             known(end.and_then(|e| e.late_minutes).map(|n| n.to_string())),
             r.questions.to_string(),
@@ -68,6 +70,8 @@ pub(super) fn print(
                 let end = r.flown.end.as_ref();
                 json!({"mode": r.mode.name(), "seed": r.seed, "file": name_of(&r.file), "rows": r.flown.rows,
                        "writes": r.flown.writes, "replicaMinutes": end.map(|e| e.replica_minutes),
+                       "leastReplicaMinutes": end.and_then(|e| e.least_replica_minutes),
+                       "live": r.seed.is_none(),
                        "latePercent": end.and_then(End::late_percent), "lateMinutes": end.and_then(|e| e.late_minutes),
                        "asked": r.questions, "answeredInTime": r.answers})
             };

@@ -12,7 +12,7 @@ use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use super::super::Mode;
 use super::super::asked::{Choice, described};
 use super::site::Site;
-use super::usage::{requests, used};
+use super::usage::{requests, used, value};
 use crate::cli::cluster::checkup::{Level, Line};
 use crate::cli::cluster::rights::may;
 
@@ -46,7 +46,7 @@ const HPA_WRITES: Right = (
     &["get", "create", "delete"],
 );
 
-/// What `ai_scaler` writes beside that.
+/// What `ai_scaler` and `predictive` write beside that.
 const SCALE_WRITES: [Right; 2] = [
     ("apps", "deployments", "scale", &["update"]),
     ("apps", "deployments", "", &["patch"]),
@@ -66,6 +66,8 @@ pub struct Whom<'a> {
     pub choice: &'a Choice,
     /// The model's name at an endpoint.
     pub model: &'a str,
+    /// PromQL of the demand, where it is forecast and can be looked at.
+    pub demand: Option<&'a str>,
 }
 
 /// Looks at all five; every line of level Fail is a reason not to begin.
@@ -79,11 +81,11 @@ pub(crate) async fn look(
 ) -> Vec<Line> {
     let cluster = cluster(site).await;
     let is_there = cluster.0 == Level::Ok;
-    let mut lines = vec![
-        prometheus(site, is_there, now).await,
-        model(whom).await,
-        cluster,
-    ];
+    let second = match mode.asks() {
+        true => model(whom).await,
+        false => demand(site, whom.demand, now).await,
+    };
+    let mut lines = vec![prometheus(site, is_there, now).await, second, cluster];
     if is_there {
         lines.push(metrics_server(site).await);
         lines.push(rights(site, mode, twins).await);
@@ -151,6 +153,31 @@ async fn pods(site: &Site) -> Result<Vec<String>, Fault> {
     let uid = deployment.metadata.uid.unwrap_or_default();
     let shown = site.look().await?;
     site.own_pods(&uid, &shown.pods).await
+}
+
+/// What is forecast, in the place of the model that nobody asks.
+async fn demand(site: &Site, query: Option<&str>, now: Timestamp) -> Line {
+    let Some(query) = query else {
+        return (Level::Ok, "no model is asked".to_owned());
+    };
+    match value(
+        &site.prometheus,
+        query,
+        (now, "Prometheus has no sample of it"),
+    )
+    .await
+    {
+        Ok(rate) => (
+            Level::Ok,
+            format!("no model is asked; the demand is {rate:.1} requests per second"),
+        ),
+        Err(why) => (
+            Level::Fail,
+            format!(
+                "the demand `{query}`: {why}; name with --demand-query what gives one number of requests per second"
+            ),
+        ),
+    }
 }
 
 async fn model(whom: &Whom<'_>) -> Line {
@@ -251,7 +278,7 @@ async fn rights(site: &Site, mode: Mode, twins: bool) -> Line {
     if mode != Mode::Comparison {
         needed.push(HPA_WRITES);
     }
-    if mode == Mode::AiScaler {
+    if mode.takes_over() {
         needed.extend(SCALE_WRITES);
     }
     if twins {

@@ -8,6 +8,7 @@ use foresail_core::observe::{Health, Samples, TargetState};
 use foresail_core::propose::advice::Advice;
 use foresail_core::quantity::time::Timestamp;
 use foresail_core::spec::{Spec, SpecProblem};
+use foresail_models::refit;
 use foresail_models::registry::engine_of;
 use foresail_models::rng::Seed;
 use foresail_sim::driver::Listener;
@@ -16,6 +17,7 @@ use super::super::Mode;
 use super::super::exact::{Exact, Watch};
 use super::super::row::Simulated;
 use super::super::rules::Rules;
+use crate::watch::past;
 
 /// One engine and what it saw and decided last.
 #[derive(Debug)]
@@ -42,16 +44,25 @@ impl Flown {
         self.engine.feed(input)
     }
 
-    fn decide(&mut self, state: TargetState, now: Timestamp, health: Health) -> Option<Decision> {
+    fn decide(
+        &mut self,
+        state: TargetState,
+        demand: &[(Timestamp, f64)],
+        (now, health): (Timestamp, Health),
+    ) -> Option<Decision> {
+        let values = past::samples(&state.target, demand);
         self.feed(Input::Samples(Samples {
             at: now,
             health,
             leading: true,
             targets: vec![state],
-            values: Vec::new(),
+            values,
         }));
         let tick = self.feed(Input::Tick { now })?;
         self.watch.ticked(&tick, &self.engine);
+        for installed in refit::answer(&mut self.engine, &tick) {
+            self.feed(installed);
+        }
         admit_one(&mut self.arbiter, &self.engine, &tick)
             .into_iter()
             .next()
@@ -67,20 +78,25 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// The engines of a mode by its rules.
+    /// The engines of a mode by its rules; forecasters live through the demand before the run.
     ///
     /// # Errors
     /// Where a spec is not valid.
-    pub fn new(rules: &Rules, mode: Mode, gated: bool) -> Result<Self> {
+    pub fn new(
+        rules: &Rules,
+        mode: Mode,
+        gated: bool,
+        before: &[(Timestamp, f64)],
+    ) -> Result<Self> {
         // Where the HPA governs it is the cluster's own, and ours only looks on.
         let (main, beside) = match mode {
             Mode::HpaOnly => (rules.beside(), None),
-            Mode::AiScaler | Mode::Comparison => {
-                (rules.spec(mode, gated), Some(Flown::new(rules.beside())?))
-            }
+            _ => (rules.spec(mode, gated), Some(Flown::new(rules.beside())?)),
         };
+        let mut main = Flown::new(main)?;
+        past::live_through(&mut main.engine, before);
         Ok(Self {
-            main: Flown::new(main)?,
+            main,
             beside,
             exact: Exact::new(rules)?,
         })
@@ -90,24 +106,23 @@ impl Engines {
     pub fn hpa(&mut self, state: &TargetState, now: Timestamp) -> Option<Simulated> {
         let hpa = self.beside.as_mut().unwrap_or(&mut self.main);
         // In the shadow its decision is never written.
-        let _ = hpa.decide(state.clone(), now, Health::default());
+        let _ = hpa.decide(state.clone(), &[], (now, Health::default()));
         self.exact.answer(&hpa.watch, now)
     }
 
-    /// Lets the governing engine decide on the advice that has come; where the HPA governs it has
-    /// looked already.
+    /// Lets the governing engine decide on the advice and the demand that have come; where the HPA
+    /// governs it has looked already.
     pub fn govern(
         &mut self,
         state: TargetState,
-        advice: Vec<Advice>,
-        now: Timestamp,
-        health: Health,
+        (advice, demand): (Vec<Advice>, &[(Timestamp, f64)]),
+        (now, health): (Timestamp, Health),
     ) -> Option<Decision> {
         self.beside.as_ref()?;
         for one in advice {
             self.main.feed(Input::Advice(one));
         }
-        self.main.decide(state, now, health)
+        self.main.decide(state, demand, (now, health))
     }
 
     /// Tells the governing engine what its decision came to.

@@ -20,10 +20,12 @@ use super::super::interval::{Intervals, Looked, Means, Open};
 use super::super::rules::Rules;
 use super::super::told::{End, Flown};
 use super::asking::Asking;
+use super::demand::Feed;
 use super::engines::Engines;
 use super::site::Site;
 use super::usage::{requests, used};
 use crate::compare::prometheus::now;
+use crate::controller::demand::Minutes;
 use crate::interrupt;
 use crate::watch::cluster::Shown;
 
@@ -39,8 +41,6 @@ pub struct Live<'a> {
     pub rules: &'a Rules,
     /// Who governs.
     pub mode: Mode,
-    /// Changes are withheld until enough of them were right.
-    pub gated: bool,
     /// The simulator's columns are those of the published simulator.
     pub naive: bool,
     /// The deployment's unique name.
@@ -66,6 +66,7 @@ struct Loop<'a, 'b> {
     runtime: &'a Runtime,
     sink: &'b mut Sink<'b>,
     engines: Engines,
+    demand: Option<Feed>,
     intervals: Intervals,
     asking: Asking,
     open: Option<Open>,
@@ -77,19 +78,28 @@ struct Loop<'a, 'b> {
     /// Replicas when they were last seen, and what they have cost until then.
     seen: Option<(Timestamp, u32)>,
     replica_minutes: f64,
-    /// What was told last of cluster and Prometheus, so that it is told once.
-    told: [String; 2],
+    /// What was told last of cluster, usage and demand, so that it is told once.
+    told: [String; 3],
+}
+
+/// Who decides in a run, made before it begins, and what they are told of the demand meanwhile.
+#[derive(Debug)]
+pub struct Crew {
+    /// The engines.
+    pub engines: Engines,
+    /// The demand, where somebody forecasts it.
+    pub demand: Option<Feed>,
 }
 
 /// Runs until the length is over or somebody interrupts; each row goes to `sink` when its interval
 /// is over. Whatever the cluster or Prometheus does, the loop goes on.
 ///
 /// # Errors
-/// Where a spec is not valid, or the sink fails.
+/// Where the sink fails.
 pub fn run<'b>(
     live: &Live<'_>,
     runtime: &Runtime,
-    asker: Asker,
+    (crew, asker): (Crew, Asker),
     sink: &'b mut Sink<'b>,
 ) -> Result<Ended> {
     let rules = live.rules;
@@ -98,7 +108,8 @@ pub fn run<'b>(
         live,
         runtime,
         sink,
-        engines: Engines::new(rules, live.mode, live.gated)?,
+        engines: crew.engines,
+        demand: crew.demand,
         asking: Asking::begin(asker, intervals.deadline()),
         intervals,
         open: None,
@@ -270,9 +281,11 @@ impl Loop<'_, '_> {
             Health::Predict
         };
         let advice = std::mem::take(&mut self.advice);
+        let demand = self.demand();
+        let heard = (advice, demand.as_slice());
         let decided = self
             .engines
-            .govern(shown.state.clone(), advice, now(), health);
+            .govern(shown.state.clone(), heard, (now(), health));
         let wrote = decided.is_some_and(|decision| self.act(&decision, &shown));
         self.writes += u64::from(wrote);
         if let Some(open) = &mut self.open {
@@ -313,6 +326,18 @@ impl Loop<'_, '_> {
         self.open = Some(open);
     }
 
+    /// The minutes of demand that are over since the last turn.
+    fn demand(&mut self) -> Minutes {
+        let Some(feed) = &mut self.demand else {
+            return Vec::new();
+        };
+        let most = Span::from_nanos(self.live.rules.sync.nanos() / 2);
+        let server = (&self.live.site.prometheus, self.runtime);
+        let (minutes, trouble) = feed.minutes(server, now(), most);
+        self.tell(2, &trouble, "the demand");
+        minutes
+    }
+
     fn used(&mut self, shown: &Shown) -> super::usage::Used {
         let live = self.live;
         let site = live.site;
@@ -333,7 +358,9 @@ impl Loop<'_, '_> {
 
     /// An HPA that comes back while ours is taken away: from then on nothing is written.
     fn notice_rival(&mut self, shown: &Shown) {
-        if let (Mode::AiScaler, Some((name, _)), false) = (self.live.mode, &shown.hpa, self.rival) {
+        if let (true, Some((name, _)), false) =
+            (self.live.mode.takes_over(), &shown.hpa, self.rival)
+        {
             eprintln!(
                 "warning: somebody made the HorizontalPodAutoscaler {name} again: nothing more is written in this run"
             );

@@ -13,6 +13,7 @@ use foresail_adapters::load::arrivals::Shape;
 use foresail_core::quantity::time::{Span, Timestamp};
 
 use super::super::schedule::Schedule;
+use super::super::world::SLO;
 use crate::cli::load::streams_runtime;
 use crate::compare::prometheus::now;
 use crate::interrupt;
@@ -147,7 +148,7 @@ fn load(pods: &Pods, shape: Shape, start: Timestamp, over: &AtomicBool) -> Resul
         let load = Load::on_targets(targets, &pods.deployment, "/", shape, Spacing::Even)?;
         Ok::<_, anyhow::Error>((load, forwarder))
     })?;
-    let tally = Tally::new(&load.shape, load.timeout, None)?;
+    let tally = Tally::new(&load.shape, load.timeout, None)?.promising(SLO.below);
     // Whoever is not in time sends nothing rather than another course.
     wait(start, over);
     send(&load, tally, &|| is_over(over))

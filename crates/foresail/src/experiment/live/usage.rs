@@ -23,6 +23,9 @@ const MILLI_MIB: f64 = MIB * 1000.0;
 /// Source: alcocuzzi/etp, autoscaler/metrics_collector.py.
 const NGINX: &str = "nginx";
 
+/// What is said where Prometheus knows none of the pods.
+const NO_SAMPLES: &str = "Prometheus has no samples of these pods: does it scrape cAdvisor?";
+
 /// Means over the pods; what is not known is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Used {
@@ -79,7 +82,7 @@ pub async fn used(
     }
     let both = async {
         let mut used = Used::default();
-        match value(server, &cpu_query(namespace, pods), now).await {
+        match value(server, &cpu_query(namespace, pods), (now, NO_SAMPLES)).await {
             Ok(cpu) => used.cpu = Some(cpu),
             // Who is away for one query is so for the next.
             Err(why) => {
@@ -87,7 +90,7 @@ pub async fn used(
                 return used;
             }
         }
-        match value(server, &memory_query(namespace, pods), now).await {
+        match value(server, &memory_query(namespace, pods), (now, NO_SAMPLES)).await {
             Ok(memory) => used.memory = Some(memory),
             Err(why) => used.trouble = Some(why),
         }
@@ -102,12 +105,15 @@ pub async fn used(
         })
 }
 
-async fn value(server: &Prometheus, query: &str, now: Timestamp) -> Result<f64, String> {
+/// The one number of 0 or more that a query gives; what to say where it gives none at all.
+pub(super) async fn value(
+    server: &Prometheus,
+    query: &str,
+    (now, empty): (Timestamp, &str),
+) -> Result<f64, String> {
     let told = server.at(query, now, STALE_AFTER).await;
     let told = told.map_err(|error| match error {
-        PrometheusError::Empty { .. } => {
-            "Prometheus has no samples of these pods: does it scrape cAdvisor?".to_owned()
-        }
+        PrometheusError::Empty { .. } => empty.to_owned(),
         other => other.to_string(),
     })?;
     let value = told.value.filter(|v| v.is_finite() && *v >= 0.0);

@@ -1,6 +1,7 @@
 //! The report on runs of the experiment: what each cost and kept, how fast it was, what the answers
 //! were worth, and which of the published claims hold.
 
+mod arms;
 mod claims;
 mod figures;
 mod measure;
@@ -52,6 +53,12 @@ pub(crate) fn report(runs: &[Run], command: String) -> Result<Report> {
             "What each run cost and kept",
             &tables::RUNS_NOTES,
             tables::runs(&measured),
+        ),
+        named(
+            "arms",
+            "Who scaled, live and rehearsed side by side",
+            &arms::NOTES,
+            arms::arms(&measured),
         ),
         named(
             "claims",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use foresail_web::page::study::TextTable;
 
+use super::super::Mode;
 use super::super::asked::described;
 use super::super::read::Run;
 use super::measure::{Measured, differs};
@@ -15,8 +16,9 @@ pub(super) const RUNS_NOTES: [&str; 1] = [
     "Replica-minutes are what was paid for, from creation to end, where a rehearsal tells it; of other files, and of runs \
      that were cut or interrupted, they are counted from the rows, as changes always are; of live runs they are those that were \
      asked for, and writes are this program's own. CPU is held against what a whole \
-     pod requests, in files of others against what their column says. Requests that broke the promise, and minutes in which it was \
-     not kept, are known of rehearsals alone; the published columns have no requests. A gap is a row that should be there.",
+     pod requests, in files of others against what their column says. Requests that broke the promise are known of \
+     rehearsals and of live runs whose load was this program's own, minutes in which it was not kept of rehearsals alone; the \
+     published columns have no requests. A gap is a row that should be there.",
 ];
 
 /// What a reader should know before the claims.
@@ -54,8 +56,10 @@ type Tokens = (Option<u64>, Option<u64>);
 
 /// Whose answers the runs hold, in a sentence.
 pub(super) fn advisers(runs: &[Run]) -> String {
+    let asks = |r: &&Run| Mode::named(&r.mode).is_none_or(Mode::asks);
     let mut all: Vec<String> = runs
         .iter()
+        .filter(asks)
         .map(|r| match &r.beside {
             Some(beside) => described(&beside.head.adviser, beside.head.is_model),
             None => "somebody that the files do not name".to_owned(),
@@ -63,7 +67,10 @@ pub(super) fn advisers(runs: &[Run]) -> String {
         .collect();
     all.sort();
     all.dedup();
-    format!("Asked: {}.", all.join("; "))
+    match all.is_empty() {
+        true => "Asked: nobody.".to_owned(),
+        false => format!("Asked: {}.", all.join("; ")),
+    }
 }
 
 fn whole(n: usize) -> String {
@@ -188,8 +195,9 @@ pub(super) fn answers(all: &[Measured<'_>]) -> TextTable {
         "seconds",
         "mean s",
     ];
+    let asks = |m: &&Measured<'_>| Mode::named(&m.run.mode).is_none_or(Mode::asks);
     let known = all.iter().filter(|m| m.run.beside.is_some());
-    table(&columns, known.map(row).collect())
+    table(&columns, known.filter(asks).map(row).collect())
 }
 
 /// What the answers were worth.
@@ -232,7 +240,8 @@ pub(super) fn worth(all: &[Measured<'_>]) -> TextTable {
         "says of hits",
         "says of misses",
     ];
-    table(&columns, all.iter().map(row).collect())
+    let asks = |m: &&Measured<'_>| Mode::named(&m.run.mode).is_none_or(Mode::asks);
+    table(&columns, all.iter().filter(asks).map(row).collect())
 }
 
 /// How often guards stepped in.

@@ -211,7 +211,10 @@ fn foreseen(subject: &Subject) -> Result<Figures> {
     let game = game_of(item)?;
     let allowed = (1.0 - SLO.share) * game.requests();
     let mut best = None;
-    for price in prices(price_of_a_request(item)).into_iter().step_by(EVERY) {
+    for price in prices(price_of_a_request(&item.setup.cluster))
+        .into_iter()
+        .step_by(EVERY)
+    {
         let solution = game.cheapest(price);
         let keeps = solution.violations <= allowed;
         best = Some(solution);

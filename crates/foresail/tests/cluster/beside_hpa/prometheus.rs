@@ -34,13 +34,23 @@ impl Prometheus {
 
     /// The same in another folder of the rig's, so that several may run.
     pub fn start_in(rig: &Rig, folder: &str, past: &str) -> Option<Self> {
+        Self::with_past(rig, folder, past, &["/metrics"])
+    }
+
+    /// Starts one that knows this past and scrapes demand and what containers use.
+    pub fn of_both(rig: &Rig, name: &str, past: &str) -> Option<Self> {
+        let folder = format!("prometheus-{name}");
+        Self::with_past(rig, &folder, past, &["/metrics", "/containers"])
+    }
+
+    fn with_past(rig: &Rig, folder: &str, past: &str, paths: &[&str]) -> Option<Self> {
         let (Some(server), Some(tool)) = (program("prometheus"), program("promtool")) else {
             crate::skip("cluster tests with a past: prometheus and promtool are not installed");
             return None;
         };
         let folder = made(rig, folder);
         backfill(&tool, &folder, past);
-        Some(Self::of(rig, &server, &folder, "/metrics"))
+        Some(Self::of(rig, &server, &folder, paths))
     }
 
     /// Starts one that scrapes what containers use; `None`, and a visible skip, where it is not
@@ -51,16 +61,20 @@ impl Prometheus {
             return None;
         };
         let folder = made(rig, &format!("prometheus-{name}"));
-        Some(Self::of(rig, &server, &folder, "/containers"))
+        Some(Self::of(rig, &server, &folder, &["/containers"]))
     }
 
-    /// Scrapes one page of the exporter.
-    fn of(rig: &Rig, server: &Path, folder: &Path, page: &str) -> Self {
+    /// Scrapes these pages of the exporter.
+    fn of(rig: &Rig, server: &Path, folder: &Path, pages: &[&str]) -> Self {
         let scraped = rig.exporter().replace("http://", "");
-        let job = format!(
-            "{{job_name: rig, metrics_path: {page}, static_configs: [{{targets: ['{scraped}']}}]}}"
-        );
-        Self(Running::start(server, folder, 2, &[job]))
+        let job = |page: &&str| {
+            format!(
+                "{{job_name: rig{}, metrics_path: {page}, static_configs: [{{targets: ['{scraped}']}}]}}",
+                page.replace('/', "-")
+            )
+        };
+        let jobs: Vec<String> = pages.iter().map(job).collect();
+        Self(Running::start(server, folder, 2, &jobs))
     }
 }
 

@@ -140,3 +140,57 @@ pub(super) fn an_api_server_that_restarts_gets_its_hpa_back(rig: &Rig) {
     assert_eq!(study.hpa().expect("it is back")["spec"], before["spec"]);
     assert_eq!(study.kept(), None);
 }
+
+/// The HPA is saved and comes back; while Prometheus is away no demand is known, the exact HPA under the
+/// forecast goes on by the metrics API, and the demand is read again once it is back.
+pub(super) fn predictive_goes_on_without_prometheus_and_puts_the_hpa_back(rig: &Rig) {
+    let Some(mut study) = Study::new(rig, "study-forecast", "predictive") else {
+        return;
+    };
+    study.make_hpa(10);
+    let before = study.hpa().unwrap();
+    let mut running = study.start(&[
+        "--mode",
+        "predictive",
+        "--interval",
+        "2",
+        "--demand-query",
+        "vector(60)",
+    ]);
+    let replicas = |study: &Study<'_>| rig.replicas(study.namespace, super::study::NAME).0;
+    wait_until(LIMIT, "the HPA's rule scales", || {
+        (replicas(&study) > 3).then_some(())
+    });
+    assert!(study.hpa().is_none(), "it is taken away");
+    assert!(study.kept().is_some(), "and kept");
+    study.prometheus.stop();
+    study.use_cpu("150m");
+    wait_until(LIMIT, "a scale-up without Prometheus", || {
+        (replicas(&study) >= 6).then_some(())
+    });
+    // Demand is asked for once a minute.
+    let minute = Duration::from_secs(90);
+    wait_until(minute, "the demand is missed", || {
+        let told = running.told();
+        told.contains("warning: the demand").then_some(())
+    });
+    study.prometheus.start_again();
+    wait_until(LIMIT, "the demand is read again", || {
+        running
+            .told()
+            .contains("the demand: well again")
+            .then_some(())
+    });
+    running.signal(Signal::INT);
+    assert_eq!(running.wait(), Some(0), "{}", running.told());
+    assert_eq!(study.hpa().expect("it is back")["spec"], before["spec"]);
+    assert_eq!(study.kept(), None);
+    assert_eq!(study.questions(), 0, "nobody is asked");
+    let rows = study.rows();
+    assert!(rows.iter().all(|r| r.cell("mode") == "predictive"));
+    let by: Vec<&str> = rows.iter().map(|r| r.cell("applied_by")).collect();
+    assert!(
+        by.contains(&"hpa") && !by.contains(&"ai"),
+        "without a past the floor decides: {by:?}"
+    );
+}

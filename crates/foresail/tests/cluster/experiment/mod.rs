@@ -1,7 +1,9 @@
 //! The experiment on a cluster: what each mode writes, and what is left when it ends or breaks off.
 
+mod adviser;
 mod ended;
 mod faults;
+mod length;
 mod measured;
 mod modes;
 mod phases;
@@ -64,6 +66,11 @@ pub const ROWS: &[Row] = &[
         faults::a_prometheus_that_restarts_leaves_empty_cells,
     ),
     (
+        "experiment::predictive_goes_on_without_prometheus_and_puts_the_hpa_back",
+        false,
+        faults::predictive_goes_on_without_prometheus_and_puts_the_hpa_back,
+    ),
+    (
         "experiment::an_api_server_that_restarts_gets_its_hpa_back",
         true,
         faults::an_api_server_that_restarts_gets_its_hpa_back,
@@ -81,5 +88,10 @@ pub const LONG: &[Row] = &[
         "experiment::run_all_leaves_a_report_and_nothing_else",
         false,
         phases::run_all_leaves_a_report_and_nothing_else,
+    ),
+    (
+        "experiment::run_all_at_length",
+        false,
+        length::run_all_at_length,
     ),
 ];

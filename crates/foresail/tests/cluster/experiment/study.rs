@@ -49,7 +49,7 @@ pub fn rules(mode: &str) -> Value {
         let verbs = ["get", "create", "delete"];
         rules.push(rule("autoscaling", &["horizontalpodautoscalers"], &verbs));
     }
-    if mode == "ai_scaler" {
+    if ["ai_scaler", "predictive"].contains(&mode) {
         rules.push(rule("apps", &["deployments/scale"], &["update"]));
         rules.push(rule("apps", &["deployments"], &["patch"]));
     }
