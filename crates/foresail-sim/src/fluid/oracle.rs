@@ -19,8 +19,8 @@
 //! Under busy loops a pod's age tells how fast it is, and one number is the state no longer. Then there
 //! are two games: without any loop ([`Loops::Spared`]), where every plan breaks at most what it really
 //! does, so that its solutions stay a bound; and with the loops in every ready pod
-//! ([`Loops::Everywhere`]), whose plans have the pods that the loops ask for, and whose violations are a
-//! reckoning: pods with loops and without are queues of their own, which the game takes for one.
+//! ([`Loops::Everywhere`]), whose violations are a reckoning: pods with loops and without are queues of
+//! their own, which the game takes for one. Which game's plan is the better is seen when both are flown.
 
 use foresail_core::quantity::units::{larger, smaller};
 
