@@ -36,7 +36,6 @@ fn a_search_prints_the_stages_and_what_it_came_to() {
     ];
     let output = scene.run(&words);
     let told = text(&output);
-    println!("{told}");
     assert_eq!(output.status.code(), Some(0), "{told}");
     for part in [
         "pipeline: p95 ≤ 0.2 s",
@@ -56,11 +55,6 @@ fn a_schedule_prints_a_row_for_each_function() {
     scene.busy("detect", 3, 60);
     let output = scene.run(&ONCE);
     let told = text(&output);
-    println!("{told}");
-    println!(
-        "{}",
-        std::fs::read_to_string(scene.path("aquatope-schedule.jsonl")).unwrap()
-    );
     assert_eq!(output.status.code(), Some(0), "{told}");
     let head = told.lines().find(|l| l.starts_with("TIME")).unwrap().trim();
     assert!(page("aquatope.md").contains(head), "{head}");

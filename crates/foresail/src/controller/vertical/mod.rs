@@ -223,7 +223,7 @@ impl Vertical {
         let pods = || scene.look.pods.iter().map(|p| &**p);
         let resizes = scene.applies() && scene.hold.is_none() && !scene.replicas_moved;
         let concerns = |goal: &Goal| goal.concerns(pods());
-        if !advises && !(resizes && self.goal.as_ref().is_some_and(concerns)) {
+        if !(advises || resizes && self.goal.as_ref().is_some_and(concerns)) {
             return;
         }
         let group = match scene.group(workload).await {
