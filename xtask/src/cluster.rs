@@ -260,10 +260,10 @@ pub(crate) fn test(args: &[String]) -> Result<bool> {
 
 /// Runs rows of the cluster tests; the names of those that failed, `None` where all is well.
 fn rows(flags: &[&str], wish: &str, counts: &mut Counts) -> Result<Option<Vec<String>>> {
+    // Of the whole workspace, as the other tests: alone, the package would be built anew with fewer features.
     let cargo = [
         "test",
-        "-p",
-        "foresail",
+        "--workspace",
         "--test",
         "cluster",
         "--locked",

@@ -285,8 +285,7 @@ fn soak_of(seeds: &str, counts: &mut Counts) -> Result<bool> {
     }
     let args = [
         "test",
-        "-p",
-        "foresail",
+        "--workspace",
         "--locked",
         "--test",
         "soak",

@@ -94,7 +94,8 @@ impl Rig {
         let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         self.post("/api/v1/namespaces", &body).unwrap();
         let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
-        let limit = std::time::Duration::from_secs(20);
+        // The cluster's own controllers make it, which may still look for a server that was killed before.
+        let limit = std::time::Duration::from_secs(120);
         crate::rig::wait_until(limit, &account, || self.get(&account).ok());
     }
 
