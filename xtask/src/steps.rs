@@ -292,18 +292,7 @@ fn soak_of(seeds: &str, counts: &mut Counts) -> Result<bool> {
         "--",
         "--ignored",
     ];
-    // Set for the child alone: a test must not see another test's environment.
-    let mut command = cargo(&args);
-    command.env("FORESAIL_SOAK_SEEDS", seeds);
-    let output = command.output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.lines()
-        .filter_map(|l| l.strip_prefix("test result: "))
-        .for_each(|r| counts.add(r));
-    if !output.status.success() {
-        eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(output.status.success())
+    tests(&args, &[("FORESAIL_SOAK_SEEDS", seeds)], counts)
 }
 
 /// `cargo xtask soak [--seeds N]`: the whole soak.

@@ -74,17 +74,10 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Code> {
         .with_context(|| format!("cannot make {}", options.output_dir.display()))?;
     options.notes().iter().for_each(|n| eprintln!("note: {n}"));
     eprintln!("asked: {}", asker.text());
-    let mut all = Vec::new();
     // Answers of a model are dear: an interrupt ends with the row at hand and keeps what there is.
     interrupt::catch();
     let runs = wanted.len();
-    for which in wanted {
-        if interrupt::asked() {
-            break;
-        }
-        asker.begin_run()?;
-        all.push(one(options, &world, &mut asker, which)?);
-    }
+    let all = each(options, &world, &mut asker, wanted)?;
     let (label, text) = (asker.label.clone(), asker.text());
     let (asked, lacking) = asker.questions;
     if lacking > 0 {
@@ -134,13 +127,23 @@ pub(super) fn beside(options: &Options, modes: &[Mode], asker: &mut Asker) -> Re
     let world = world_of(options)?;
     std::fs::create_dir_all(&options.output_dir)
         .with_context(|| format!("cannot make {}", options.output_dir.display()))?;
+    each(options, &world, asker, wanted(options, modes))
+}
+
+/// One run after another; ends early where it is told to.
+fn each(
+    options: &Options,
+    world: &World,
+    asker: &mut Asker,
+    wanted: Vec<(Mode, u64)>,
+) -> Result<Vec<Ran>> {
     let mut all = Vec::new();
-    for which in wanted(options, modes) {
+    for which in wanted {
         if interrupt::asked() {
             break;
         }
         asker.begin_run()?;
-        all.push(one(options, &world, asker, which)?);
+        all.push(one(options, world, asker, which)?);
     }
     Ok(all)
 }
